@@ -1,0 +1,33 @@
+"""JointNet: buildings and roads from aerial imagery, with one network.
+
+The names below are loaded when first used, so `import jointnet` is instant.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "open_dataset": "jointnet.data.catalogue",
+    "build_jointnet": "jointnet.network.model",
+    "train": "jointnet.network.training",
+    "load_model": "jointnet.network.weights",
+    "predict_array": "jointnet.predict.scenes",
+    "predict_mask": "jointnet.predict.scenes",
+    "predict_scene": "jointnet.predict.scenes",
+    "predict_many": "jointnet.predict.many",
+    "evaluate": "jointnet.evaluate.scores",
+    "show_map": "jointnet.show.maps",
+    "SceneExplorer": "jointnet.show.widgets",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'jointnet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

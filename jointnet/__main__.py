@@ -1,0 +1,5 @@
+"""`python -m jointnet` is the command line."""
+
+from jointnet.cli import app
+
+app()

@@ -1,0 +1,361 @@
+"""Imagery in, rasters out: the one module that opens files with rasterio.
+
+Arrays are (height, width, bands) everywhere outside this module; rasterio's (bands, height, width) stays inside.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.shutil import copy as copy_raster
+from rasterio.transform import Affine, array_bounds
+from rasterio.windows import Window
+
+BLOCK = 512  # side of the tiles inside every raster written here, in pixels
+NODATA_RULES = (None, "black", "white")
+METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
+
+
+class RasterError(ValueError):
+    """A file that cannot be read or written as a raster; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """The grid of a raster: size in pixels, bands, dtype, CRS, transform and no-data.
+
+    `bands` counts image bands, alpha left out; `crs` is None where the file has no georeference.
+    """
+
+    width: int
+    height: int
+    bands: int
+    dtype: str
+    crs: CRS | None
+    transform: Affine
+    nodata: float | None = None
+    alpha: int | None = None  # 1-based index of the alpha band
+    tags: Mapping[str, str] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) in units of the CRS; of a rotated raster, the box around it."""
+        return array_bounds(self.height, self.width, self.transform)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """(height, width) of a pixel in metres, or None without a CRS. Degrees are converted at the scene's centre."""
+        if self.crs is None:
+            return None
+        t = self.transform
+        across, down = (t.a, t.d), (t.b, t.e)  # the ground vectors of one column and one row
+        if self.crs.is_geographic:
+            _, latitude = t @ (self.width / 2, self.height / 2)
+            sx, sy = METRES_PER_DEGREE * math.cos(math.radians(latitude)), METRES_PER_DEGREE
+        else:
+            sx = sy = self.crs.linear_units_factor[1]
+        return math.hypot(down[0] * sx, down[1] * sy), math.hypot(across[0] * sx, across[1] * sy)
+
+    @property
+    def gsd(self) -> float | None:
+        """Ground sample distance in metres per pixel (geometric mean of both sides), or None without a CRS."""
+        size = self.pixel_size
+        return None if size is None else math.sqrt(size[0] * size[1])
+
+    def resized(self, height: int, width: int) -> RasterInfo:
+        """The same ground on a grid of another size in pixels."""
+        scale = Affine.scale(self.width / width, self.height / height)
+        return RasterInfo(
+            width, height, self.bands, self.dtype, self.crs, self.transform * scale, self.nodata, self.alpha, self.tags
+        )
+
+    def crop(self, row: int, col: int, height: int, width: int) -> RasterInfo:
+        """The grid of a window that starts at (row, col), in pixels."""
+        shifted = self.transform * Affine.translation(col, row)
+        return RasterInfo(
+            width, height, self.bands, self.dtype, self.crs, shifted, self.nodata, self.alpha, self.tags
+        )
+
+
+class RasterReader:
+    """An open raster that reads windows, on its own grid or resampled to another size.
+
+    Use it through `open_raster`. `info` is the grid that windows are counted on.
+    """
+
+    def __init__(self, dataset: rasterio.DatasetReader, path: Path, shape: tuple[int, int] | None):
+        self._dataset = dataset
+        self.path = path
+        self.source = _info(dataset)
+        self.info = self.source if shape is None else self.source.resized(*shape)
+        flags = dataset.mask_flag_enums
+        self._has_mask = any(f != [MaskFlags.all_valid] for f in flags)
+
+    def read(
+        self,
+        window: tuple[int, int, int, int] | None = None,
+        bands: Sequence[int] | None = None,
+        resampling: str = "bilinear",
+    ) -> np.ndarray:
+        """Pixels as (height, width, bands).
+
+        Args:
+            window: (row, col, height, width) in pixels of `info`; the whole raster without it.
+            bands: 1-based band numbers; without it every band that is not alpha.
+            resampling: name of a rasterio `Resampling`, used only where `info` has another size than the file.
+
+        Raises:
+            RasterError: if the window leaves the raster, a band does not exist or the file is damaged there.
+        """
+        indexes = self.band_indexes(bands)
+        data = self._read(window, lambda **kw: self._dataset.read(indexes, **kw), Resampling[resampling], len(indexes))
+        return np.ascontiguousarray(np.moveaxis(data, 0, -1))
+
+    def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+        """Where the file itself says that there is imagery: bool (height, width), from alpha, mask band or nodata."""
+        if not self._has_mask:
+            _, _, height, width = window or (0, 0, *self.info.shape)
+            return np.ones((height, width), bool)
+        return self._read(window, self._dataset.dataset_mask, Resampling.nearest, None) > 0
+
+    def band_indexes(self, bands: Sequence[int] | None) -> list[int]:
+        """The 1-based indexes to read: `bands` checked, or every band that is not alpha."""
+        count = self._dataset.count
+        if bands is None:
+            return [i for i in range(1, count + 1) if i != self.source.alpha]
+        wrong = [b for b in bands if not 1 <= b <= count]
+        if wrong or not bands:
+            raise RasterError(f"{self.path} has bands 1 to {count}; bands={list(bands)} asks for others")
+        return list(bands)
+
+    def _read(self, window, read, resampling: Resampling, count: int | None) -> np.ndarray:
+        row, col, height, width = window or (0, 0, *self.info.shape)
+        if row < 0 or col < 0 or row + height > self.info.height or col + width > self.info.width:
+            raise RasterError(
+                f"window (row {row}, col {col}, {height} x {width} px) leaves {self.path} "
+                f"of {self.info.height} x {self.info.width} px"
+            )
+        sy, sx = self.source.height / self.info.height, self.source.width / self.info.width
+        arguments = {"window": Window(col * sx, row * sy, width * sx, height * sy)}
+        if self.info is not self.source:
+            shape = (height, width) if count is None else (count, height, width)
+            arguments |= {"out_shape": shape, "resampling": resampling}
+        try:
+            return read(**arguments)
+        except RasterioError as error:
+            raise RasterError(
+                f"{self.path} cannot be read at row {row}, col {col}: the file is damaged or cut short; "
+                f"fetch or copy it again ({error})"
+            ) from error
+
+
+@contextmanager
+def open_raster(path: str | Path, shape: tuple[int, int] | None = None) -> Iterator[RasterReader]:
+    """An open `RasterReader`, on the file's own grid or on one of `shape` (height, width) pixels over the same ground.
+
+    Raises:
+        RasterError: if the file is missing, is not an image, or holds no pixel or band.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise RasterError(f"{path} does not exist; check the path")
+    if path.is_dir():
+        raise RasterError(f"{path} is a folder; name an image file in it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            dataset = rasterio.open(path)
+        except RasterioIOError as error:
+            raise RasterError(
+                f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG ({error})"
+            ) from error
+        with dataset:
+            if dataset.count == 0:
+                raise RasterError(f"{path} holds no bands; name one of its subdatasets, or another file")
+            if dataset.width == 0 or dataset.height == 0:
+                raise RasterError(f"{path} is empty: it has no pixels")
+            yield RasterReader(dataset, path, shape)
+
+
+def read_info(path: str | Path) -> RasterInfo:
+    """The grid of a raster file, without reading its pixels. Raises `RasterError` as `open_raster` does."""
+    with open_raster(path) as raster:
+        return raster.info
+
+
+def read_raster(
+    path: str | Path,
+    window: tuple[int, int, int, int] | None = None,
+    bands: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Pixels of a file as (height, width, bands), alpha left out. Arguments and errors as `RasterReader.read`."""
+    with open_raster(path) as raster:
+        return raster.read(window, bands)
+
+
+def read_mask(path: str | Path, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+    """A label raster as uint8 {0, 1} (height, width); on disk its values are 0 and 1, or 0 and 255.
+
+    Raises:
+        RasterError: if another value is found, or the file has several bands.
+    """
+    with open_raster(path) as raster:
+        if raster.info.bands != 1:
+            raise RasterError(f"{path} has {raster.info.bands} bands; a mask has one, of 0 and 1 or 0 and 255")
+        return binary_mask(raster.read(window)[..., 0], str(path))
+
+
+def binary_mask(values: np.ndarray, name: str = "mask") -> np.ndarray:
+    """uint8 {0, 1} from an array of {0, 1} or {0, 255}.
+
+    Raises:
+        RasterError: if another value is found.
+    """
+    found = values != 0
+    high = values[found]
+    if high.size and not (np.all(high == 255) or np.all(high == 1)):
+        raise RasterError(f"{name} holds values other than 0 and 1, or 0 and 255: {np.unique(values)[:8]}")
+    return found.astype(np.uint8)
+
+
+def valid_pixels(image: np.ndarray, rule: str | None) -> np.ndarray:
+    """Where an image shows ground: bool (height, width).
+
+    Args:
+        image: uint8 (height, width, bands).
+        rule: "black" - pixels whose bands are all 0 are no-data; "white" - all 254 or more; None - all are valid.
+    """
+    if rule == "black":
+        return image.any(axis=-1)
+    if rule == "white":
+        return (image < 254).any(axis=-1)
+    if rule is None:
+        return np.ones(image.shape[:2], bool)
+    raise ValueError(f"no-data rule {rule!r} is unknown; choose one of {NODATA_RULES}")
+
+
+class RasterWriter:
+    """Writes a raster window by window into a file aside; `finish` makes the Cloud-Optimized GeoTIFF of it.
+
+    Use it through `create_raster`.
+    """
+
+    def __init__(self, dataset: rasterio.io.DatasetWriter):
+        self._dataset = dataset
+
+    def write(self, data: np.ndarray, row: int = 0, col: int = 0) -> None:
+        """Writes `data`, (height, width) or (height, width, bands), with its first pixel at (row, col)."""
+        data = data[..., None] if data.ndim == 2 else data
+        height, width = data.shape[:2]
+        self._dataset.write(np.moveaxis(data, -1, 0), window=Window(col, row, width, height))
+
+
+@contextmanager
+def create_raster(
+    path: str | Path,
+    grid: RasterInfo,
+    bands: int = 1,
+    dtype: str = "uint8",
+    nodata: float | None = None,
+    tags: Mapping[str, str] | None = None,
+    colormap: Mapping[int, tuple[int, int, int]] | None = None,
+    overview: str = "average",
+    photometric: str | None = None,
+) -> Iterator[RasterWriter]:
+    """A `RasterWriter` whose file appears at `path`, complete, when the block ends without an error.
+
+    Args:
+        path: where the Cloud-Optimized GeoTIFF goes; its folder is made.
+        grid: size, CRS and transform of the raster.
+        bands: bands to write.
+        dtype: NumPy name of the pixels' type.
+        nodata: value that means "no imagery here".
+        tags: text stored in the file.
+        colormap: value -> (red, green, blue), for one uint8 band.
+        overview: resampling of the overviews: "average", "nearest" (masks), "mode".
+        photometric: "RGB" for colour images.
+
+    Raises:
+        RasterError: if the folder cannot be written to or the disk is full; nothing is left behind.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.draft.tif")
+    profile = _profile(grid, bands, dtype, nodata) | ({"photometric": photometric} if photometric else {})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(draft, "w", **profile) as dataset:
+                dataset.update_tags(**(tags or {}))
+                if colormap:
+                    dataset.write_colormap(1, dict(colormap))
+                yield RasterWriter(dataset)
+        finish_cog(draft, path, overview)
+    except (OSError, RasterioError) as error:
+        raise RasterError(f"{path} cannot be written: check that {path.parent} is a folder that you may write "
+                          f"to and that the disk is not full ({error})") from error
+    finally:
+        draft.unlink(missing_ok=True)
+        Path(f"{draft}.aux.xml").unlink(missing_ok=True)
+
+
+def write_raster(path: str | Path, data: np.ndarray, grid: RasterInfo, **options) -> Path:
+    """Writes a whole array, (height, width) or (height, width, bands), and returns the path.
+
+    Options and errors as `create_raster`; `bands` and `dtype` come from the array.
+    """
+    bands = 1 if data.ndim == 2 else data.shape[-1]
+    if data.shape[:2] != grid.shape:
+        raise RasterError(f"{path}: the array is {data.shape[:2]} px, its grid {grid.shape} px; they must be equal")
+    with create_raster(path, grid, bands, str(data.dtype), **options) as raster:
+        raster.write(data)
+    return Path(path)
+
+
+def finish_cog(draft: Path, path: Path, overview: str = "average") -> None:
+    """Turns a finished GeoTIFF into a Cloud-Optimized GeoTIFF that appears at `path` in one step."""
+    aside = path.with_name(f".{path.name}.cog.tif")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            copy_raster(
+                draft, aside, driver="COG", compress="deflate", predictor="yes", blocksize=BLOCK,
+                overview_resampling=overview, bigtiff="if_safer", num_threads="2",
+            )
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _profile(grid: RasterInfo, bands: int, dtype: str, nodata: float | None) -> dict:
+    """rasterio's creation options of a tiled, lightly compressed draft."""
+    return {
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": bands, "dtype": dtype,
+        "crs": grid.crs, "transform": grid.transform, "nodata": nodata, "tiled": True,
+        "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1, "bigtiff": "if_safer",
+    }
+
+
+def _info(dataset: rasterio.DatasetReader) -> RasterInfo:
+    """The grid of an open rasterio dataset."""
+    alpha = next((i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha), None)
+    return RasterInfo(
+        dataset.width, dataset.height, dataset.count - (alpha is not None), dataset.dtypes[0],
+        dataset.crs or None, dataset.transform, dataset.nodata, alpha, dataset.tags(),
+    )
