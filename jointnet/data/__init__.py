@@ -1,0 +1,1 @@
+"""What goes in: imagery, labels, datasets and the patches that training reads."""

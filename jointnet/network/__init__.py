@@ -1,0 +1,1 @@
+"""What learns: the network, its losses and metrics, its training and its weights."""

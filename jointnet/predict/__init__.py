@@ -1,0 +1,1 @@
+"""What comes out: probabilities, masks and polygons of whole scenes."""

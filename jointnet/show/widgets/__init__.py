@@ -1,0 +1,1 @@
+"""Explorers: a Python half here, a JavaScript half beside it."""

@@ -1,0 +1,135 @@
+"""The way the data goes, and one door to each heavy library: imports are read from the source, nothing is run."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jointnet
+
+PACKAGE = Path(jointnet.__file__).parent
+ORDER = ["data", "network", "predict", "evaluate", "show", "cli"]
+FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
+DOORS = {
+    "rasterio": {"data.raster"},
+    "leafmap": {"show.maps"},
+    "ipyleaflet": {"show.maps"},
+    "matplotlib": {"show.figures"},
+    "dask": {"predict.many"},
+    "distributed": {"predict.many"},
+    "tensorflow": {"network.training"},
+}
+# Geometry alone: these parts of rasterio open no file, and these modules may use them.
+GEOMETRY = ("rasterio.features.", "rasterio.warp.", "rasterio.transform.", "rasterio.crs.")
+GEOMETERS = {"data.labels", "data.vectors", "predict.vectorize"}
+
+
+def module_name(path: Path) -> str:
+    """`network.model` for jointnet/network/model.py, `data` for jointnet/data/__init__.py."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(source: str, module: str, is_package: bool = False) -> set[str]:
+    """Full names of the modules and names that a file imports anywhere, also inside functions and relatively."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            here = ["jointnet", *module.split(".")]
+            up = here[: len(here) - node.level + is_package] if node.level else []
+            base = ".".join([*up, *([node.module] if node.module else [])])
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    return names
+
+
+MODULES = {module_name(p): p for p in sorted(PACKAGE.rglob("*.py")) if module_name(p) not in ("", "__main__")}
+IMPORTS = {m: imported(p.read_text(), m, p.name == "__init__.py") for m, p in MODULES.items()}
+
+
+def test_imports_are_found_in_each_form():
+    source = "import rasterio.features as f\nfrom ..data import raster\ndef g():\n    from dask import delayed"
+    assert imported(source, "show.maps") == {"rasterio.features", "jointnet.data.raster", "dask.delayed"}
+    assert imported("from .inner import x", "show.widgets", is_package=True) == {"jointnet.show.widgets.inner.x"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_folder_imports_only_from_folders_before_it(module):
+    mine = module.split(".")[0]
+    assert mine in ORDER, f"jointnet/{mine} is not in the order {ORDER}"
+    theirs = {name.split(".")[1] for name in IMPORTS[module] if name.startswith("jointnet.")} & set(ORDER)
+    assert {t for t in theirs if ORDER.index(t) > ORDER.index(mine)} == set()
+
+
+@pytest.mark.parametrize("module", sorted(FREE_OF_OURS & set(MODULES)))
+def test_the_network_itself_imports_nothing_of_ours(module):
+    assert {name for name in IMPORTS[module] if name.split(".")[0] == "jointnet"} == set()
+
+
+def test_the_package_reaches_its_own_modules_only_through_its_full_names():
+    """`from jointnet import predict_scene` inside the package would hide a direction from the test above."""
+    verbs = {f"jointnet.{verb}" for verb in jointnet.__all__}
+    assert {m: names & verbs for m, names in IMPORTS.items() if names & verbs} == {}
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_heavy_library_has_one_door(library):
+    users = set()
+    for module, names in IMPORTS.items():
+        theirs = {n for n in names if n.split(".")[0] == library}
+        if module in GEOMETERS:
+            theirs = {n for n in theirs if not n.startswith(GEOMETRY)}
+        users |= {module} if theirs else set()
+    assert users <= DOORS[library]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("network.")])
+def test_tensorflow_is_imported_inside_functions_only(module):
+    """The network runs on each Keras backend, so nothing of TensorFlow may be needed to import it."""
+    body = ast.parse(MODULES[module].read_text()).body
+    top = "\n".join(ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom))
+    assert {n for n in imported(top, module) if n.split(".")[0] == "tensorflow"} == set()
+
+
+def run_python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=PACKAGE.parent
+    ).stdout
+
+
+HEAVY = "tensorflow keras numpy rasterio leafmap matplotlib dask geopandas scipy typer"
+
+
+@pytest.mark.parametrize("name", ["jointnet", "jointnet.data", "jointnet.predict"])
+def test_importing_the_package_loads_nothing_heavy(name):
+    loaded = run_python(f"import {name}, sys; print(sorted(set('{HEAVY}'.split()) & set(sys.modules)))")
+    assert loaded.strip() == "[]"
+
+
+def test_importing_the_package_takes_less_than_three_tenths_of_a_second():
+    clock = "import time; t = time.perf_counter(); import jointnet; print(time.perf_counter() - t)"
+    best = min(float(run_python(clock)) for _ in range(3))  # other programs slow a run down, never speed it up
+    assert best < 0.3
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    loaded = run_python(
+        f"import jointnet.cli, sys; print(sorted(set('{HEAVY}'.split()) & set(sys.modules) - {{'typer'}}))"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_every_public_verb_is_where_the_package_says():
+    for verb, home in jointnet._HOME.items():
+        defined = ast.parse(MODULES[home.removeprefix("jointnet.")].read_text()).body
+        names = {getattr(n, "name", None) for n in defined}
+        names |= {alias.asname or alias.name for n in defined if isinstance(n, ast.ImportFrom) for alias in n.names}
+        assert verb in names, f"jointnet.{verb} should be in {home}"
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'predct_scene'"):
+        _ = jointnet.predct_scene
