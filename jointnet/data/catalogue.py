@@ -2,131 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+import pooch
 
-from jointnet.data.labels import rasterize_file
-from jointnet.data.raster import RasterInfo, open_raster, read_info, read_mask, valid_pixels
+from jointnet.data.folder import open_folder
+from jointnet.data.inria import TEST_CITIES, TRAINING_CITIES, open_inria
+from jointnet.data.massachusetts import open_massachusetts
+from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
+from jointnet.data.splits import leave_city_out
 
-DATA_ROOT = Path(__file__).resolve().parents[2] / "data"
-SPLITS = ("train", "validation", "test")
-VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb")
+__all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
+
+NAMES = ("sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder")
+SAMPLE_TEST = ("bellingham15", "bloomington17", "innsbruck21", "sfo36", "tyrol-e35")
 
 
-@dataclass(frozen=True)
-class Scene:
-    """One image with its labels, none of it read before it is asked for.
+def _data_root() -> Path:
+    """JOINTNET_DATA, or `data` of the clone that runs, or the user's cache where the package is installed."""
+    if os.environ.get("JOINTNET_DATA"):
+        return Path(os.environ["JOINTNET_DATA"])
+    project = Path(__file__).resolve().parents[2]
+    return project / "data" if (project / "pyproject.toml").exists() else Path(pooch.os_cache("jointnet"))
 
-    Attributes:
-        name: unique in its dataset, as "austin1".
-        image: raster file.
-        city: place that the scene belongs to.
-        split: "train", "validation" or "test".
-        labels: class name -> mask raster, or vector file of polygons or centre lines, in any CRS.
-        nodata: rule for pixels without imagery, see `valid_pixels`.
-        gsd_hint: metres per pixel for images without a georeference.
-        drawn: True for scenes that a program drew; every figure of them says so.
+
+DATA_ROOT = _data_root()
+
+
+def open_dataset(
+    name: str,
+    root: str | Path | None = None,
+    cities: Sequence[str] | str | None = None,
+    split: str | None = None,
+    tiles: Sequence[str] | None = None,
+    held_out_city: str | None = None,
+    drop_faulty: bool = False,
+    labels: str | Path | Sequence[str | Path] | None = None,
+    kind: str = "buildings",
+    nodata: str | None = None,
+    gsd: float | None = None,
+) -> Dataset:
+    """The scenes of a dataset, with their labels, cities and splits.
+
+    Args:
+        name: "sample" (drawn on first use), "inria", "massachusetts_buildings", "massachusetts_roads", or "folder"
+            for your own images, see `open_folder`.
+        root: folder of the dataset; without it `DATA_ROOT / name`. "folder" needs it.
+        cities: only scenes of these.
+        split: only scenes of "train", "validation" or "test".
+        tiles: only these scenes, by name; each must be there.
+        held_out_city: this city becomes the test split, the others keep theirs, see `leave_city_out`.
+        drop_faulty: leave out INRIA's tiles that are reported as wrongly labelled, kitsap4 and kitsap5.
+        labels: for "folder", where its labels lie if not beside the images.
+        kind: for "folder", the class that its labels show, "buildings" or "roads".
+        nodata: rule for pixels without imagery, "black" or "white", see `valid_pixels`. The Massachusetts sets
+            are "white" by themselves.
+        gsd: for "folder", metres per pixel of images without a georeference.
+
+    Raises:
+        ValueError: if the dataset, a city, a tile or the split is unknown; the message names the choices.
+        FileNotFoundError: if the dataset is not on disk; the message says how to get it.
     """
-
-    name: str
-    image: Path
-    city: str = ""
-    split: str = "train"
-    labels: dict[str, Path] = field(default_factory=dict)
-    nodata: str | None = None
-    gsd_hint: float | None = None
-    drawn: bool = False
-
-    @cached_property
-    def info(self) -> RasterInfo:
-        """The image's grid."""
-        return read_info(self.image)
-
-    @property
-    def gsd(self) -> float | None:
-        """Metres per pixel, from the georeference or the dataset; None where neither knows."""
-        return self.info.gsd or self.gsd_hint
-
-    def read(self, window: tuple[int, int, int, int] | None = None, bands: Sequence[int] | None = None) -> np.ndarray:
-        """uint8 (height, width, bands) of `window`, (row, col, height, width) in pixels; without it, the whole."""
-        with open_raster(self.image) as raster:
-            return raster.read(window, bands)
-
-    def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        """bool (height, width): where there is imagery, by the file's mask and the dataset's rule."""
-        with open_raster(self.image) as raster:
-            valid = raster.read_valid(window)
-            return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
-
-    def read_labels(self, kind: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        """uint8 {0, 1} (height, width) of one class.
-
-        Raises:
-            KeyError: if the scene has no labels of that class.
-            ValueError: if a mask has another size than its image.
-        """
-        if kind not in self.labels:
-            raise KeyError(f"{self.name} has no labels of {kind!r}; it has {sorted(self.labels) or 'none'}")
-        path = self.labels[kind]
-        if path.suffix.lower() in VECTOR_SUFFIXES:
-            grid = self.info if window is None else self.info.crop(*window)
-            return rasterize_file(path, grid)
-        mask_info = read_info(path)
-        if mask_info.shape != self.info.shape:
-            raise ValueError(
-                f"{path} is {mask_info.shape} px, its image {self.image.name} {self.info.shape} px; "
-                f"rasterise the labels on the image's grid"
-            )
-        return read_mask(path, window)
+    if name not in NAMES:
+        raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
+    if name == "folder" and root is None:
+        raise ValueError('open_dataset("folder") needs root=, the folder of your images')
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+    root = DATA_ROOT / name if root is None else Path(root).expanduser()
+    cities = [cities] if isinstance(cities, str) else cities
+    if name == "inria":
+        asked = {} if held_out_city else {"cities": cities, "split": split}
+        dataset = open_inria(root, tiles=tiles, drop_faulty=drop_faulty, nodata=nodata, **asked)
+    elif name == "sample":
+        dataset = open_sample(root)
+    elif name == "folder":
+        dataset = open_folder(root, labels, kind, nodata, gsd)
+    else:
+        dataset = open_massachusetts(name, root)
+    dataset = leave_city_out(dataset, held_out_city) if held_out_city else dataset
+    if name != "inria" and tiles is not None:
+        dataset = Dataset(dataset.name, tuple(dataset[t] for t in tiles), dataset.missing)
+    return dataset.select(cities, split)
 
 
-@dataclass(frozen=True)
-class Dataset(Sequence):
-    """A named list of scenes. Index it, loop over it, or narrow it with `select`."""
+def open_sample(root: Path) -> Dataset:
+    """The fifteen drawn scenes, named and split as INRIA's tiles; those that `root` lacks are drawn first."""
+    places = [(f"{c}{n}", c, s) for c in TRAINING_CITIES for n, s in ((1, "validation"), (6, "train"))]
+    places += [(tile, city, "test") for tile, city in zip(SAMPLE_TEST, TEST_CITIES, strict=True)]
+    scenes = tuple(_sample_scene(root, *place) for place in places)
+    if not all(path.exists() for s in scenes for path in (s.image, *s.labels.values(), *s.vectors.values())):
+        from jointnet.data.drawn import draw_sample  # the drawing's modules are needed once
 
-    name: str
-    scenes: tuple[Scene, ...]
+        draw_sample(root)
+    return Dataset("sample", scenes)
 
-    def __getitem__(self, index):
-        """A scene by position or by name."""
-        if isinstance(index, str):
-            found = [s for s in self.scenes if s.name == index]
-            if not found:
-                raise KeyError(f"{self.name} has no scene {index!r}; it has {', '.join(s.name for s in self.scenes)}")
-            return found[0]
-        return self.scenes[index]
 
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def __iter__(self) -> Iterator[Scene]:
-        return iter(self.scenes)
-
-    @property
-    def cities(self) -> tuple[str, ...]:
-        """The cities, sorted."""
-        return tuple(sorted({s.city for s in self.scenes}))
-
-    @property
-    def drawn(self) -> bool:
-        """True if any scene was drawn by a program."""
-        return any(s.drawn for s in self.scenes)
-
-    def select(self, cities: Sequence[str] | str | None = None, split: str | None = None) -> Dataset:
-        """The scenes of some cities, of one split, or both.
-
-        Raises:
-            ValueError: if a city or the split does not exist.
-        """
-        cities = [cities] if isinstance(cities, str) else cities
-        unknown = sorted(set(cities or ()) - set(self.cities))
-        if unknown:
-            raise ValueError(f"{self.name} has no city {', '.join(unknown)}; choose from {', '.join(self.cities)}")
-        if split is not None and split not in SPLITS:
-            raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
-        kept = (s for s in self.scenes if (cities is None or s.city in cities) and split in (None, s.split))
-        return Dataset(self.name, tuple(kept))
+def _sample_scene(root: Path, name: str, city: str, split: str) -> Scene:
+    """One drawn scene: its masks as labels, the shapes behind them as vectors."""
+    folder = root / ("test" if split == "test" else "train")
+    labels = {"buildings": folder / "gt" / f"{name}.tif", "roads": folder / "roads" / f"{name}.tif"}
+    vectors = {
+        "buildings": folder / "polygons" / f"{name}.geojson",
+        "roads": folder / "centre_lines" / f"{name}.geojson",
+    }
+    return Scene(name, folder / "images" / f"{name}.tif", city, split, labels, vectors, drawn=True)

@@ -1,0 +1,192 @@
+"""Anyone's own images with masks or vector files, as scenes: matched by name, or by place."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from jointnet.data.raster import RasterInfo, open_raster
+from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, shorten
+from jointnet.data.vectors import bounds_in
+
+IMAGE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
+IMAGE_FOLDERS = ("images", "sat")
+SURE_VECTORS = tuple(s for s in VECTOR_SUFFIXES if s != ".json")  # a .json is often something else
+LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
+KINDS = ("buildings", "roads")
+SPLIT_FOLDERS = {**{s: s for s in SPLITS}, "valid": "validation", "val": "validation"}
+
+
+def open_folder(
+    root: Path,
+    labels: str | Path | Sequence[str | Path] | None = None,
+    kind: str = "buildings",
+    nodata: str | None = None,
+    gsd: float | None = None,
+) -> Dataset:
+    """The images under `root` with their labels.
+
+    Images lie in `root/images`, in `root` itself, or in both ways under `root/train`, `root/validation` and
+    `root/test`. Labels lie in a folder `masks`, `gt` or `labels` beside them, or are vector files there or beside
+    the images. A label belongs to the image of the same name, and shows the class `kind`, or of the name before
+    `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps.
+    A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and gsd_m, and only the images that it names are opened.
+
+    Args:
+        root: folder of images.
+        labels: folder of masks or vector files, or the vector files themselves, where they lie elsewhere.
+        kind: class that the labels show, "buildings" or "roads".
+        nodata: rule for pixels without imagery, see `valid_pixels`.
+        gsd: metres per pixel of images without a georeference.
+
+    Warns:
+        UserWarning: if images have no labels, or the manifest names images that are not there.
+
+    Raises:
+        FileNotFoundError: if there is no folder, no image or no label file where one was named.
+        ValueError: if two images or two masks share a name, or the manifest cannot be understood.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder; give the folder of your images as root=")
+    parts = {root / name: split for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()}
+    scenes = [
+        scene
+        for part, split in (parts or {root: "train"}).items()
+        for scene in _scenes(part, split, labels, kind, nodata, gsd)
+    ]
+    if not scenes:
+        raise FileNotFoundError(
+            f"{root} holds no images: looked for {', '.join(IMAGE_SUFFIXES)} in it and in its folder 'images'"
+        )
+    scenes, absent = _apply_manifest(root, scenes)
+    unlabelled = [s.name for s in scenes if not s.labels]
+    if unlabelled or absent:
+        parts = [f"no labels for {shorten(unlabelled, 6)}"] * bool(unlabelled)
+        parts += [f"no image of {shorten(absent, 6)}, which the manifest names"] * bool(absent)
+        warnings.warn(f"{root}: {'; '.join(parts)}", stacklevel=3)
+    return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
+
+
+def _scenes(part: Path, split: str, labels, kind: str, nodata: str | None, gsd: float | None) -> list[Scene]:
+    """The scenes of one folder that holds images, or a folder `images`."""
+    folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
+    images = _by_stem(_files(folder, IMAGE_SUFFIXES))
+    masks, vectors = _label_files(part, folder, labels)
+    named = {v.stem: v for v in reversed(vectors)} | _by_stem([m for m in masks if m not in images.values()])
+    found = {stem: _by_name(stem, kind, named) for stem in images}
+    used = {path for labels in found.values() for path in labels.values()}
+    spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
+    return [
+        Scene(
+            stem, image, split=split, labels=_by_place(image, kind, spare) | found[stem], nodata=nodata, gsd_hint=gsd
+        )
+        for stem, image in images.items()
+    ]
+
+
+def _label_files(part: Path, images: Path, labels) -> tuple[list[Path], list[Path]]:
+    """The mask files and the vector files that may belong to a folder's images."""
+    if labels is None:
+        folders = [part / f for f in LABEL_FOLDERS if (part / f).is_dir()]
+        masks = [p for f in folders for p in _files(f, IMAGE_SUFFIXES)]
+        return masks, [p for f in dict.fromkeys([*folders, images, part]) for p in _files(f, SURE_VECTORS)]
+    given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
+    gone = [str(p) for p in given if not p.exists()]
+    if gone:
+        raise FileNotFoundError(f"{', '.join(gone)} does not exist; give a folder of masks or a vector file as labels=")
+    files = [q for p in given for q in (sorted(p.iterdir()) if p.is_dir() else [p])]
+    masks = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
+    return masks, [p for p in files if p.suffix.lower() in VECTOR_SUFFIXES]
+
+
+def _by_name(stem: str, kind: str, files: dict[str, Path]) -> dict[str, Path]:
+    """Class -> label file for an image, by its name: STEM and STEM_mask show `kind`, STEM_roads roads, and so on."""
+    names = {f"{stem}_{k}": k for k in KINDS} | {f"{stem}_mask": kind, f"{stem}_{kind}": kind, stem: kind}
+    return {k: files[n] for n, k in names.items() if n in files}
+
+
+def _by_place(image: Path, kind: str, vectors: dict[Path, dict]) -> dict[str, Path | tuple[Path, ...]]:
+    """Class -> the vector files whose ground meets the image's; a file called "...roads" shows roads."""
+    if not vectors:
+        return {}
+    labels: dict[str, tuple[Path, ...]] = {}
+    for path, boxes in vectors.items():
+        if _overlaps(image, path, boxes):
+            shows = next((k for k in KINDS if path.stem.lower().endswith(k)), kind)
+            labels[shows] = (*labels.get(shows, ()), path)
+    return {k: files[0] if len(files) == 1 else files for k, files in labels.items()}
+
+
+def _overlaps(image: Path, vector: Path, boxes: dict) -> bool:
+    """Whether a vector file's box touches the image's ground; `boxes` keeps the file's box per CRS."""
+    with open_raster(image) as raster:
+        info: RasterInfo = raster.info
+    if info.crs is None:
+        return False
+    if info.crs not in boxes:
+        boxes[info.crs] = bounds_in(vector, info.crs)
+    box = boxes[info.crs]
+    left, bottom, right, top = info.bounds
+    return box is not None and box[0] < right and box[2] > left and box[1] < top and box[3] > bottom
+
+
+def _apply_manifest(root: Path, scenes: list[Scene]) -> tuple[list[Scene], list[str]]:
+    """The scenes with the manifest's city, split and gsd, and the names that it lists without an image."""
+    rows = _read_manifest(root)
+    if rows is None:
+        return scenes, []
+    at_hand = {s.name: s for s in scenes}
+    kept = [_with_row(at_hand[r["name"]], r) for r in rows if r["name"] in at_hand]
+    if not kept:
+        raise ValueError(f"the manifest of {root} names none of its images, such as {scenes[0].name}")
+    return kept, [r["name"] for r in rows if r["name"] not in at_hand]
+
+
+def _read_manifest(root: Path) -> list[dict] | None:
+    """The manifest's rows for a folder, or None without a manifest."""
+    own, above = root / "manifest.csv", root.resolve().parent / "manifest.csv"
+    path = own if own.exists() else above
+    if not path.exists():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if rows and "name" not in rows[0]:
+        raise ValueError(f"{path} has no column 'name'; its columns are name, city, split, gsd_m and, for several "
+                         f"folders, group")
+    mine = [r for r in rows if r.get("group") == root.resolve().name]
+    if path == above:
+        return mine or None
+    return mine or rows
+
+
+def _with_row(scene: Scene, row: dict) -> Scene:
+    """The scene with what its row in the manifest says."""
+    split = row.get("split") or scene.split
+    if split not in SPLITS:
+        raise ValueError(f"the manifest gives {scene.name} the split {split!r}; choose from {', '.join(SPLITS)}")
+    gsd = row.get("gsd_m")
+    return Scene(
+        scene.name, scene.image, row.get("city") or scene.city, split, scene.labels, scene.vectors,
+        scene.nodata, float(gsd) if gsd else scene.gsd_hint,
+    )
+
+
+def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files of a folder with one of the suffixes, sorted; hidden ones left out."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+
+
+def _by_stem(files: Sequence[Path]) -> dict[str, Path]:
+    """Name without suffix -> file.
+
+    Raises:
+        ValueError: if two files share a name.
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        if path.stem in found:
+            raise ValueError(f"{found[path.stem]} and {path} have the same name; keep one of them")
+        found[path.stem] = path
+    return found

@@ -1,0 +1,172 @@
+"""One image with its labels, and lists of them: windows in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from jointnet.data.labels import rasterize_file
+from jointnet.data.raster import RasterInfo, open_raster, read_info, read_mask, valid_pixels
+
+SPLITS = ("train", "validation", "test")
+VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image, or a rectangle of one, with its labels; none of it read before it is asked for.
+
+    Attributes:
+        name: unique in its dataset, as "austin1".
+        image: raster file.
+        city: place that the scene belongs to.
+        split: "train", "validation" or "test".
+        labels: class name -> mask raster, or vector file of polygons or centre lines in any CRS, or several of them.
+        vectors: class name -> the polygons or centre lines behind a mask, where the dataset has them.
+        nodata: rule for pixels without imagery, see `valid_pixels`.
+        gsd_hint: metres per pixel for images without a georeference.
+        drawn: True for scenes that a program drew; every figure of them says so.
+        part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it; windows are
+            counted from its corner and cannot leave it.
+    """
+
+    name: str
+    image: Path
+    city: str = ""
+    split: str = "train"
+    labels: dict[str, Path | tuple[Path, ...]] = field(default_factory=dict)
+    vectors: dict[str, Path] = field(default_factory=dict)
+    nodata: str | None = None
+    gsd_hint: float | None = None
+    drawn: bool = False
+    part: tuple[int, int, int, int] | None = None
+
+    @cached_property
+    def info(self) -> RasterInfo:
+        """The scene's grid."""
+        info = read_info(self.image)
+        return info if self.part is None else info.crop(*self.part)
+
+    @property
+    def gsd(self) -> float | None:
+        """Metres per pixel, from the georeference or the dataset; None where neither knows."""
+        return self.info.gsd or self.gsd_hint
+
+    def read(self, window: tuple[int, int, int, int] | None = None, bands: Sequence[int] | None = None) -> np.ndarray:
+        """uint8 (height, width, bands) of `window`, (row, col, height, width) in pixels; without it, the whole."""
+        with open_raster(self.image) as raster:
+            return raster.read(self._in_image(window), bands)
+
+    def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+        """bool (height, width): where there is imagery, by the file's mask and the dataset's rule."""
+        window = self._in_image(window)
+        with open_raster(self.image) as raster:
+            valid = raster.read_valid(window)
+            return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
+
+    def read_labels(self, kind: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+        """uint8 {0, 1} (height, width) of one class.
+
+        Raises:
+            KeyError: if the scene has no labels of that class.
+            ValueError: if a mask has another size than its image.
+        """
+        if kind not in self.labels:
+            raise KeyError(f"{self.name} has no labels of {kind!r}; it has {', '.join(sorted(self.labels)) or 'none'}")
+        found = self.labels[kind]
+        layers = [self._read_layer(p, window) for p in (found if isinstance(found, tuple) else (found,))]
+        return layers[0] if len(layers) == 1 else np.maximum.reduce(layers)
+
+    def _read_layer(self, path: Path, window: tuple[int, int, int, int] | None) -> np.ndarray:
+        """uint8 {0, 1} of one label file."""
+        if path.suffix.lower() in VECTOR_SUFFIXES:
+            inside = window is not None or self.part is not None  # a cut may well hold no shape
+            return rasterize_file(path, self.info if window is None else self.info.crop(*window), empty_ok=inside)
+        mask, image = read_info(path).shape, read_info(self.image).shape
+        if mask != image:
+            raise ValueError(
+                f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
+                f"rasterise the labels on the image's grid"
+            )
+        return read_mask(path, self._in_image(window))
+
+    def _in_image(self, window: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
+        """The window in pixels of the image file.
+
+        Raises:
+            ValueError: if it leaves the scene's rectangle.
+        """
+        if self.part is None or window is None:
+            return self.part or window
+        top, left, rows, cols = self.part
+        row, col, height, width = window
+        if row < 0 or col < 0 or row + height > rows or col + width > cols:
+            raise ValueError(
+                f"window (row {row}, col {col}, {height} x {width} px) leaves {self.name}, "
+                f"a part of {rows} x {cols} px of {self.image.name}"
+            )
+        return top + row, left + col, height, width
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence):
+    """A named list of scenes. Index it, loop over it, or narrow it with `select`.
+
+    `missing` names the scenes, or their labels, that the dataset should have and the disk has not.
+    """
+
+    name: str
+    scenes: tuple[Scene, ...]
+    missing: tuple[str, ...] = ()
+
+    def __getitem__(self, index):
+        """A scene by position or by name."""
+        if isinstance(index, str):
+            found = [s for s in self.scenes if s.name == index]
+            if not found:
+                raise KeyError(f"{self.name} has no scene {index!r}; it has {shorten([s.name for s in self.scenes])}")
+            return found[0]
+        return self.scenes[index]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __iter__(self) -> Iterator[Scene]:
+        return iter(self.scenes)
+
+    @property
+    def cities(self) -> tuple[str, ...]:
+        """The cities, sorted."""
+        return tuple(sorted({s.city for s in self.scenes}))
+
+    @property
+    def drawn(self) -> bool:
+        """True if any scene was drawn by a program."""
+        return any(s.drawn for s in self.scenes)
+
+    def select(self, cities: Sequence[str] | str | None = None, split: str | None = None) -> Dataset:
+        """The scenes of some cities, of one split, or both.
+
+        Raises:
+            ValueError: if a city or the split does not exist.
+        """
+        cities = [cities] if isinstance(cities, str) else cities
+        unknown = sorted(set(cities or ()) - set(self.cities))
+        if unknown:
+            raise ValueError(
+                f"{self.name} has no city {', '.join(map(repr, unknown))}; choose from {', '.join(self.cities)}"
+            )
+        if split is not None and split not in SPLITS:
+            raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+        kept = (s for s in self.scenes if (cities is None or s.city in cities) and split in (None, s.split))
+        return replace(self, scenes=tuple(kept))
+
+
+def shorten(names: Sequence[str], most: int = 12) -> str:
+    """The names in one line, the rest of a long list counted."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

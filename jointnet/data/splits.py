@@ -1,0 +1,137 @@
+"""Splits that cannot leak: a dataset in, the same ground with other splits out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from jointnet.data.scene import SPLITS, Dataset, Scene
+
+
+def split_by_name(dataset: Dataset, splits: Mapping[str, str]) -> Dataset:
+    """The dataset with whole scenes moved: scene name -> split; scenes that are not named keep theirs.
+
+    Raises:
+        ValueError: if a scene or a split does not exist.
+    """
+    names = {s.name for s in dataset}
+    unknown = sorted(set(splits) - names)
+    if unknown:
+        raise ValueError(f"{dataset.name} has no scene {', '.join(unknown)}")
+    wrong = sorted(set(splits.values()) - set(SPLITS))
+    if wrong:
+        raise ValueError(f"split {wrong[0]!r} is unknown; choose from {', '.join(SPLITS)}")
+    return replace(dataset, scenes=tuple(replace(s, split=splits.get(s.name, s.split)) for s in dataset))
+
+
+def leave_city_out(dataset: Dataset, city: str) -> Dataset:
+    """The dataset with one labelled city as its test split.
+
+    The other cities keep their training and validation scenes, so no choice made on validation has seen the
+    held-out city. Scenes without labels, such as INRIA's own test tiles, are left out: nothing can be scored there.
+
+    Raises:
+        ValueError: if the city has no labelled scene.
+    """
+    labelled = [s for s in dataset if s.labels]
+    cities = sorted({s.city for s in labelled})
+    if city not in cities:
+        raise ValueError(f"{dataset.name} has no labelled city {city!r} to hold out; choose from {', '.join(cities)}")
+    held = [replace(s, split="test") for s in labelled if s.city == city]
+    rest = [s for s in labelled if s.city != city and s.split != "test"]
+    return replace(dataset, scenes=(*rest, *held))
+
+
+def split_by_share(dataset: Dataset, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Dataset:
+    """The dataset with whole scenes dealt to the splits by a seeded draw, city by city.
+
+    Args:
+        dataset: at least two scenes; for one scene, see `split_in_blocks`.
+        validation: share of each city's scenes that validate, rounded; at least one of a city with two or more.
+        test: share that tests, by the same rule.
+        seed: of the draw.
+
+    Raises:
+        ValueError: if the shares leave nothing to train on.
+    """
+    _check_shares(validation, test)
+    if len(dataset) < 2:
+        raise ValueError(f"{dataset.name} has one scene; split it inside with split_in_blocks")
+    splits: dict[str, str] = {}
+    for number, city in enumerate(dataset.cities):
+        names = [s.name for s in dataset if s.city == city]
+        order = [names[i] for i in np.random.default_rng([seed, number]).permutation(len(names))]
+        splits |= dict(zip(order, _deal(len(names), validation, test), strict=True))
+    return split_by_name(dataset, splits)
+
+
+def split_in_blocks(
+    scene: Scene, block: int = 512, validation: float = 0.2, test: float = 0.0, gap: int = 0, seed: int = 0
+) -> Dataset:
+    """One scene cut into square blocks that share no pixel, each a scene of its own, dealt to the splits.
+
+    Neighbouring pixels resemble each other, so blocks beside each other still share a roof or a street that a cut
+    goes through; `gap` leaves ground unused around every block, and larger blocks have fewer such neighbours.
+
+    Args:
+        scene: the image to cut; a `part` of an image is cut inside its rectangle.
+        block: side of a block in pixels; what remains at the right and lower edge joins the last block.
+        validation: share of the blocks that validate, rounded, at least one.
+        test: share that tests, by the same rule; none where it is 0.
+        gap: pixels left unused between neighbouring blocks, at least.
+        seed: of the draw.
+
+    Raises:
+        ValueError: if the scene has fewer than two blocks, or the shares leave nothing to train on.
+    """
+    _check_shares(validation, test)
+    rows, cols = _cuts(scene.info.height, block, gap), _cuts(scene.info.width, block, gap)
+    if len(rows) * len(cols) < 2:
+        raise ValueError(
+            f"{scene.name} of {scene.info.height} x {scene.info.width} px holds one block of {block} px; "
+            f"choose smaller blocks"
+        )
+    top, left = scene.part[:2] if scene.part else (0, 0)
+    parts = [(top + r, left + c, h, w) for r, h in rows for c, w in cols]
+    order = np.random.default_rng(seed).permutation(len(parts))
+    deal = dict(zip(order.tolist(), _deal(len(parts), validation, test), strict=True))
+    names = [f"{scene.name}-r{r}c{c}" for r in range(len(rows)) for c in range(len(cols))]
+    return Dataset(
+        f"{scene.name} in blocks",
+        tuple(replace(scene, name=names[i], part=part, split=deal[i]) for i, part in enumerate(parts)),
+    )
+
+
+def _cuts(length: int, block: int, gap: int) -> list[tuple[int, int]]:
+    """(start, size) of the blocks along one side; each gives half the gap (rounded up) on its inner edges."""
+    count = max(length // block, 1)
+    half = -(-gap // 2)
+    edges = [*(i * block for i in range(count)), length]
+    cuts = []
+    for i, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        start, stop = start + half * (i > 0), stop - half * (i < count - 1)
+        if stop > start:
+            cuts.append((start, stop - start))
+    return cuts
+
+
+def _deal(count: int, validation: float, test: float) -> list[str]:
+    """The splits of `count` shuffled things; training gets what is left, and at least one."""
+    tests = _share(count, test)
+    validations = _share(count, validation)
+    while tests + validations >= count and tests + validations > 0:
+        tests, validations = (tests - 1, validations) if tests >= validations else (tests, validations - 1)
+    return ["test"] * tests + ["validation"] * validations + ["train"] * (count - tests - validations)
+
+
+def _share(count: int, share: float) -> int:
+    """`share` of `count`, rounded; at least one where the share is more than nothing."""
+    return max(round(count * share), 1) if share > 0 else 0
+
+
+def _check_shares(validation: float, test: float) -> None:
+    """Raises ValueError unless both shares are in [0, 1) and leave something to train on."""
+    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise ValueError(f"shares validation={validation} and test={test} must be 0 or more and add up to less than 1")
