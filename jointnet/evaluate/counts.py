@@ -1,0 +1,139 @@
+"""Masks in, integer counts out: the sums that every pooled score is a ratio of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+SCORES = ("iou", "accuracy", "background_accuracy", "precision", "recall", "f1")
+
+
+class Counts(NamedTuple):
+    """Pixels (or objects) found, invented, missed and rightly left alone. Counts add up; scores do not.
+
+    Scores are always defined. With no pixel at all each is NaN. With nothing to find and nothing claimed IoU, F1,
+    precision and recall are 1. Precision of no claim where there was something to find is 0, and so is
+    recall of nothing to find where something was claimed.
+    """
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    tn: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both counts pooled."""
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def total(self) -> int:
+        """Pixels that count."""
+        return sum(self)
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union of the foreground."""
+        return self._ratio(self.tp, self.tp + self.fp + self.fn, 1.0)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of pixels that are right, background included."""
+        return self._ratio(self.tp + self.tn, self.total, math.nan)
+
+    @property
+    def background_accuracy(self) -> float:
+        """The accuracy that claiming nothing at all would have had."""
+        return self._ratio(self.fp + self.tn, self.total, math.nan)
+
+    @property
+    def precision(self) -> float:
+        """Share of what was claimed that is there."""
+        return self._ratio(self.tp, self.tp + self.fp, float(self.fn == 0))
+
+    @property
+    def recall(self) -> float:
+        """Share of what is there that was found."""
+        return self._ratio(self.tp, self.tp + self.fn, float(self.fp == 0))
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, equal to the Dice coefficient."""
+        return self._ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn, 1.0)
+
+    @property
+    def cover(self) -> float:
+        """Share of pixels that are foreground in the labels."""
+        return self._ratio(self.tp + self.fn, self.total, math.nan)
+
+    def scores(self) -> dict[str, float]:
+        """Every score by name."""
+        return {name: getattr(self, name) for name in SCORES}
+
+    def _ratio(self, part: int, whole: int, empty: float) -> float:
+        if self.total == 0:
+            return math.nan
+        return part / whole if whole else empty
+
+
+def count_pixels(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | None = None) -> Counts:
+    """Counts of two masks of the same shape.
+
+    Args:
+        truth: labels, 0 or False is background.
+        predicted: prediction, 0 or False is background.
+        valid: where pixels count; everywhere without it.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    truth, predicted, valid = as_masks(truth, predicted, valid)
+    total, actual, claimed = valid.sum(), (truth & valid).sum(), (predicted & valid).sum()
+    tp = (truth & predicted & valid).sum()
+    return Counts(int(tp), int(claimed - tp), int(actual - tp), int(total - actual - claimed + tp))
+
+
+def as_masks(
+    truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three as bool arrays of one shape.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    valid = np.ones(truth.shape, bool) if valid is None else np.asarray(valid)
+    if not truth.shape == predicted.shape == valid.shape:
+        raise ValueError(
+            f"labels {truth.shape}, prediction {predicted.shape} and valid pixels {valid.shape} must have one shape; "
+            f"put them on the image's grid first"
+        )
+    return truth != 0, predicted != 0, valid != 0
+
+
+def bootstrap_interval(
+    tiles: Sequence[Counts], score: str = "iou", level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of a pooled score when the tiles are drawn anew, with replacement (Efron 1979).
+
+    Tiles, not pixels, are drawn: neighbouring pixels are not independent. Fewer than two tiles with pixels give
+    (NaN, NaN), since nothing is known of how tiles vary.
+
+    Args:
+        tiles: counts of each tile.
+        score: name of a `Counts` score.
+        level: share of draws inside the interval.
+        draws: number of draws.
+        seed: of the random draws; the same seed gives the same interval.
+    """
+    tiles = [t for t in tiles if t.total]
+    if len(tiles) < 2:
+        return math.nan, math.nan
+    table = np.array(tiles, dtype=np.int64)
+    picks = np.random.default_rng(seed).integers(len(tiles), size=(draws, len(tiles)))
+    times = np.stack([(picks == i).sum(1) for i in range(len(tiles))], axis=1)  # (draws, tiles)
+    values = [getattr(Counts(*map(int, row)), score) for row in times @ table]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

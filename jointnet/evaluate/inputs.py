@@ -1,0 +1,225 @@
+"""Predictions on disk and scenes in, strips of aligned arrays out: no more of a scene in memory than a strip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jointnet.data.catalogue import Dataset, Scene
+from jointnet.data.raster import RasterInfo, binary_mask, open_raster, read_info
+
+STRIP_PIXELS = 3_000_000  # pixels of one strip; the distance transforms need some 50 bytes for each
+STRIP_STEP = 512  # strips start on the rows where the tiles of a raster start
+LEVELS = 255  # a stored probability is its value / LEVELS
+RASTER_SUFFIXES = (".tif", ".tiff", ".png")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The files of one scene's prediction; either may be missing, not both."""
+
+    mask: Path | None = None
+    probability: Path | None = None
+
+    def threshold(self) -> float | None:
+        """The threshold stored in the probability raster, or None."""
+        tags = read_info(self.probability).tags if self.probability else {}
+        return float(tags["threshold"]) if "threshold" in tags else None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Full-width rows of one scene, arrays (height, width): masks are bool, `probability` is float32 or None."""
+
+    row: int
+    truth: np.ndarray
+    predicted: np.ndarray
+    valid: np.ndarray
+    probability: np.ndarray | None = None
+
+
+def find_predictions(
+    source: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset
+) -> dict[str, Prediction]:
+    """Scene name -> prediction, of the scenes that have one.
+
+    Args:
+        source: folder of `NAME_mask.tif` and `NAME_probability.tif`, or a mapping of scene names to a `Prediction`
+            or a file, a probability raster if its name ends in `_probability` and a mask otherwise.
+        dataset: the scenes that may be predicted.
+
+    Raises:
+        ValueError: if the folder is missing, or no prediction belongs to a scene.
+    """
+    if isinstance(source, Mapping):
+        found = {name: _as_prediction(item) for name, item in source.items()}
+        unknown = sorted(set(found) - {s.name for s in dataset})
+        if unknown:
+            raise ValueError(f"{dataset.name} has no scene {', '.join(unknown)}; it has {_names(dataset)}")
+    else:
+        found = _predictions_in(Path(source), dataset)
+    if not found:
+        raise ValueError(f"{source} holds no prediction of {dataset.name}; expected NAME_mask.tif or "
+                         f"NAME_probability.tif with NAME one of {_names(dataset)}")
+    return found
+
+
+def read_probability(path: str | Path, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+    """Probabilities as float32 (height, width) in [0, 1], NaN where the raster says no-data.
+
+    uint8 rasters hold probability x 255, float rasters the probability itself.
+
+    Raises:
+        ValueError: if the raster has several bands, or another type.
+    """
+    with open_raster(path) as raster:
+        if raster.info.bands != 1 or not (raster.info.dtype == "uint8" or raster.info.dtype.startswith("float")):
+            raise ValueError(f"{path} has {raster.info.bands} bands of {raster.info.dtype}; a probability raster has "
+                             f"one, of uint8 (probability x {LEVELS}) or float")
+        values = raster.read(window)[..., 0]
+        scale = np.float32(LEVELS if values.dtype == np.uint8 else 1)
+        return np.where(raster.read_valid(window), values / scale, np.float32(np.nan)).astype(np.float32)
+
+
+def read_strips(
+    scene: Scene, prediction: Prediction, kind: str, threshold: float | None = None, probabilities: bool = True
+) -> Iterator[Strip]:
+    """The scene's labels, prediction and valid pixels, strip after strip from the top.
+
+    Args:
+        scene: with labels of `kind`.
+        prediction: its files.
+        kind: class of the labels, "buildings" or "roads".
+        threshold: applied to the probabilities; None takes the mask, or the threshold stored with the probabilities.
+        probabilities: read them too, where there are any.
+
+    Raises:
+        ValueError: if a file lies on another grid than the scene, or holds other values than its type allows.
+    """
+    threshold = choose_threshold(scene, prediction, threshold)
+    for path in (prediction.mask, prediction.probability):
+        if path is not None:
+            check_grid(read_info(path), scene.info, path, scene.name)
+    height, width = scene.info.shape
+    for row, rows in strip_rows(height, width):
+        window = (row, 0, rows, width)
+        probability = None
+        if prediction.probability is not None and (probabilities or threshold is not None):
+            probability = read_probability(prediction.probability, window)
+        predicted = _read_mask(prediction.mask, window) if threshold is None else probability >= np.float32(threshold)
+        yield Strip(row, scene.read_labels(kind, window) > 0, predicted, scene.read_valid(window), probability)
+
+
+def choose_threshold(scene: Scene, prediction: Prediction, threshold: float | None) -> float | None:
+    """The threshold to apply to the probabilities, or None where the mask is to be taken as it is.
+
+    Raises:
+        ValueError: if the threshold is not within 0 and 1, or needs a probability raster that is not there.
+    """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold {threshold} is not a probability; choose one from 0 to 1")
+    if threshold is None and prediction.mask is None:
+        threshold = prediction.threshold()
+        if threshold is None:
+            raise ValueError(f"{prediction.probability} has no mask beside it and no threshold in its tags; "
+                             f"pass threshold=")
+    if threshold is not None and prediction.probability is None:
+        raise ValueError(f"{scene.name} has a mask only, so threshold={threshold} cannot be applied; "
+                         f"leave it out, or predict with probabilities")
+    return threshold
+
+
+def strip_rows(height: int, width: int, pixels: int = STRIP_PIXELS) -> list[tuple[int, int]]:
+    """(first row, rows) of strips of about `pixels`, a multiple of 512 rows but for the last."""
+    step = max(STRIP_STEP, pixels // width // STRIP_STEP * STRIP_STEP)
+    return [(row, min(step, height - row)) for row in range(0, height, step)]
+
+
+def with_halo(strips: Iterable[Strip], halo: int) -> Iterator[tuple[Strip, slice]]:
+    """Each strip grown by up to `halo` rows of its neighbours, and the slice of its own rows. Files are read once.
+
+    Strips lower than the halo are no trouble: rows are gathered from as many neighbours as it takes.
+    """
+    held: list[Strip] = []
+    current = 0  # index in `held` of the strip that is to be given next
+    for strip in strips:
+        held.append(strip)
+        while current < len(held) and _rows(held[current + 1 :]) >= halo:
+            yield _joined(held, current, halo)
+            current += 1
+            while current > 0 and _rows(held[1:current]) >= halo:
+                held.pop(0)
+                current -= 1
+    for index in range(current, len(held)):
+        yield _joined(held, index, halo)
+
+
+def check_grid(found: RasterInfo, expected: RasterInfo, path: Path, name: str) -> None:
+    """Raises ValueError unless a raster lies on a scene's grid; one without a georeference only needs its size."""
+    if found.shape != expected.shape:
+        raise ValueError(f"{path} is {found.shape} px, {name} {expected.shape} px; predict on the image's own grid")
+    if found.crs is None or expected.crs is None:
+        return
+    if found.crs != expected.crs:
+        raise ValueError(f"{path} is in {found.crs}, {name} in {expected.crs}; reproject the prediction first")
+    tolerance = 1e-3 * max(abs(expected.transform.a), abs(expected.transform.b))
+    if not found.transform.almost_equals(expected.transform, tolerance):
+        raise ValueError(f"{path} has the size of {name} but lies elsewhere: its transform is "
+                         f"{tuple(found.transform)[:6]}, expected {tuple(expected.transform)[:6]}")
+
+
+def _as_prediction(item: str | Path | Prediction) -> Prediction:
+    if isinstance(item, Prediction):
+        return item
+    path = Path(item)
+    return Prediction(probability=path) if path.stem.endswith("_probability") else Prediction(mask=path)
+
+
+def _predictions_in(folder: Path, dataset: Dataset) -> dict[str, Prediction]:
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; name the one that the predictions were written to")
+    found = {}
+    for scene in dataset:
+        mask, probability = (_first(folder, f"{scene.name}_{what}") for what in ("mask", "probability"))
+        if mask or probability:
+            found[scene.name] = Prediction(mask, probability)
+    return found
+
+
+def _first(folder: Path, stem: str) -> Path | None:
+    return next((p for s in RASTER_SUFFIXES if (p := folder / f"{stem}{s}").exists()), None)
+
+
+def _names(dataset: Dataset) -> str:
+    names = [s.name for s in dataset]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _read_mask(path: Path, window: tuple[int, int, int, int]) -> np.ndarray:
+    with open_raster(path) as raster:
+        if raster.info.bands != 1:
+            raise ValueError(f"{path} has {raster.info.bands} bands; a mask has one, of 0 and 1 or 0 and 255")
+        return (binary_mask(raster.read(window)[..., 0], str(path)) > 0) & raster.read_valid(window)
+
+
+def _rows(strips: list[Strip]) -> int:
+    return sum(len(s.truth) for s in strips)
+
+
+def _joined(strips: list[Strip], index: int, halo: int) -> tuple[Strip, slice]:
+    """The strip at `index` with up to `halo` rows on either side, and the slice of its own rows."""
+    own = strips[index]
+    before, after = _rows(strips[:index]), _rows(strips[index + 1 :])
+    cut_top, cut_bottom = max(0, before - halo), max(0, after - halo)
+
+    def gather(name: str) -> np.ndarray:
+        rows = np.concatenate([getattr(s, name) for s in strips])
+        return rows[cut_top : len(rows) - cut_bottom]
+
+    probability = None if own.probability is None else gather("probability")
+    top = before - cut_top
+    joined = Strip(own.row - top, gather("truth"), gather("predicted"), gather("valid"), probability)
+    return joined, slice(top, top + len(own.truth))
