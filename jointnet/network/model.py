@@ -1,0 +1,188 @@
+"""The JointNet network: an image in [0, 255] in, a probability per pixel and class out.
+
+Zhang & Wang 2019, "JointNet: A Common Neural Network for Road and Building Extraction", Remote Sensing 11(6), 696,
+doi:10.3390/rs11060696. Pure Keras 3: the same code runs on TensorFlow, JAX and PyTorch.
+
+Shape trails are those of preset `base` (g = 32, 64, 128).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+DILATION_RATES = (1, 2, 5, 1, 2, 5)
+PRESETS = {
+    "tiny": {"growth_rates": (8, 16, 32), "bridge": 64},
+    "small": {"growth_rates": (16, 32, 64), "bridge": 128},
+    "base": {"growth_rates": (32, 64, 128), "bridge": 256},
+}
+NORMALIZATIONS = ("group", "batch", "none")
+MULTIPLE = 8  # three halvings: height and width must divide by it
+
+
+def build_jointnet(
+    preset: str = "base",
+    bands: int = 3,
+    classes: int = 1,
+    reduction_from: str = "block",
+    dilation_rates: Sequence[int] = DILATION_RATES,
+    normalization: str = "group",
+    growth_rates: Sequence[int] | None = None,
+    name: str = "jointnet",
+) -> keras.Model:
+    """A JointNet with random weights: (batch, H, W, bands) in [0, 255] -> (batch, H, W, classes) probabilities.
+
+    Args:
+        preset: "tiny", "small" or "base": the width of every layer.
+        bands: bands of the image, alpha not counted.
+        classes: probabilities per pixel, each a sigmoid of its own (a pixel may be building and road).
+        reduction_from: where the reduction output comes from: "block" (the distribution output, features flow down
+            the encoder) or "input" (the block's input, as the Keras implementation this project descends from).
+        dilation_rates: one dilation for each 3x3 convolution of every block.
+        normalization: "group" (4 channels a group), "batch" or "none".
+        growth_rates: three widths in place of the preset's; the bridge is twice the last.
+        name: of the model.
+
+    Raises:
+        ValueError: if an argument is not one of the above.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
+    if reduction_from not in ("block", "input"):
+        raise ValueError(f"reduction_from is {reduction_from!r}; choose 'block' or 'input'")
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(f"normalization {normalization!r} is unknown; choose from {', '.join(NORMALIZATIONS)}")
+    if bands < 1 or classes < 1:
+        raise ValueError(f"bands={bands} and classes={classes}; a network needs at least one of each")
+    widths = tuple(growth_rates or PRESETS[preset]["growth_rates"])
+    if len(widths) != 3 or any(g < 4 or g % 4 for g in widths):
+        raise ValueError(f"growth_rates={widths}; give three multiples of 4, one for each encoder block")
+    bridge = PRESETS[preset]["bridge"] if growth_rates is None else 2 * widths[-1]
+
+    image = keras.Input((None, None, bands), name="image")
+    x = Scaling(name="scaling")(image)
+    skips = []
+    for number, growth in enumerate(widths, 1):
+        block_input = x
+        features = dense_atrous_block(x, growth, dilation_rates, normalization, 4, f"encoder{number}")
+        skips.append(features)  # (batch, H, W, 128), (batch, H/2, W/2, 256), (batch, H/4, W/4, 512)
+        source = features if reduction_from == "block" else block_input
+        x = reduction(source, growth, f"encoder{number}_reduction")
+    x = layers.Conv2D(bridge, 1, activation="relu", name="bridge")(x)  # (batch, H/8, W/8, 256)
+    x = decoder_step(x, skips[2], widths[2], "decoder3")  # (batch, H/4, W/4, 128)
+    x = decoder_step(x, skips[1], widths[1], "decoder2")  # (batch, H/2, W/2, 64)
+    x = upsample_and_join(x, skips[0], "decoder1")
+    channels_per_group = 4 if reduction_from == "block" else 1
+    x = dense_atrous_block(x, widths[0], dilation_rates, normalization, channels_per_group, "decoder1")
+    logits = layers.Conv2D(classes, 1, name="logits")(x)
+    probability = layers.Activation("sigmoid", dtype="float32", name="probability")(logits)  # (batch, H, W, classes)
+    return keras.Model(image, probability, name=name)
+
+
+def dense_atrous_block(x, growth, dilation_rates, normalization, channels_per_group, name):
+    """A dense atrous convolution block: (batch, h, w, c) -> its distribution output, (batch, h, w, 4 * growth)."""
+    features = [x]
+    for index, rate in enumerate(dilation_rates, 1):
+        joined = join(features, f"{name}_join{index}")
+        y = layers.Conv2D(
+            growth, 3, padding="same", dilation_rate=rate, activation="relu", name=f"{name}_atrous{index}"
+        )(joined)
+        features.append(normalize(y, normalization, channels_per_group, f"{name}_norm{index}"))
+    joined = join(features, f"{name}_join{len(dilation_rates) + 1}")  # (batch, h, w, c + 6 * growth)
+    return layers.Conv2D(4 * growth, 1, activation="relu", name=f"{name}_distribution")(joined)
+
+
+def reduction(x, growth, name):
+    """The reduction output, half the size: (batch, h, w, c) -> (batch, h/2, w/2, growth)."""
+    return layers.Conv2D(growth, 1, strides=2, activation="relu", name=name)(x)
+
+
+def decoder_step(x, skip, width, name):
+    """Doubles the size, joins the skip and narrows: -> (batch, 2h, 2w, width)."""
+    return layers.Conv2D(width, 1, activation="relu", name=f"{name}_narrow")(upsample_and_join(x, skip, name))
+
+
+def upsample_and_join(x, skip, name):
+    """Bilinear doubling, then the encoder's features beside: -> (batch, 2h, 2w, c + c_skip)."""
+    x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_upsample")(x)
+    return layers.Concatenate(name=f"{name}_skip")([x, skip])
+
+
+def join(features, name):
+    """All features side by side; a single one as it is."""
+    return layers.Concatenate(name=name)(features) if len(features) > 1 else features[0]
+
+
+def normalize(x, normalization, channels_per_group, name):
+    """The chosen normalisation over `x`."""
+    if normalization == "none":
+        return x
+    if normalization == "batch":
+        return layers.BatchNormalization(name=name)(x)
+    return GroupNormalization(x.shape[-1] // channels_per_group, epsilon=0.1, name=name)(x)
+
+
+@keras.saving.register_keras_serializable("jointnet")
+class Scaling(layers.Layer):
+    """Brings bytes to [0, 1], and refuses an image whose sides do not divide by 8."""
+
+    def call(self, image):
+        """Image in [0, 255], any dtype -> [0, 1] in the layer's compute dtype."""
+        return ops.multiply(ops.cast(image, self.compute_dtype), 1 / 255)
+
+    def build(self, input_shape):
+        """Checks the size where it is known when the network is built."""
+        self._check(input_shape)
+
+    def compute_output_spec(self, image):
+        """Same shape, compute dtype."""
+        self._check(image.shape)
+        return keras.KerasTensor(image.shape, dtype=self.compute_dtype)
+
+    def __call__(self, image, *args, **kwargs):
+        """Checks the size of every image that the network is shown."""
+        self._check(image.shape)
+        return super().__call__(image, *args, **kwargs)
+
+    @staticmethod
+    def _check(shape):
+        height, width = shape[1], shape[2]
+        if any(isinstance(side, int) and side % MULTIPLE for side in (height, width)):
+            raise ValueError(
+                f"the network takes images whose height and width divide by {MULTIPLE}, not {height} x {width} px; "
+                f"jointnet.predict_array takes any size and pads it"
+            )
+
+
+@keras.saving.register_keras_serializable("jointnet")
+class GroupNormalization(layers.GroupNormalization):
+    """Group normalisation (Wu & He 2018) in two passes over memory where Keras' own makes many.
+
+    The sums of x and x^2 give mean and variance per group in float32; both fold into one scale and one shift per
+    channel. The same numbers as `keras.layers.GroupNormalization` up to rounding, with the same variables.
+    """
+
+    def call(self, inputs):
+        """(batch, h, w, channels) -> the same shape, each group with mean 0 and variance 1, then gamma and beta."""
+        channels = inputs.shape[-1]
+        per_group = channels // self.groups
+        wide = ops.cast(inputs, "float32")
+        mean = self._over_groups(ops.mean(wide, axis=(1, 2)), per_group)  # (batch, channels)
+        square = self._over_groups(ops.mean(ops.square(wide), axis=(1, 2)), per_group)
+        variance = ops.maximum(square - ops.square(mean), 0.0)
+        scale = ops.rsqrt(variance + self.epsilon)
+        if self.scale:
+            scale = scale * ops.cast(self.gamma, "float32")
+        shift = -mean * scale
+        if self.center:
+            shift = shift + ops.cast(self.beta, "float32")
+        scale, shift = (ops.cast(v[:, None, None, :], inputs.dtype) for v in (scale, shift))
+        return inputs * scale + shift
+
+    def _over_groups(self, per_channel, per_group: int):
+        """Means per channel -> means per group, repeated for each channel: (batch, channels)."""
+        grouped = ops.mean(ops.reshape(per_channel, (-1, self.groups, per_group)), axis=-1)
+        return ops.repeat(grouped, per_group, axis=-1)
