@@ -1,0 +1,282 @@
+"""A town plan in, an aerial photograph of it out: uint8 (height, width, 3).
+
+Painted at twice the resolution: what lies on the ground, then roofs and crowns as a height field, whose slopes give the
+shading and whose heights cast the shadows; then lens, air and sensor.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import shapely
+from PIL import Image
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from shapely.ops import substring
+
+from jointnet.data.drawn_plan import Building, Plan, Road, Surface, Wing
+
+FINER = 2  # painted pixels along each side of a pixel
+AMBIENT = np.array([0.34, 0.38, 0.45], np.float32)  # what the blue sky gives of all light, so what shadows keep
+WHITE, YELLOW = (212, 212, 208), (196, 170, 92)
+
+
+def paint(plan: Plan, pixels: int) -> np.ndarray:
+    """The photograph of a plan: uint8 (pixels, pixels, 3)."""
+    canvas = Canvas(plan, pixels)
+    canvas.lay(ground_of(plan))
+    canvas.raise_roofs(plan.buildings)
+    canvas.grow(plan.trees)
+    return expose(plan, canvas.light(plan.city.sun))
+
+
+class Canvas:
+    """Colour and height of every painted pixel. `step` is its side in metres."""
+
+    def __init__(self, plan: Plan, pixels: int):
+        self.plan, self.n = plan, pixels * FINER
+        self.step = plan.size / self.n
+        rng = plan.rng
+        self.noise = {cell: smooth_noise(rng, self.n, cell / self.step) for cell in (0.15, 0.9, 5.0, 30.0)}
+        centres = (np.arange(self.n, dtype=np.float32) + 0.5) * self.step
+        self.x, self.y = centres[None, :], centres[:, None]
+        self.colour = np.zeros((self.n, self.n, 3), np.float32)
+        self.height = np.zeros((self.n, self.n), np.float32)
+        self.slope_x = np.zeros((self.n, self.n), np.float32)  # rise per metre to the right and down
+        self.slope_y = np.zeros((self.n, self.n), np.float32)
+
+    def burn(self, shapes: list, first: int = 1) -> np.ndarray:
+        """Numbers of the last shape over each pixel: int32, 0 where there is none."""
+        pairs = [(s, i) for i, s in enumerate(shapes, first) if not s.is_empty]
+        if not pairs:
+            return np.zeros((self.n, self.n), np.int32)
+        return rasterize(pairs, (self.n, self.n), transform=Affine.scale(self.step), dtype="int32")
+
+    def lay(self, surfaces: list[Surface]) -> None:
+        """Paints surfaces in their order over the grass."""
+        city = self.plan.city
+        ids = self.burn([s.shape for s in surfaces])
+        colours = np.array([city.grass, *(s.colour for s in surfaces)], np.float32)
+        grain = np.array([1.3, *(s.grain for s in surfaces)], np.float32)[ids]
+        stripes = np.array([(0, 1, 0), *(s.stripe or (0, 1, 0) for s in surfaces)], np.float32)[ids]
+        self.height = np.array([0.0, *(s.height for s in surfaces)], np.float32)[ids]
+        self.colour = colours[ids] + self._texture(grain, stripes)[..., None]
+        dry = np.where(grain > 0.9, 7 * self.noise[30.0] + 5 * self.noise[5.0], 0)
+        self.colour += dry[..., None] * np.array([1.0, 0.35, 0.2], np.float32)
+
+    def _texture(self, grain: np.ndarray, stripes: np.ndarray) -> np.ndarray:
+        """Grey values to add: grain of four sizes, and stripes of (angle, period, strength)."""
+        noise = self.noise
+        texture = grain * (5 * noise[0.15] + 6 * noise[0.9] + 5 * noise[5.0] + 3 * noise[30.0])
+        angle, period, strength = np.moveaxis(stripes, -1, 0)
+        across = self.y * np.cos(angle) - self.x * np.sin(angle)
+        return texture + strength * np.sin(2 * np.pi * across / period)
+
+    def raise_roofs(self, buildings: list[Building]) -> None:
+        """Puts roofs on the footprints: ridged over wings, from all edges without, flat where the pitch is 0."""
+        ids = self.burn([b.footprint for b in buildings])
+        if not buildings:
+            return
+        roof = ids > 0
+        eave = np.array([0.0, *(b.eave for b in buildings)], np.float32)[ids]
+        self.height = np.where(roof, eave, self.height)
+        self._hipped(buildings, ids)
+        for number, building in enumerate(buildings, 1):
+            for wing in building.wings:
+                if wing.pitch:
+                    self._ridge(wing, ids == number if False else ids, number)
+        stripes = np.array([(0, 1, 0), *(_courses(b, self.plan.rng) for b in buildings)], np.float32)[ids]
+        grain = np.array([0.0, *(0.5 + 0.9 * self.plan.rng.random(len(buildings)))], np.float32)[ids]
+        colours = np.array([(0, 0, 0), *(b.colour for b in buildings)], np.float32)[ids]
+        self.colour = np.where(roof[..., None], colours + self._texture(grain, stripes)[..., None], self.colour)
+        self._furnish(buildings, ids)
+
+    def _hipped(self, buildings: list[Building], ids: np.ndarray) -> None:
+        """Roofs that rise from all outer edges, over attached houses as one."""
+        pitch = np.array([0.0, *(0.0 if b.wings else b.pitch for b in buildings)], np.float32)[ids]
+        together = np.isin(ids, [i for i, b in enumerate(buildings, 1) if not b.wings])
+        if not together.any():
+            return
+        rise = gaussian_filter(distance_transform_edt(together).astype(np.float32) * self.step, 1.5)
+        slope_y, slope_x = np.gradient(rise, self.step)
+        self.height += pitch * rise * together
+        self.slope_x += pitch * slope_x * together
+        self.slope_y += pitch * slope_y * together
+
+    def _window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice]:
+        """The pixels of a box in metres, cut off at the canvas."""
+        at = np.clip(np.array([top, bottom + self.step, left, right + self.step]) / self.step, 0, self.n).astype(int)
+        return slice(at[0], at[1]), slice(at[2], at[3])
+
+    def _ridge(self, wing: Wing, ids: np.ndarray, number: int) -> None:
+        """A gable or hip roof over one wing, where it is higher than what is there."""
+        win = self._window(*wing.polygon.bounds)
+        dx, dy = self.x[:, win[1]] - wing.x, self.y[win[0]] - wing.y
+        cos, sin = math.cos(wing.angle), math.sin(wing.angle)
+        u, v = dx * cos + dy * sin, dy * cos - dx * sin
+        side, end = wing.width / 2 - np.abs(v), wing.length / 2 - np.abs(u)
+        at_end = (end < side) if wing.hip else np.zeros(side.shape, bool)
+        z = wing.eave + wing.pitch * np.where(at_end, end, side)
+        higher = (ids[win] == number) & (side >= 0) & (end >= 0) & (z > self.height[win])
+        along = np.where(at_end, -np.sign(u), 0) * wing.pitch
+        across = np.where(at_end, 0, -np.sign(v)) * wing.pitch
+        self.height[win] = np.where(higher, z, self.height[win])
+        self.slope_x[win] = np.where(higher, along * cos - across * sin, self.slope_x[win])
+        self.slope_y[win] = np.where(higher, along * sin + across * cos, self.slope_y[win])
+
+    def _furnish(self, buildings: list[Building], ids: np.ndarray) -> None:
+        """Chimneys, skylights, solar panels, and on flat roofs parapets and machines."""
+        rng, shapes = self.plan.rng, []
+        for building in buildings:
+            flat, area = building.pitch == 0, building.footprint.area
+            if flat:
+                edge = building.footprint.difference(building.footprint.buffer(-0.35, join_style="mitre"))
+                shapes.append((edge, self.plan.tint(building.colour, 22), 0.5))
+            for _ in range(rng.poisson(area / (130 if flat else 110))):
+                shapes += _fitting(building, rng)
+        numbers = self.burn([s for s, _, _ in shapes])
+        on = (numbers > 0) & (ids > 0)
+        if shapes:
+            colours = np.array([(0, 0, 0), *(c for _, c, _ in shapes)], np.float32)
+            self.colour[on] = colours[numbers[on]]
+            self.height[on] += np.array([0.0, *(h for _, _, h in shapes)], np.float32)[numbers[on]]
+
+    def grow(self, trees: list[tuple[float, float, float]]) -> None:
+        """Crowns as lumpy domes; where leafless, only twigs."""
+        city, rng = self.plan.city, self.plan.rng
+        crown = np.zeros((self.n, self.n), np.float32)
+        kind = np.zeros((self.n, self.n), np.int32)
+        ragged = 0.22 * self.noise[0.9] + 0.1 * self.noise[5.0]
+        for number, (x, y, radius) in enumerate(trees, 1):
+            win = self._window(x - 1.3 * radius, y - 1.3 * radius, x + 1.3 * radius, y + 1.3 * radius)
+            far = np.hypot(self.x[:, win[1]] - x, self.y[win[0]] - y) / radius + ragged[win]
+            z = (1.3 * radius + 1.2) + radius * np.sqrt(np.maximum(1 - far * far, 0))
+            higher = (far < 1) & (z > crown[win]) & (z > self.height[win] - 2)
+            crown[win] = np.where(higher, z, crown[win])
+            kind[win] = np.where(higher, number, kind[win])
+        bare = np.concatenate([[False], rng.random(len(trees)) < city.bare])
+        colours = np.array([(0, 0, 0), *(self.plan.tint(self.plan.pick(city.trees), 9) for _ in trees)], np.float32)
+        colours[bare] = 0.5 * colours[bare] + 0.5 * np.array([118, 108, 98], np.float32)
+        leaf, bare = kind > 0, bare[kind]
+        twigs = self.noise[0.15] + 0.6 * self.noise[0.9]
+        cover = leaf * np.where(bare, np.clip(0.42 + 0.35 * twigs, 0, 0.9), 1.0)
+        lumps = crown + leaf * (0.5 * self.noise[0.9] + 0.12 * self.noise[0.15])
+        slope_y, slope_x = np.gradient(lumps, self.step)
+        self.slope_x = np.where(leaf, np.clip(slope_x, -1.6, 1.6) * cover, self.slope_x).astype(np.float32)
+        self.slope_y = np.where(leaf, np.clip(slope_y, -1.6, 1.6) * cover, self.slope_y).astype(np.float32)
+        paint = colours[kind] + (9 * self.noise[0.15] + 7 * self.noise[0.9])[..., None]
+        self.colour += cover[..., None] * (paint - self.colour)
+        self.height = np.maximum(self.height, np.where(bare, 0.55, 1.0) * lumps * leaf)
+
+    def light(self, sun: tuple[float, float]) -> np.ndarray:
+        """Colours under the sun, (azimuth, elevation) in degrees: float32 (n, n, 3)."""
+        azimuth, elevation = np.radians(sun)
+        east, south = math.sin(azimuth), -math.cos(azimuth)
+        facing = math.sin(elevation) - math.cos(elevation) * (east * self.slope_x + south * self.slope_y)
+        facing /= np.sqrt(1 + self.slope_x**2 + self.slope_y**2) * math.sin(elevation)
+        direct = np.clip(facing, 0.05, 1.6) * (1 - cast_shadows(self.height, east, south, math.tan(elevation) * self.step))
+        return self.colour * (AMBIENT + (1 - AMBIENT) * direct[..., None])
+
+
+def ground_of(plan: Plan) -> list[Surface]:
+    """Everything flat, from the bottom up: grounds, pavements, roads, their lines, drives, lots and cars."""
+    city, rng = plan.city, plan.rng
+    layers = list(plan.ground)
+    american = city.lon < 0
+    streets = [r for r in plan.roads if r.kind != "alley"]
+    verge = 1.9 if american or city.form in ("perimeter", "riverside") else 0.7
+    layers += [Surface(r.line.buffer(r.width / 2 + verge), plan.tint(city.paving, 5), 0.7) for r in streets]
+    shade = {r: plan.tint(city.road, 7) for r in plan.roads}
+    layers += [Surface(r.line.buffer(r.width / 2), shade[r], 0.55) for r in plan.roads]
+    layers += [Surface(r.line.buffer(rng.uniform(0.5, r.width / 3)), plan.tint(shade[r], 4), 0.5) for r in streets]
+    layers += [Surface(line, YELLOW if american else WHITE, 0.4) for r in streets for line in markings(r)]
+    return layers + plan.surfaces
+
+
+def markings(road: Road) -> list:
+    """The centre line of a street as painted dashes, and its edges where it is wide."""
+    if road.kind != "street" or road.width < 6:
+        return []
+    dashes = [substring(road.line, at, at + 3).buffer(0.09, cap_style="flat") for at in np.arange(0, road.line.length, 8)]
+    if road.width > 9.5:
+        dashes += [road.line.offset_curve(side * (road.width / 2 - 2.4)).buffer(0.07) for side in (-1, 1)]
+    return dashes
+
+
+def _courses(building: Building, rng: np.random.Generator) -> tuple[float, float, float]:
+    """The courses of tiles or the seams of sheet metal: (angle, period in metres, strength)."""
+    if building.pitch == 0 or not building.wings:
+        return 0.0, 1.0, 0.0
+    across = math.pi / 2 if rng.random() < 0.3 else 0.0
+    return building.wings[0].angle + across, rng.uniform(0.45, 0.9), rng.uniform(0, 6)
+
+
+def _fitting(building: Building, rng: np.random.Generator) -> list[tuple]:
+    """One thing on a roof, as (shape, colour, height in metres)."""
+    left, top, right, bottom = building.footprint.bounds
+    x, y = rng.uniform((left, top), (right, bottom))
+    angle = building.wings[0].angle if building.wings else 0.0
+    flat, kind = building.pitch == 0, rng.random()
+    w, d, colour, high = rng.uniform(0.5, 0.9), rng.uniform(0.5, 1.0), (110, 92, 84), 1.3
+    if flat and kind < 0.6:
+        w, d, colour, high = rng.uniform(1.2, 3.2), rng.uniform(1.2, 2.6), (176, 178, 180), 1.3
+    elif flat:
+        w, d, colour, high = rng.uniform(1, 2.2), rng.uniform(1, 2.2), (60, 64, 70), 0.1
+    elif kind < 0.15:
+        w, d, colour, high = rng.uniform(2.5, 5), rng.uniform(1.6, 3), (46, 56, 82), 0.1
+    elif kind < 0.5:
+        w, d, colour, high = 0.8, 1.2, (70, 76, 84), 0.05
+    box = shapely.affinity.rotate(shapely.box(x, y, x + w, y + d), math.degrees(angle))
+    return [(box, colour, high)] if building.footprint.contains(box) else []
+
+
+def smooth_noise(rng: np.random.Generator, n: int, cell: float) -> np.ndarray:
+    """Noise of unit spread whose blobs are `cell` pixels wide: float32 (n, n)."""
+    coarse = max(4, round(n / cell) + 3)
+    values = rng.standard_normal((coarse, coarse), np.float32)
+    if cell <= 1.01:
+        return values[:n, :n] if coarse >= n else np.resize(values, (n, n))
+    field = np.asarray(Image.fromarray(values).resize((n, n), Image.Resampling.BICUBIC))
+    return field / max(float(field.std()), 1e-6)
+
+
+def cast_shadows(height: np.ndarray, east: float, south: float, drop: float) -> np.ndarray:
+    """Where something towards the sun is higher than the ray: float32 in [0, 1], softened at the edge.
+
+    The highest obstacle over 1, 2, 4, ... 256 pixels towards the sun is found by doubling, so eight shifts suffice.
+
+    Args:
+        height: metres.
+        east: step towards the sun, to the right; with `south` of unit length.
+        south: step towards the sun, down.
+        drop: metres by which the sun's ray rises a pixel.
+    """
+    highest = height - np.float32(0.15)
+    for power in range(8):
+        far = 2**power
+        shifted = _shift(highest, round(far * south), round(far * east)) - np.float32(drop * far)
+        highest = np.maximum(highest, shifted)
+    return np.clip((highest - height) / 0.5, 0, 1)
+
+
+def _shift(field: np.ndarray, down: int, right: int) -> np.ndarray:
+    """The values `down` rows and `right` columns further on; far below ground beyond the edge."""
+    n, m = field.shape
+    out = np.full_like(field, -1e3)
+    rows, cols = slice(max(0, -down), min(n, n - down)), slice(max(0, -right), min(m, m - right))
+    source = slice(max(0, down), min(n, n + down)), slice(max(0, right), min(m, m + right))
+    out[rows, cols] = field[source]
+    return out
+
+
+def expose(plan: Plan, scene: np.ndarray) -> np.ndarray:
+    """Lens, air and sensor: half the size, blurred, hazy, tinted, noisy; uint8."""
+    city, n = plan.city, scene.shape[0] // FINER
+    image = scene.reshape(n, FINER, n, FINER, 3).mean((1, 3))
+    image = gaussian_filter(image, (city.blur, city.blur, 0))
+    image = (image * (1 - city.haze / 255) + city.haze) * np.array(city.cast, np.float32)
+    image += city.noise * plan.rng.standard_normal((n, n, 1), np.float32)
+    image += 0.6 * city.noise * plan.rng.standard_normal(image.shape, np.float32)
+    return np.clip(np.rint(image), 1, 255).astype(np.uint8)
