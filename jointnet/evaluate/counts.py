@@ -78,6 +78,43 @@ class Counts(NamedTuple):
         return part / whole if whole else empty
 
 
+class TwoWay(NamedTuple):
+    """What was claimed and is right, what is there and was found: pixels, objects or metres, each out of its own whole.
+
+    The two sides are counted apart where one claim need not answer to one truth, as with a tolerance. They add up.
+    Precision of no claim is 1 if there was nothing to find and 0 otherwise; recall likewise.
+    """
+
+    right: float = 0
+    claimed: float = 0
+    found: float = 0
+    actual: float = 0
+
+    def __add__(self, other: TwoWay) -> TwoWay:
+        """Both pooled."""
+        return TwoWay(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def precision(self) -> float:
+        """Share of what was claimed that is right."""
+        return self.right / self.claimed if self.claimed else float(self.actual == 0)
+
+    @property
+    def recall(self) -> float:
+        """Share of what is there that was found."""
+        return self.found / self.actual if self.actual else float(self.claimed == 0)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 0 where both are."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+    def scores(self) -> dict[str, float]:
+        """Precision, recall and F1 by name."""
+        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+
+
 def count_pixels(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | None = None) -> Counts:
     """Counts of two masks of the same shape.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jointnet.data.catalogue import Scene
 from jointnet.data.raster import create_raster
+from jointnet.data.scene import Scene
 from jointnet.evaluate.counts import as_masks
 from jointnet.evaluate.inputs import Prediction, read_strips
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from jointnet.data.catalogue import Dataset, Scene
 from jointnet.data.raster import RasterInfo, binary_mask, open_raster, read_info
+from jointnet.data.scene import Dataset, Scene
+from jointnet.predict.scenes import read_probability
 
 STRIP_PIXELS = 3_000_000  # pixels of one strip; the distance transforms need some 50 bytes for each
 STRIP_STEP = 512  # strips start on the rows where the tiles of a raster start
-LEVELS = 255  # a stored probability is its value / LEVELS
 RASTER_SUFFIXES = (".tif", ".tiff", ".png")
 
 
@@ -24,10 +25,13 @@ class Prediction:
     mask: Path | None = None
     probability: Path | None = None
 
-    def threshold(self) -> float | None:
-        """The threshold stored in the probability raster, or None."""
-        tags = read_info(self.probability).tags if self.probability else {}
-        return float(tags["threshold"]) if "threshold" in tags else None
+    def threshold(self, kind: str) -> float | None:
+        """The threshold that the prediction was made with, if its probability raster tells, else None."""
+        if self.probability is None:
+            return None
+        thresholds = _made_with(read_info(self.probability)).get("thresholds", [])
+        band = class_band(self.probability, kind)
+        return float(thresholds[band]) if band < len(thresholds) else None
 
 
 @dataclass(frozen=True)
@@ -67,23 +71,6 @@ def find_predictions(
     return found
 
 
-def read_probability(path: str | Path, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """Probabilities as float32 (height, width) in [0, 1], NaN where the raster says no-data.
-
-    uint8 rasters hold probability x 255, float rasters the probability itself.
-
-    Raises:
-        ValueError: if the raster has several bands, or another type.
-    """
-    with open_raster(path) as raster:
-        if raster.info.bands != 1 or not (raster.info.dtype == "uint8" or raster.info.dtype.startswith("float")):
-            raise ValueError(f"{path} has {raster.info.bands} bands of {raster.info.dtype}; a probability raster has "
-                             f"one, of uint8 (probability x {LEVELS}) or float")
-        values = raster.read(window)[..., 0]
-        scale = np.float32(LEVELS if values.dtype == np.uint8 else 1)
-        return np.where(raster.read_valid(window), values / scale, np.float32(np.nan)).astype(np.float32)
-
-
 def read_strips(
     scene: Scene, prediction: Prediction, kind: str, threshold: float | None = None, probabilities: bool = True
 ) -> Iterator[Strip]:
@@ -99,21 +86,25 @@ def read_strips(
     Raises:
         ValueError: if a file lies on another grid than the scene, or holds other values than its type allows.
     """
-    threshold = choose_threshold(scene, prediction, threshold)
+    threshold = choose_threshold(scene, prediction, kind, threshold)
     for path in (prediction.mask, prediction.probability):
         if path is not None:
             check_grid(read_info(path), scene.info, path, scene.name)
+    bands = [path and class_band(path, kind) for path in (prediction.mask, prediction.probability)]
     height, width = scene.info.shape
     for row, rows in strip_rows(height, width):
         window = (row, 0, rows, width)
         probability = None
         if prediction.probability is not None and (probabilities or threshold is not None):
-            probability = read_probability(prediction.probability, window)
-        predicted = _read_mask(prediction.mask, window) if threshold is None else probability >= np.float32(threshold)
+            probability = read_probability(prediction.probability, window)[..., bands[1]]
+        if threshold is None:
+            predicted = _read_mask(prediction.mask, window, bands[0])
+        else:
+            predicted = probability >= np.float32(threshold)
         yield Strip(row, scene.read_labels(kind, window) > 0, predicted, scene.read_valid(window), probability)
 
 
-def choose_threshold(scene: Scene, prediction: Prediction, threshold: float | None) -> float | None:
+def choose_threshold(scene: Scene, prediction: Prediction, kind: str, threshold: float | None) -> float | None:
     """The threshold to apply to the probabilities, or None where the mask is to be taken as it is.
 
     Raises:
@@ -122,7 +113,7 @@ def choose_threshold(scene: Scene, prediction: Prediction, threshold: float | No
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold} is not a probability; choose one from 0 to 1")
     if threshold is None and prediction.mask is None:
-        threshold = prediction.threshold()
+        threshold = prediction.threshold(kind)
         if threshold is None:
             raise ValueError(f"{prediction.probability} has no mask beside it and no threshold in its tags; "
                              f"pass threshold=")
@@ -132,9 +123,25 @@ def choose_threshold(scene: Scene, prediction: Prediction, threshold: float | No
     return threshold
 
 
-def strip_rows(height: int, width: int, pixels: int = STRIP_PIXELS) -> list[tuple[int, int]]:
-    """(first row, rows) of strips of about `pixels`, a multiple of 512 rows but for the last."""
-    step = max(STRIP_STEP, pixels // width // STRIP_STEP * STRIP_STEP)
+def class_band(path: Path, kind: str) -> int:
+    """Index of the band that predicts `kind`: the only band, or the one that the raster's tags name so.
+
+    Raises:
+        ValueError: if there are several bands and none is known to be of that class.
+    """
+    info = read_info(path)
+    classes = _made_with(info).get("classes", [])
+    if info.bands == 1:
+        return 0
+    if kind not in classes:
+        raise ValueError(f"{path} has {info.bands} bands, for {', '.join(classes) or 'classes it does not name'}; "
+                         f"none is for {kind!r}")
+    return classes.index(kind)
+
+
+def strip_rows(height: int, width: int) -> list[tuple[int, int]]:
+    """(first row, rows) of strips of about `STRIP_PIXELS`, a multiple of 512 rows but for the last."""
+    step = max(STRIP_STEP, STRIP_PIXELS // width // STRIP_STEP * STRIP_STEP)
     return [(row, min(step, height - row)) for row in range(0, height, step)]
 
 
@@ -198,11 +205,14 @@ def _names(dataset: Dataset) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _read_mask(path: Path, window: tuple[int, int, int, int]) -> np.ndarray:
+def _made_with(info: RasterInfo) -> dict:
+    """The settings that a prediction notes in its rasters' tags."""
+    return json.loads((info.tags or {}).get("JOINTNET_SETTINGS", "{}"))
+
+
+def _read_mask(path: Path, window: tuple[int, int, int, int], band: int) -> np.ndarray:
     with open_raster(path) as raster:
-        if raster.info.bands != 1:
-            raise ValueError(f"{path} has {raster.info.bands} bands; a mask has one, of 0 and 1 or 0 and 255")
-        return (binary_mask(raster.read(window)[..., 0], str(path)) > 0) & raster.read_valid(window)
+        return binary_mask(raster.read(window, bands=[band + 1])[..., 0], str(path)) > 0
 
 
 def _rows(strips: list[Strip]) -> int:

@@ -12,20 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointnet.data.catalogue import Dataset, Scene
-from jointnet.evaluate.counts import Counts, bootstrap_interval, count_pixels
-from jointnet.evaluate.inputs import Prediction, find_predictions, read_strips
+from jointnet.data.scene import Dataset
+from jointnet.evaluate.boundary import BOUNDARY_WIDTH, RHO
+from jointnet.evaluate.calibration import calibration_summary
+from jointnet.evaluate.counts import Counts, TwoWay, bootstrap_interval
+from jointnet.evaluate.inputs import Prediction, find_predictions
+from jointnet.evaluate.thresholds import ProbabilityCounts
+from jointnet.evaluate.tiles import TileScores, score_scene
 
 OVERALL = "overall"
-
-
-@dataclass(frozen=True)
-class TileScores:
-    """What was counted on one scene; everything in it adds up."""
-
-    name: str
-    city: str
-    pixels: Counts
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,9 @@ class Scores:
         predicted_only: scenes with a prediction and no labels: shown, never scored.
         unpredicted: scenes with labels and no prediction.
         drawn: True if any scored scene was drawn by a program.
+        rho: tolerance of the relaxed scores in pixels.
+        boundary_width: of the boundary IoU in pixels.
+        seed: of the bootstrap.
     """
 
     dataset: str
@@ -49,6 +47,8 @@ class Scores:
     predicted_only: tuple[str, ...] = ()
     unpredicted: tuple[str, ...] = ()
     drawn: bool = False
+    rho: float = RHO
+    boundary_width: float = BOUNDARY_WIDTH
     seed: int = field(default=0, repr=False)
 
     @property
@@ -70,6 +70,16 @@ class Scores:
         """Pooled pixel counts of a city, or of all tiles."""
         return reduce(add, (t.pixels for t in self.of(city)), Counts())
 
+    def pooled(self, what: str, city: str | None = None):
+        """Pooled "relaxed", "boundary", "objects" or "probabilities" of a city or of all; None where no tile has it."""
+        parts = [part for t in self.of(city) if (part := getattr(t, what)) is not None]
+        return reduce(add, parts) if parts else None
+
+    @property
+    def probabilities(self) -> ProbabilityCounts | None:
+        """Pooled histogram of all tiles that have probabilities, for thresholds, curves and calibration."""
+        return self.pooled("probabilities")
+
     @property
     def overall(self) -> Counts:
         """Pooled pixel counts of all tiles."""
@@ -83,6 +93,15 @@ class Scores:
         """One row per city and one for all: tiles, scores, the 95 % interval of the IoU, counts."""
         rows = [self._row(city) for city in self.cities] + [self._row(None)]
         return pd.DataFrame(rows).set_index("city")
+
+    def object_table(self) -> pd.DataFrame:
+        """One row per city and area class: objects matched at IoU 0.5, their precision, recall and F1."""
+        rows = []
+        for city in (*self.cities, None):
+            objects = self.pooled("objects", city)
+            for name, counts in (objects.by_class if objects else {}).items():
+                rows.append({"city": city or OVERALL, "area": name, **counts.scores(), **counts._asdict()})
+        return pd.DataFrame(rows, columns=["city", "area", "precision", "recall", "f1", *TwoWay._fields])
 
     def tile_table(self) -> pd.DataFrame:
         """One row per tile: city, scores, share of foreground, counts."""
@@ -98,7 +117,9 @@ class Scores:
         return _plain({
             "dataset": self.dataset, "kind": self.kind, "threshold": self.threshold, "drawn": self.drawn,
             "overall": self._row(None), "cities": {c: self._row(c) for c in self.cities},
+            "objects": self.object_table().to_dict("records"),
             "tiles": self.tile_table().reset_index().to_dict("records"),
+            "rho": self.rho, "boundary_width": self.boundary_width,
             "predicted_only": list(self.predicted_only), "unpredicted": list(self.unpredicted),
         })
 
@@ -113,7 +134,20 @@ class Scores:
         pixels = self.pixels(city)
         low, high = self.interval(city)
         return {"city": city or OVERALL, "tiles": len(self.of(city)), **pixels.scores(),
-                "iou_low": low, "iou_high": high, "cover": pixels.cover, **pixels._asdict()}
+                "iou_low": low, "iou_high": high, "cover": pixels.cover, **pixels._asdict(), **self._deeper(city)}
+
+    def _deeper(self, city: str | None) -> dict[str, float]:
+        """Scores beyond pixels; NaN where they were not asked for, or no pixel counts."""
+        parts = [self.pooled(what, city) for what in ("relaxed", "boundary", "objects", "probabilities")]
+        relaxed, boundary, objects, probabilities = parts if self.pixels(city).total else [None] * 4
+        return {
+            **_named("relaxed", relaxed),
+            "boundary_iou": boundary.iou if boundary else math.nan,
+            **_named("object", objects and objects.all),
+            "merged": objects.merged if objects else math.nan,
+            "split": objects.split if objects else math.nan,
+            **calibration_summary(probabilities or ProbabilityCounts()),
+        }
 
 
 def evaluate(
@@ -121,18 +155,25 @@ def evaluate(
     dataset: Dataset,
     kind: str = "buildings",
     threshold: float | None = None,
+    rho: float = RHO,
+    boundary_width: float = BOUNDARY_WIDTH,
+    detail: bool = True,
     seed: int = 0,
 ) -> Scores:
     """Pooled scores of the predictions of a dataset, as INRIA's contest pools them.
 
     Sums of pixels over all tiles of a city, then over all cities; never means of tiles' scores. Scenes without labels
-    are listed in `predicted_only`. Scenes are read strip by strip.
+    are listed in `predicted_only`. Scenes are read strip by strip; with `detail` the objects of one scene at a
+    time are held in memory, some 20 bytes for each of its pixels.
 
     Args:
         predictions: folder that `predict_scene` wrote into, or a mapping; see `find_predictions`.
         dataset: scenes with their labels.
         kind: class of the labels, "buildings" or "roads".
         threshold: applied to the probabilities; without it the masks are scored as they are.
+        rho: tolerance of the relaxed precision and recall, in pixels.
+        boundary_width: width of the bands whose overlap is the boundary IoU, in pixels.
+        detail: also relaxed, boundary and object scores, which take longer.
         seed: of the bootstrap.
 
     Raises:
@@ -141,23 +182,18 @@ def evaluate(
     """
     found = find_predictions(predictions, dataset)
     scored = [s for s in dataset if s.name in found and kind in s.labels]
-    tiles = tuple(score_scene(s, found[s.name], kind, threshold) for s in scored)
+    tiles = tuple(score_scene(s, found[s.name], kind, threshold, rho, boundary_width, detail) for s in scored)
     return Scores(
         dataset.name, kind, threshold, tiles,
         predicted_only=tuple(s.name for s in dataset if s.name in found and kind not in s.labels),
         unpredicted=tuple(s.name for s in dataset if s.name not in found and kind in s.labels),
-        drawn=any(s.drawn for s in scored), seed=seed,
+        drawn=any(s.drawn for s in scored), rho=rho, boundary_width=boundary_width, seed=seed,
     )
 
 
-def score_scene(
-    scene: Scene, prediction: Prediction, kind: str = "buildings", threshold: float | None = None
-) -> TileScores:
-    """The counts of one scene. Arguments and errors as `evaluate`."""
-    pixels = Counts()
-    for strip in read_strips(scene, prediction, kind, threshold):
-        pixels += count_pixels(strip.truth, strip.predicted, strip.valid)
-    return TileScores(scene.name, scene.city, pixels)
+def _named(prefix: str, counts: TwoWay | None) -> dict[str, float]:
+    """The scores with a prefix to their names; NaN without counts."""
+    return {f"{prefix}_{k}": v if counts else math.nan for k, v in (counts or TwoWay()).scores().items()}
 
 
 def _plain(value):

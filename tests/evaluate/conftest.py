@@ -7,8 +7,8 @@ import pytest
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from jointnet.data.catalogue import Dataset, Scene
 from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.scene import Dataset, Scene
 
 
 def grid_of(shape, gsd=0.5, epsg=32633):
@@ -50,7 +50,7 @@ def make_prediction(tmp_path):
         if mask is not None:
             write_raster(folder / f"{scene.name}_mask.tif", mask.astype(np.uint8) * 255, grid)
         if probability is not None:
-            codes = np.rint(np.asarray(probability) * 255).astype(np.uint8)
+            codes = np.rint(np.asarray(probability) * 254).astype(np.uint8)
             write_raster(folder / f"{scene.name}_probability.tif", codes, grid)
         return folder
 

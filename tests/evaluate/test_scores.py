@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jointnet.evaluate.counts import Counts
+from jointnet.evaluate.inputs import strip_rows
 from jointnet.evaluate.scores import evaluate
 
 
@@ -132,3 +133,35 @@ def test_a_prediction_without_a_georeference_only_needs_the_size(make_grid, make
     scene = make_scene("s", half(4, 4, 2))
     folder = make_prediction(scene, half(4, 4, 2), grid=make_grid((4, 4), epsg=None))
     assert evaluate(folder, dataset_of(scene)).overall.iou == 1
+
+
+def test_deeper_scores_stand_in_the_table_beside_the_pixels(make_scene, make_prediction, dataset_of):
+    truth, guess = np.zeros((12, 24), bool), np.zeros((12, 24), bool)
+    truth[2:10, 2:10], guess[2:10, 3:11] = True, True  # 8 x 8 px = 16 m2, one pixel off
+    truth[2:10, 14:22] = True  # missed
+    scene = make_scene("s", truth)
+    folder = make_prediction(scene, guess, probability=np.where(guess, 1.0, 0.0))
+    row = evaluate(folder, dataset_of(scene), rho=1, boundary_width=1).table().loc["overall"]
+    assert (row["relaxed_precision"], row["relaxed_recall"]) == (1, 0.5)
+    assert row["boundary_iou"] == 14 / (28 + 28 + 28 - 14)
+    assert (row["object_precision"], row["object_recall"]) == (1, 0.5)
+    assert row["brier"] == (8 + 72) / 288  # wrong pixels, each by a whole
+    objects = evaluate(folder, dataset_of(scene)).object_table()
+    assert objects.query("city == 'overall' and area == '< 50 m2'")["recall"].item() == 0.5
+
+
+def test_without_detail_or_probabilities_the_deeper_scores_are_undefined(toy):
+    row = evaluate(*toy, detail=False).table().loc["overall"]
+    assert row[["relaxed_f1", "boundary_iou", "object_f1", "merged", "brier", "average_precision"]].isna().all()
+    assert row["iou"] == 100 / 120
+
+
+def test_scoring_in_strips_gives_the_scores_of_the_whole(monkeypatch, make_scene, make_prediction, dataset_of):
+    random = np.random.default_rng(0)
+    truth, guess = (random.random((1100, 9)) < 0.5 for _ in "ab")
+    scene = make_scene("s", truth)
+    folder = make_prediction(scene, guess)
+    whole = evaluate(folder, dataset_of(scene)).to_json()
+    monkeypatch.setattr("jointnet.evaluate.inputs.STRIP_PIXELS", 1)
+    assert len(strip_rows(1100, 9)) == 3
+    assert evaluate(folder, dataset_of(scene)).to_json() == whole

@@ -1,0 +1,71 @@
+"""Masks in, scores of their outlines out: agreement within a few pixels, by distance transform."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from jointnet.evaluate.counts import Counts, TwoWay, as_masks, count_pixels
+
+RHO = 3.0  # pixels, as in Mnih's thesis
+BOUNDARY_WIDTH = 3.0  # pixels
+
+
+def relaxed_counts(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    valid: np.ndarray | None = None,
+    rho: float = RHO,
+    rows: slice = slice(None),
+) -> TwoWay:
+    """Pixels that lie within `rho` of a pixel of the other mask.
+
+    Relaxed precision is the share of predicted pixels with a label within rho, relaxed recall the share of labelled
+    pixels with a prediction within rho (Mnih, Machine Learning for Aerial Image Labeling, 2013). Pixels without imagery
+    neither count nor help.
+
+    Args:
+        truth: labels (height, width).
+        predicted: prediction (height, width).
+        valid: where pixels count; everywhere without it.
+        rho: tolerance in pixels, Euclidean between centres.
+        rows: rows that are counted; the others only give their neighbourhood.
+    """
+    truth, predicted, valid = as_masks(truth, predicted, valid)
+    truth, predicted = truth & valid, predicted & valid
+    right = predicted & within(truth, rho)
+    found = truth & within(predicted, rho)
+    return TwoWay(*(int(m[rows].sum()) for m in (right, predicted, found, truth)))
+
+
+def boundary_counts(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    valid: np.ndarray | None = None,
+    width: float = BOUNDARY_WIDTH,
+    rows: slice = slice(None),
+) -> Counts:
+    """Counts of the inner bands along both masks' outlines; their IoU is the boundary IoU (Cheng et al., CVPR 2021).
+
+    Cheng and others take a width of 2 % of the image's diagonal, meant for photographs of one object; on a scene of
+    hundreds of buildings that would be whole buildings, so the width is in pixels here. The scene's edge and pixels
+    without imagery make no outline: nobody knows what lies beyond.
+
+    Args:
+        truth: labels (height, width).
+        predicted: prediction (height, width).
+        valid: where pixels count; everywhere without it.
+        width: of the band in pixels: how far a pixel's centre may lie from the nearest background pixel's.
+        rows: rows that are counted; the others only give their neighbourhood.
+    """
+    truth, predicted, valid = as_masks(truth, predicted, valid)
+    bands = (mask & valid & within(~mask & valid, width) for mask in (truth, predicted))
+    actual, claimed = bands
+    return count_pixels(actual[rows], claimed[rows], valid[rows])
+
+
+def within(mask: np.ndarray, distance: float) -> np.ndarray:
+    """Where a pixel of the mask lies within `distance` pixels (Euclidean, between centres): bool, of the same shape."""
+    if not mask.any():
+        return np.zeros(mask.shape, bool)
+    return distance_transform_edt(~mask) <= distance
