@@ -18,13 +18,18 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
 from rasterio.transform import Affine, array_bounds
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
 NODATA_RULES = (None, "black", "white")
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
+WEB_MERCATOR = CRS.from_epsg(3857)
+MERCATOR_RADIUS = 6_378_137.0  # of Web Mercator's sphere, in metres
 
 
 class RasterError(ValueError):
@@ -82,12 +87,12 @@ class RasterInfo:
         """The same ground on a grid of another size in pixels."""
         scale = Affine.scale(self.width / width, self.height / height)
         return RasterInfo(
-            width, height, self.bands, self.dtype, self.crs, self.transform * scale, self.nodata, self.alpha, self.tags
+            width, height, self.bands, self.dtype, self.crs, self.transform @ scale, self.nodata, self.alpha, self.tags
         )
 
     def crop(self, row: int, col: int, height: int, width: int) -> RasterInfo:
         """The grid of a window that starts at (row, col), in pixels."""
-        shifted = self.transform * Affine.translation(col, row)
+        shifted = self.transform @ Affine.translation(col, row)
         return RasterInfo(
             width, height, self.bands, self.dtype, self.crs, shifted, self.nodata, self.alpha, self.tags
         )
@@ -232,6 +237,85 @@ def binary_mask(values: np.ndarray, name: str = "mask") -> np.ndarray:
     if high.size and not (np.all(high == 255) or np.all(high == 1)):
         raise RasterError(f"{name} holds values other than 0 and 1, or 0 and 255: {np.unique(values)[:8]}")
     return found.astype(np.uint8)
+
+
+def warp_to_web_mercator(
+    source: str | Path | np.ndarray,
+    grid: RasterInfo | None = None,
+    max_size: int = 2048,
+    resampling: str = "bilinear",
+    bands: Sequence[int] | None = None,
+) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
+    """The picture that a web map can lay down without shear: pixels, where they are valid, and their corners.
+
+    A raster in another projection than the map's is turned and stretched against it; laid between its corners as it
+    is, a tile of 1.5 km would be off by metres.
+
+    Args:
+        source: raster file, or an array (height, width) or (height, width, bands) on `grid`.
+        grid: of the array; of a file, the part of it that is wanted (see `RasterInfo.crop`), the whole without it.
+        max_size: longest side of the picture in pixels; a smaller raster keeps its resolution.
+        resampling: name of a rasterio `Resampling`; "nearest" for masks.
+        bands: 1-based band numbers of a file; without it, every band that is not alpha.
+
+    Returns:
+        Pixels (height, width, bands), valid bool (height, width), and (south, west, north, east) in degrees.
+
+    Raises:
+        RasterError: if the raster has no georeference, or an array comes without its grid.
+    """
+    if isinstance(source, np.ndarray):
+        if grid is None:
+            raise RasterError("an array has no place on a map; pass the grid of its scene, scene.info")
+        with MemoryFile() as memory:
+            _write_to_memory(memory, source, grid)
+            with memory.open() as dataset:
+                return _warp(dataset, grid, max_size, resampling, range(1, dataset.count + 1))
+    with open_raster(source) as raster:
+        return _warp(raster._dataset, grid or raster.info, max_size, resampling, raster.band_indexes(bands))
+
+
+def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: RasterInfo) -> None:
+    """An uncompressed GeoTIFF of an array."""
+    data = data[..., None] if data.ndim == 2 else data
+    if data.shape[:2] != grid.shape:
+        raise RasterError(f"the array is {data.shape[:2]} px, its grid {grid.shape} px; they must be equal")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with memory.open(
+            driver="GTiff", width=grid.width, height=grid.height, count=data.shape[-1], dtype=str(data.dtype),
+            crs=grid.crs, transform=grid.transform, bigtiff="if_safer",
+        ) as dataset:
+            dataset.write(np.moveaxis(data, -1, 0))
+
+
+def _warp(dataset, grid: RasterInfo, max_size: int, resampling: str, bands: Sequence[int]):
+    """`warp_to_web_mercator` of an open dataset, over the ground of `grid`."""
+    if dataset.crs is None:
+        raise RasterError(f"{dataset.name} has no georeference, so it has no place on a map")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # rasterio's own use of affine
+        transform, width, height = calculate_default_transform(
+            dataset.crs, WEB_MERCATOR, grid.width, grid.height, *grid.bounds
+        )
+    shrink = max(1.0, width / max_size, height / max_size)
+    columns, rows = math.ceil(width / shrink), math.ceil(height / shrink)
+    transform = transform @ Affine.scale(width / columns, height / rows)
+    plain = _info(dataset).alpha is None and dataset.nodata is None
+    with WarpedVRT(
+        dataset, crs=WEB_MERCATOR, transform=transform, width=columns, height=rows,
+        resampling=Resampling[resampling], add_alpha=plain,
+    ) as warped:
+        pixels = np.ascontiguousarray(np.moveaxis(warped.read(list(bands)), 0, -1))
+        valid = warped.dataset_mask() > 0
+    left, bottom, right, top = array_bounds(rows, columns, transform)
+    (south, west), (north, east) = _degrees(left, bottom), _degrees(right, top)
+    return pixels, valid, (south, west, north, east)
+
+
+def _degrees(x: float, y: float) -> tuple[float, float]:
+    """(latitude, longitude) of a point in Web Mercator metres."""
+    return math.degrees(math.atan(math.sinh(y / MERCATOR_RADIUS))), math.degrees(x / MERCATOR_RADIUS)
 
 
 def valid_pixels(image: np.ndarray, rule: str | None) -> np.ndarray:

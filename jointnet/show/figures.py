@@ -1,0 +1,475 @@
+"""Figures of scenes, patches, trainings and scores; every function returns the matplotlib Figure.
+
+The figure is closed for pyplot, so that a notebook shows it once: where it is the value of a cell.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from jointnet.data.scene import Scene
+from jointnet.show.layers import (
+    COLOURS,
+    DRAWN,
+    as_probability,
+    as_rgb,
+    as_scene,
+    error_classes,
+    fit,
+    outline,
+    paint,
+    paint_errors,
+    probability_table,
+    read_image,
+    read_layer,
+    resize,
+)
+
+STYLE = {
+    "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False, "axes.axisbelow": True,
+    "grid.color": "#DDDDDD", "grid.linewidth": 0.8, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150,
+    "lines.linewidth": 2, "figure.constrained_layout.use": True,
+}
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+LABELS = {"TP": "found", "FP": "false alarm (FP)", "FN": "missed (FN)", "ignored": "not counted"}
+SIZE = 1024  # longest side of an image in a figure, in pixels
+PROBABILITY = ListedColormap(probability_table() / 255, "probability")
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """A function that draws in the style of this module, whatever the reader has set."""
+
+    @functools.wraps(draw)
+    def styled(*arguments, **keywords):
+        with plt.rc_context(STYLE):
+            return draw(*arguments, **keywords)
+
+    return styled
+
+
+@_styled
+def show_scene(scene: Scene | str | Path, kind: str = "buildings", window=None, max_size: int = SIZE) -> Figure:
+    """The image, and beside it the image with its labels outlined where it has some.
+
+    Args:
+        scene: a scene, or an image file.
+        kind: the labels' class.
+        window: (row, col, height, width) in pixels; the whole scene without it.
+        max_size: longest side of the picture in pixels.
+    """
+    scene = as_scene(scene)
+    image = read_image(scene, window, max_size)
+    labelled = kind in scene.labels
+    figure, axes = _figure(1, 1 + labelled, 5.2, image.shape[0] / image.shape[1])
+    for axis in axes:
+        _image(axis, image)
+    axes[0].set_title(_name(scene))
+    if labelled:
+        truth = resize(scene.read_labels(kind, window), image.shape[:2], "nearest")
+        axes[1].imshow(paint(truth, COLOURS["truth"]), alpha=0.45, interpolation="nearest")
+        axes[1].imshow(paint(outline(truth), COLOURS["truth"]), interpolation="nearest")
+        axes[1].set_title(f"{kind}: {truth.mean():.1%} of the ground")
+    _scale_bar(axes[0], _gsd(scene, image, window))
+    return _finish(figure, scene.drawn)
+
+
+@_styled
+def show_overlay(
+    image,
+    mask=None,
+    probability=None,
+    truth=None,
+    opacity: float = 0.55,
+    title: str = "",
+    drawn: bool | None = None,
+    max_size: int = SIZE,
+) -> Figure:
+    """An image under a prediction: the probability, the mask, or with truth every pixel's kind of error.
+
+    Args:
+        image: scene, image file, or uint8 (height, width, bands).
+        mask: file or array of the same size, 0 for background.
+        probability: file or array of the same size: float in [0, 1], or uint8 with 255 for 1.
+        truth: file or array of the same size; with `mask`, errors are shown by colour.
+        opacity: of what lies over the image.
+        title: in place of the scene's name.
+        drawn: True adds that the scene was drawn; a scene knows it.
+        max_size: longest side of the picture in pixels.
+
+    Raises:
+        ValueError: if there is nothing to lay over the image, or it has another size.
+    """
+    if mask is None and probability is None:
+        raise ValueError("show_overlay needs a mask or a probability to lay over the image; show_scene shows it alone")
+    read, name, is_drawn = _reader(image, max_size)
+    figure, axes = _figure(1, 1, 6.5, read(None).shape[0] / read(None).shape[1], space=1)
+    axis = axes[0]
+    _image(axis, read(None))
+    if truth is not None and mask is not None:
+        classes = error_classes(read(mask), read(truth))
+        axis.imshow(paint_errors(classes), alpha=opacity, interpolation="nearest")
+        _legend(axis, {LABELS[k]: COLOURS[k] for k in ("TP", "FP", "FN")})
+    elif mask is not None:
+        axis.imshow(paint(read(mask), COLOURS["prediction"]), alpha=opacity, interpolation="nearest")
+        axis.imshow(paint(outline(read(mask)), COLOURS["prediction"]), interpolation="nearest")
+        _legend(axis, {"predicted": COLOURS["prediction"]})
+    else:
+        layer = axis.imshow(as_probability(read(probability)), PROBABILITY, vmin=0, vmax=1, alpha=opacity)
+        figure.colorbar(layer, ax=axis, label="probability", shrink=0.8).solids.set_alpha(1)
+    axis.set_title(title or name)
+    return _finish(figure, is_drawn if drawn is None else drawn)
+
+
+@_styled
+def show_patches(
+    images: np.ndarray,
+    masks: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    probabilities: np.ndarray | None = None,
+    columns: int = 8,
+    drawn: bool = False,
+) -> Figure:
+    """Patches in rows: images with their masks outlined, what is not counted hatched grey, predictions below.
+
+    Args:
+        images: (n, height, width, bands) in [0, 255].
+        masks: (n, height, width[, 1]) of {0, 1}.
+        weights: (n, height, width[, 1]); 0 where a pixel counts in no loss.
+        probabilities: (n, height, width[, 1]) in [0, 1], shown below each patch.
+        columns: patches in a row.
+        drawn: True adds that the scenes were drawn.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"show_patches got images of shape {images.shape}; it needs (n, height, width, bands), n > 0")
+    columns = min(columns, len(images))
+    groups = -(-len(images) // columns)
+    per = 1 if probabilities is None else 2
+    figure, axes = _figure(groups * per, columns, max(1.4, 11 / columns), images.shape[1] / images.shape[2])
+    grid = np.reshape(axes, (groups, per, columns))
+    for axis in axes:
+        axis.set_axis_off()
+    for i, image in enumerate(images):
+        axis = grid[i // columns, 0, i % columns]
+        axis.imshow(as_rgb(np.asarray(image).astype(np.uint8)))
+        if weights is not None:
+            axis.imshow(paint(_plane(weights[i]) == 0, "#777777"), alpha=0.7, interpolation="nearest")
+        if masks is not None:
+            mask = _plane(masks[i])
+            axis.imshow(paint(mask, COLOURS["outline"]), alpha=0.25, interpolation="nearest")
+            axis.imshow(paint(outline(mask), COLOURS["outline"]), interpolation="nearest")
+            axis.set_title(f"{(mask > 0).mean():.0%}", fontsize=9, pad=2)
+        if probabilities is not None:
+            grid[i // columns, 1, i % columns].imshow(_plane(probabilities[i]), PROBABILITY, vmin=0, vmax=1)
+    return _finish(figure, drawn)
+
+
+@_styled
+def show_history(history, metric: str = "iou") -> Figure:
+    """Loss and a metric over the epochs, of training and validation, the best epoch marked.
+
+    Args:
+        history: mapping of name -> one value per epoch ("loss", "val_loss", "iou", ...), a Keras `History`, a run
+            that has one, or a CSV file as `keras.callbacks.CSVLogger` writes it.
+        metric: what to show beside the loss; left out where the history has none.
+
+    Raises:
+        ValueError: if the history holds no loss.
+    """
+    values = _history(history)
+    if not len(values.get("loss", ())):
+        raise ValueError(f"the history holds no loss, only {sorted(values) or 'nothing'}; train for at least one epoch")
+    shown = ["loss", *([metric] if metric in values or f"val_{metric}" in values else [])]
+    figure, axes = _figure(1, len(shown), 5.2, 0.68)
+    for axis, name in zip(axes, shown, strict=True):
+        for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
+            if key in values:
+                epochs = np.arange(1, len(values[key]) + 1)
+                axis.plot(epochs, values[key], color=colour, label=label, marker="o", markersize=4)
+        _mark_best(axis, values, name)
+        axis.set(xlabel="epoch", title=_title(name))
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(axis="y")
+        axis.legend()
+    return _finish(figure)
+
+
+@_styled
+def show_scores(table, measures: Sequence[str] = ("iou", "accuracy"), drawn: bool = False) -> Figure:
+    """Scores as bars, a row for each city and one for all.
+
+    Args:
+        table: DataFrame with a row per city (the index names it), or mapping of city -> {measure: value}.
+        measures: columns to show, each in [0, 1]; those that the table lacks are left out.
+        drawn: True adds that the scenes were drawn.
+
+    Raises:
+        ValueError: if the table has none of the measures.
+    """
+    rows = table.to_dict("index") if hasattr(table, "to_dict") else {k: dict(v) for k, v in table.items()}
+    columns = {str(c).lower(): c for row in rows.values() for c in row}
+    shown = [m for m in measures if m.lower() in columns]
+    if not shown:
+        raise ValueError(f"the table has none of {', '.join(measures)}; it has {', '.join(columns) or 'no rows'}")
+    figure, axes = _figure(1, len(shown), 4.8, max(0.35, 0.085 * len(rows)), sharey=True)
+    for axis, measure in zip(axes, shown, strict=True):
+        scores = [float(row[columns[measure.lower()]]) for row in rows.values()]
+        colours = [GREY if str(city).lower() in ("overall", "all") else BLUE for city in rows]
+        axis.barh([str(c) for c in rows], np.nan_to_num(scores), color=colours, height=0.65)
+        for y, score in enumerate(scores):
+            axis.text(np.nan_to_num(score) + 0.015, y, "no truth" if np.isnan(score) else f"{score:.3f}", va="center")
+        axis.set(xlim=(0, 1.12), title=_title(measure), xticks=np.linspace(0, 1, 6))
+        axis.grid(axis="x")
+        axis.tick_params(left=False)
+    axes[0].invert_yaxis()
+    return _finish(figure, drawn)
+
+
+@_styled
+def show_blending_weights(weights: np.ndarray, stride: int | None = None) -> Figure:
+    """The weight of each pixel of a window, and the sum of neighbouring windows along a line.
+
+    Args:
+        weights: (size,) along one side, as `jointnet.predict.windows.ramp_weights` gives it.
+        stride: step between windows in pixels; half a window without it.
+    """
+    weights = np.asarray(weights, float)
+    size = len(weights)
+    stride = stride or size // 2
+    figure, axes = _figure(1, 2, 5.2, 0.68)
+    layer = axes[0].imshow(np.outer(weights, weights), PROBABILITY, vmin=0, vmax=1)
+    figure.colorbar(layer, ax=axes[0], label="weight", shrink=0.8)
+    axes[0].set(title=f"one window of {size} px", xlabel="column", ylabel="row")
+    total = np.zeros(size + 3 * stride)
+    for number in range(4):
+        at = number * stride
+        total[at : at + size] += weights
+        axes[1].plot(np.arange(at, at + size), weights, color=(BLUE, ORANGE)[number % 2], label=None if number else
+                     "one window")
+    axes[1].plot(total, color="#333333", linewidth=1.2, linestyle="--", label="their sum")
+    axes[1].set(title=f"windows every {stride} px", xlabel="pixel", ylabel="weight", ylim=(0, None))
+    axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    return _finish(figure)
+
+
+@_styled
+def show_reliability(confidence: np.ndarray, frequency: np.ndarray, count: np.ndarray | None = None) -> Figure:
+    """How often pixels of each predicted probability really were foreground; the diagonal is perfect calibration.
+
+    Args:
+        confidence: mean predicted probability of each bin.
+        frequency: share of foreground among its pixels; NaN for an empty bin.
+        count: pixels in each bin, shown below.
+    """
+    confidence, frequency = np.asarray(confidence, float), np.asarray(frequency, float)
+    kept = ~np.isnan(frequency) & ~np.isnan(confidence)
+    shares = {"height_ratios": (3, 1)} if count is not None else None
+    figure, axes = plt.subplots(1 if count is None else 2, 1, figsize=(5, 4.6 if count is None else 5.8),
+                                sharex=True, squeeze=False, gridspec_kw=shares)
+    top = axes[0, 0]
+    top.plot((0, 1), (0, 1), color=GREY, linewidth=1.2, linestyle="--", label="perfect")
+    top.plot(confidence[kept], frequency[kept], color=BLUE, marker="o", label="the network")
+    top.set(ylabel="share that is foreground", xlim=(0, 1), ylim=(0, 1), title="reliability")
+    top.grid()
+    top.legend()
+    if count is not None:
+        axes[1, 0].bar(confidence[kept], np.asarray(count)[kept], width=0.7 / max(len(confidence), 1), color=GREY)
+        axes[1, 0].set(ylabel="pixels", yscale="log")
+    axes[-1, 0].set_xlabel("predicted probability")
+    return _finish(figure)
+
+
+@_styled
+def show_pr_curve(
+    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray | None = None, chosen: float | None = None
+) -> Figure:
+    """Precision against recall over all thresholds, with lines of equal F1; the chosen threshold is marked.
+
+    Args:
+        precision: one value per threshold, in [0, 1].
+        recall: one value per threshold, in [0, 1].
+        thresholds: the thresholds.
+        chosen: the one in use.
+    """
+    precision, recall = np.asarray(precision, float), np.asarray(recall, float)
+    figure, axes = _figure(1, 1, 5.2, 0.95)
+    axis = axes[0]
+    r = np.linspace(0.01, 1, 200)
+    for f1 in (0.5, 0.6, 0.7, 0.8, 0.9):
+        on = r > f1 / 2 + 0.005
+        p = f1 * r[on] / (2 * r[on] - f1)
+        axis.plot(r[on][p <= 1], p[p <= 1], color="#CCCCCC", linewidth=0.9)
+        axis.text(1.015, f1 / (2 - f1), f"F1 {f1}", color="#6B6B6B", fontsize=8, va="center")
+    axis.plot(recall, precision, color=BLUE)
+    if thresholds is not None and chosen is not None:
+        at = int(np.argmin(np.abs(np.asarray(thresholds) - chosen)))
+        axis.plot(recall[at], precision[at], "o", color=RED, markersize=8)
+        axis.annotate(f"threshold {chosen:.2f}", (recall[at], precision[at]), (-10, -14), ha="right",
+                      textcoords="offset points", color=RED)
+    axis.set(xlabel="recall: share of the truth that is found", ylabel="precision: share of the found that is true",
+             xlim=(0, 1.005), ylim=(0, 1.005), title="precision and recall")
+    return _finish(figure)
+
+
+@_styled
+def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "buildings", window=None,
+                max_size: int = SIZE) -> Figure:
+    """Image, truth and prediction side by side with the errors by colour, and their share in words.
+
+    Args:
+        scene: a scene, or an image file.
+        prediction: mask file or array on the scene's grid.
+        truth: mask file or array; the scene's own labels without it.
+        kind: their class.
+        window: (row, col, height, width) in pixels; the whole scene without it.
+        max_size: longest side of the picture in pixels.
+
+    Raises:
+        ValueError: if neither the scene nor `truth` says what is true.
+    """
+    scene = as_scene(scene)
+    if truth is None and kind not in scene.labels:
+        raise ValueError(f"{scene.name} has no labels of {kind!r}, so its errors are unknown; pass truth=, a mask file")
+    row, col, height, width = window or (0, 0, *scene.info.shape)
+    image = read_image(scene, window, max_size)
+    full = max(height, width)
+    true = scene.read_labels(kind, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
+    mask = read_layer(prediction, scene, window, full)[..., 0]
+    classes = error_classes(mask, true, scene.read_valid(window))
+    figure, axes = _figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
+    for axis in axes:
+        _image(axis, image)
+    axes[0].set_title(_name(scene))
+    axes[1].imshow(paint_errors(resize(classes, image.shape[:2], "nearest")), alpha=0.65, interpolation="nearest")
+    counts = {name: int((classes == value).sum()) for value, name in ((1, "TP"), (2, "FP"), (3, "FN"))}
+    union = sum(counts.values())
+    axes[1].set_title(f"IoU {counts['TP'] / union:.3f}" if union else "nothing true, nothing predicted")
+    _legend(axes[1], {f"{LABELS[k]} {n / max(union, 1):.0%}": COLOURS[k] for k, n in counts.items()})
+    _scale_bar(axes[0], _gsd(scene, image, window))
+    return _finish(figure, scene.drawn)
+
+
+def _figure(rows: int, columns: int, width: float, form: float, sharey: bool = False, space: float = 0.6):
+    """A figure, and its list of `rows` x `columns` axes, each `width` inches wide and `form` times as high.
+
+    `space` inches are added to the height for titles, legends and captions.
+    """
+    size = (columns * width, rows * width * form + space)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=sharey)
+    return figure, list(axes.flat)
+
+
+def _finish(figure: Figure, drawn: bool = False) -> Figure:
+    """The figure with its caption, taken out of pyplot's hands."""
+    if drawn:
+        figure.supxlabel(DRAWN, x=0.99, fontsize=8, color="#666666", ha="right", style="italic")
+    plt.close(figure)
+    return figure
+
+
+def _image(axis: Axes, image: np.ndarray) -> None:
+    """An image without ticks."""
+    axis.imshow(image)
+    axis.set_axis_off()
+
+
+def _legend(axis: Axes, colours: Mapping[str, str]) -> None:
+    """A legend of coloured boxes below an image."""
+    handles = [Patch(facecolor=colour, label=label) for label, colour in colours.items()]
+    axis.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(handles), handlelength=1.2)
+
+
+def _scale_bar(axis: Axes, gsd: float | None) -> None:
+    """A bar of a round length in metres, in the image's lower left corner."""
+    if gsd is None:
+        return
+    height, width = axis.images[0].get_array().shape[:2]
+    length = round_length(width * gsd / 4)
+    x, y = width * 0.04, height * 0.95
+    axis.add_line(Line2D((x, x + length / gsd), (y, y), color="black", linewidth=5, solid_capstyle="butt"))
+    axis.add_line(Line2D((x, x + length / gsd), (y, y), color="white", linewidth=3, solid_capstyle="butt"))
+    axis.text(x, y - height * 0.02, f"{length:g} m", color="white", fontsize=9, va="bottom",
+              bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.5, "edgecolor": "none"})
+
+
+def round_length(metres: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, 50, ... that is at most `metres`."""
+    power = 10.0 ** np.floor(np.log10(metres))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= metres * (1 + 1e-9)))
+
+
+def _mark_best(axis: Axes, values: Mapping[str, Sequence[float]], name: str) -> None:
+    """A ring and a label at the best epoch of the validation."""
+    series = np.asarray(values.get(f"val_{name}", ()), float)
+    if not len(series) or np.isnan(series).all():
+        return
+    best = int(np.nanargmin(series) if "loss" in name else np.nanargmax(series))
+    axis.plot(best + 1, series[best], "o", color=RED, markersize=11, fillstyle="none", markeredgewidth=1.8,
+              label=f"best: {series[best]:.3f}")
+
+
+def _history(history) -> dict[str, Sequence[float]]:
+    """Name -> values per epoch, of whatever `show_history` takes."""
+    if isinstance(history, str | Path):
+        table = np.genfromtxt(history, delimiter=",", names=True, ndmin=1)
+        return {name: table[name].tolist() for name in table.dtype.names}
+    while not isinstance(history, Mapping):
+        history = history.history
+    return dict(history)
+
+
+def _reader(image, max_size: int):
+    """(function from a layer, or None for the image, to its pixels; name; drawn) of `show_overlay`'s first argument."""
+    if isinstance(image, np.ndarray):
+        shape = fit(image.shape[:2], max_size)
+
+        def read(layer):
+            if layer is None:
+                return resize(as_rgb(image), shape, "average")
+            layer = np.asarray(layer)
+            if layer.shape[:2] != image.shape[:2]:
+                raise ValueError(f"the layer is {layer.shape[:2]} px, its image {image.shape[:2]}; they must be equal")
+            return resize(_plane(layer), shape, "nearest")
+
+        return read, "", False
+    scene = as_scene(image)
+    return (
+        lambda layer: read_image(scene, None, max_size) if layer is None else _plane(
+            read_layer(layer, scene, None, max_size)),
+        _name(scene),
+        scene.drawn,
+    )
+
+
+def _plane(values) -> np.ndarray:
+    """(height, width) of (height, width[, 1])."""
+    values = np.asarray(values)
+    return values[..., 0] if values.ndim == 3 else values
+
+
+def _name(scene: Scene) -> str:
+    """The title of a scene."""
+    gsd = f", {scene.gsd:.2g} m per pixel" if scene.gsd else ""
+    return f"{scene.name}{gsd}"
+
+
+def _title(name: str) -> str:
+    """A measure's name as people write it."""
+    return {"iou": "IoU", "f1": "F1", "accuracy": "accuracy"}.get(name.lower(), name.replace("_", " "))
+
+
+def _gsd(scene: Scene, image: np.ndarray, window) -> float | None:
+    """Metres per pixel of the picture of a scene's window."""
+    width = (window or (0, 0, *scene.info.shape))[3]
+    return None if scene.gsd is None else scene.gsd * width / image.shape[1]

@@ -1,0 +1,209 @@
+"""What can be looked at, in one shape: scenes, files and arrays in; pixels of a chosen size out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jointnet.data.raster import open_raster, read_info
+from jointnet.data.scene import Scene
+
+# Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
+COLOURS = {
+    "prediction": "#E69F00",
+    "truth": "#56B4E9",
+    "outline": "#F0E442",
+    "TP": "#009E73",
+    "FP": "#D55E00",
+    "FN": "#0072B2",
+    "ignored": "#999999",
+}
+# Probability from 0 to 1: dark blue over grey to yellow, in even steps of lightness (cividis: Nunez, Anderton & Renslow
+# 2018, doi:10.1371/journal.pone.0199239), here by nine of its colours and straight lines between them.
+PROBABILITY_COLOURS = (
+    "#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838",
+)
+DRAWN = "drawn scene, not a photograph"
+PHOTO_LIMIT = 2048  # longest side of what is shown, in pixels
+
+
+def as_scene(source: Scene | str | Path) -> Scene:
+    """A scene as it is; of a path, the scene of that image, without labels."""
+    if isinstance(source, Scene):
+        return source
+    path = Path(source)
+    tags = read_info(path).tags or {}
+    return Scene(path.stem, path, split="test", drawn=is_drawn(tags))
+
+
+def is_drawn(tags) -> bool:
+    """True if the tags of a file say that a program drew it."""
+    return any("drawn" in f"{key} {value}".lower() for key, value in tags.items())
+
+
+def fit(shape: tuple[int, int], max_size: int) -> tuple[int, int]:
+    """The largest (height, width) of the same form with no side over `max_size` pixels, and no larger than it is."""
+    shrink = max(1.0, max(shape) / max_size)
+    return max(1, round(shape[0] / shrink)), max(1, round(shape[1] / shrink))
+
+
+def read_image(scene: Scene, window=None, max_size: int = PHOTO_LIMIT, bands=None) -> np.ndarray:
+    """uint8 (height, width, 3) of a scene's window, shrunk to `max_size` pixels, no-data white."""
+    pixels = as_rgb(read_layer(scene.image, scene, window, max_size, "average", bands))
+    if scene.nodata is None:
+        return pixels
+    shown = resize(scene.read_valid(window).astype(np.uint8), pixels.shape[:2], "nearest")
+    return np.where(shown[..., None] > 0, pixels, 255).astype(np.uint8)
+
+
+def read_layer(
+    source, scene: Scene, window=None, max_size: int = PHOTO_LIMIT, resampling: str = "nearest", bands=None
+) -> np.ndarray:
+    """Pixels (height, width, bands) of a file or array that lies on a scene's grid.
+
+    Args:
+        source: raster file, or array (height, width[, bands]).
+        scene: whose grid it lies on.
+        window: (row, col, height, width) in pixels of the scene; the whole scene without it.
+        max_size: longest side of the answer, in pixels.
+        resampling: "nearest" for masks, "average" for images.
+        bands: 1-based numbers, of a file.
+
+    Raises:
+        ValueError: if it has another size than the scene.
+    """
+    row, col, height, width = window or (0, 0, *scene.info.shape)
+    shape = fit((height, width), max_size)
+    if isinstance(source, np.ndarray):
+        check_size(source.shape[:2], scene, "the array")
+        data = source[row : row + height, col : col + width]
+        return resize(data[..., None] if data.ndim == 2 else data, shape, resampling)
+    top, left = (scene.part or (0, 0))[:2] if Path(source) == Path(scene.image) else (0, 0)
+    info = read_info(source)
+    if Path(source) != Path(scene.image):
+        check_size(info.shape, scene, str(source))
+    whole = fit_whole(info.shape, (height, width), shape)
+    with open_raster(source, None if whole == info.shape else whole) as raster:
+        sy, sx = whole[0] / info.height, whole[1] / info.width
+        first = min(round((top + row) * sy), whole[0] - shape[0]), min(round((left + col) * sx), whole[1] - shape[1])
+        return raster.read((*first, *shape), bands, resampling)
+
+
+def fit_whole(full: tuple[int, int], part: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+    """The size of a whole raster on the grid where a part of it has `shape` pixels."""
+    return max(shape[0], round(full[0] * shape[0] / part[0])), max(shape[1], round(full[1] * shape[1] / part[1]))
+
+
+def check_size(shape: tuple[int, int], scene: Scene, name: str) -> None:
+    """Raises ValueError if a layer is not on its scene's grid."""
+    if tuple(shape) != scene.info.shape:
+        raise ValueError(
+            f"{name} is {shape[0]} x {shape[1]} px, the scene {scene.name} is {scene.info.height} x "
+            f"{scene.info.width} px; show a layer with the scene that it was made from"
+        )
+
+
+def as_probability(values: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1] of (height, width), from float probabilities or the uint8 of a file, where 255 is 1."""
+    values = values[..., 0] if values.ndim == 3 else values
+    return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values.astype(np.float32)
+
+
+def as_bytes(probability: np.ndarray) -> np.ndarray:
+    """uint8 (height, width) of probabilities, 255 for 1; what is uint8 stays."""
+    probability = probability[..., 0] if probability.ndim == 3 else probability
+    if probability.dtype == np.uint8:
+        return probability
+    return np.round(np.clip(np.nan_to_num(probability), 0, 1) * 255).astype(np.uint8)
+
+
+def as_rgb(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (height, width, 3) of any image: one band as grey, of more than three the first three, others stretched.
+
+    Values other than uint8 are stretched from their 2nd to their 98th percentile.
+    """
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    pixels = np.repeat(pixels[..., :1], 3, axis=-1) if pixels.shape[-1] < 3 else pixels[..., :3]
+    if pixels.dtype == np.uint8:
+        return pixels
+    low, high = np.percentile(pixels, (2, 98))
+    return np.round(np.clip((pixels - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
+
+
+def resize(data: np.ndarray, shape: tuple[int, int], resampling: str) -> np.ndarray:
+    """An array of another (height, width): "nearest" picks, "average" means over the pixels that fall together."""
+    if data.shape[:2] == shape:
+        return data
+    if resampling == "nearest" or data.dtype == bool:
+        rows = ((np.arange(shape[0]) + 0.5) * data.shape[0] / shape[0]).astype(int)
+        columns = ((np.arange(shape[1]) + 0.5) * data.shape[1] / shape[1]).astype(int)
+        return data[rows][:, columns]
+    planes = data[..., None] if data.ndim == 2 else data
+    sized = [
+        np.asarray(Image.fromarray(planes[..., b].astype(np.float32)).resize(shape[::-1], Image.Resampling.BOX))
+        for b in range(planes.shape[-1])
+    ]
+    joined = np.stack(sized, -1)
+    joined = np.round(joined).astype(data.dtype) if np.issubdtype(data.dtype, np.integer) else joined
+    return joined[..., 0] if data.ndim == 2 else joined
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """(red, green, blue) of "#RRGGBB"."""
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def probability_table() -> np.ndarray:
+    """uint8 (256, 3): the colour of each probability."""
+    anchors = np.array([rgb(c) for c in PROBABILITY_COLOURS], float)
+    at = np.linspace(0, len(anchors) - 1, 256)
+    return np.stack([np.round(np.interp(at, np.arange(len(anchors)), anchors[:, b])) for b in range(3)], -1).astype(
+        np.uint8
+    )
+
+
+def error_classes(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """uint8 (height, width): 0 true negative, 1 true positive, 2 false positive, 3 false negative, 255 ignored."""
+    predicted, true = prediction > 0, truth > 0
+    classes = np.where(predicted, np.where(true, 1, 2), np.where(true, 3, 0)).astype(np.uint8)
+    return classes if valid is None else np.where(valid, classes, 255).astype(np.uint8)
+
+
+def paint(mask: np.ndarray, colour: str) -> np.ndarray:
+    """uint8 (height, width, 4): the colour where the mask is, transparent elsewhere."""
+    painted = np.zeros((*mask.shape, 4), np.uint8)
+    painted[mask > 0] = (*rgb(colour), 255)
+    return painted
+
+
+def paint_errors(classes: np.ndarray) -> np.ndarray:
+    """uint8 (height, width, 4) of `error_classes`; true negatives are transparent."""
+    painted = np.zeros((*classes.shape, 4), np.uint8)
+    for value, name in ((1, "TP"), (2, "FP"), (3, "FN"), (255, "ignored")):
+        painted[classes == value] = (*rgb(COLOURS[name]), 255)
+    return painted
+
+
+def outline(mask: np.ndarray) -> np.ndarray:
+    """bool (height, width): the pixels of a mask that touch its outside."""
+    solid = np.pad(mask > 0, 1)
+    inner = solid[:-2, 1:-1] & solid[2:, 1:-1] & solid[1:-1, :-2] & solid[1:-1, 2:]
+    return solid[1:-1, 1:-1] & ~inner
+
+
+def encode(pixels: np.ndarray, form: str = "png") -> bytes:
+    """The bytes of a PNG, or of a JPEG with full colour resolution, of a uint8 image."""
+    buffer = io.BytesIO()
+    options = {"format": "PNG", "compress_level": 1} if form == "png" else {
+        "format": "JPEG", "quality": 90, "subsampling": 0}
+    Image.fromarray(pixels).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def data_url(pixels: np.ndarray, form: str = "png") -> str:
+    """An image as a data: URL, which a page shows without fetching anything."""
+    return f"data:image/{form};base64,{base64.b64encode(encode(pixels, form)).decode()}"

@@ -1,0 +1,173 @@
+"""Figures show the pixels and the numbers that they were given."""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from jointnet.show import figures
+from jointnet.show.layers import (
+    COLOURS,
+    DRAWN,
+    error_classes,
+    fit,
+    outline,
+    paint_errors,
+    probability_table,
+    resize,
+    rgb,
+)
+from tests.show.known_scene import GRASS, ROOF
+
+
+def texts(figure) -> str:
+    """Every word in a figure."""
+    figure.canvas.draw()
+    return " | ".join(t.get_text() for t in figure.findobj(plt.Text))
+
+
+def test_a_drawn_scene_says_that_it_is_no_photograph(scene):
+    assert DRAWN in texts(figures.show_scene(scene))
+    assert DRAWN in texts(figures.show_overlay(scene, mask=scene.read_labels()))
+    assert DRAWN in texts(figures.show_errors(scene, scene.read_labels()))
+    assert DRAWN not in texts(figures.show_overlay(scene.read(), mask=scene.read_labels()))
+
+
+def test_a_figure_is_shown_once_because_pyplot_has_let_go_of_it(scene):
+    before = plt.get_fignums()
+    figures.show_scene(scene)
+    assert plt.get_fignums() == before
+
+
+def test_a_scene_is_shown_with_its_own_colours_and_its_share_of_buildings(scene):
+    figure = figures.show_scene(scene)
+    image = figure.axes[0].images[0].get_array()
+    assert tuple(image[40, 50]) == ROOF
+    assert tuple(image[5, 5]) == GRASS
+    # (40 x 50 + 40 x 50) of 120 x 160 px = 20.8 %
+    assert "buildings: 20.8% of the ground" in texts(figure)
+    assert "vienna1, 0.5 m per pixel" in texts(figure)
+
+
+def test_a_window_shows_that_part_only(scene):
+    image = figures.show_scene(scene, window=(70, 100, 40, 50)).axes[0].images[0].get_array()
+    assert image.shape[:2] == (40, 50)
+    assert (image == ROOF).all()
+
+
+def test_the_scale_bar_has_a_round_length(scene):
+    # a quarter of 160 px x 0.5 m is 20 m
+    assert "20 m" in texts(figures.show_scene(scene))
+    assert [figures.round_length(x) for x in (0.7, 1, 4.9, 5, 19.9, 250)] == [0.5, 1, 2, 5, 10, 200]
+
+
+def test_errors_state_the_iou_of_the_whole_scene(scene):
+    mask = np.zeros((120, 160), np.uint8)
+    mask[20:60, 30:80] = 1  # the first roof, 2000 px, is found
+    mask[0:10, 0:100] = 1  # 1000 px are false
+    figure = figures.show_errors(scene, mask, max_size=40)
+    # TP 2000, FP 1000, FN 2000: 2000 / 5000
+    assert "IoU 0.400" in texts(figure)
+    assert "missed (FN) 40%" in texts(figure)
+
+
+def test_errors_without_truth_say_what_to_pass(scene, tmp_path):
+    with pytest.raises(ValueError, match="pass truth="):
+        figures.show_errors(scene.image, np.zeros((120, 160), np.uint8))
+
+
+def test_an_overlay_of_another_size_is_refused(scene):
+    with pytest.raises(ValueError, match="10 x 20 px, the scene vienna1 is 120 x 160 px"):
+        figures.show_overlay(scene, mask=np.zeros((10, 20), np.uint8))
+    with pytest.raises(ValueError, match="must be equal"):
+        figures.show_overlay(scene.read(), mask=np.zeros((10, 20), np.uint8))
+    with pytest.raises(ValueError, match="needs a mask or a probability"):
+        figures.show_overlay(scene)
+
+
+def test_each_kind_of_error_has_its_colour():
+    classes = error_classes(np.array([[1, 1, 0, 0]]), np.array([[1, 0, 1, 0]]), np.array([[1, 1, 1, 0]], bool))
+    assert classes.tolist() == [[1, 2, 3, 255]]
+    painted = paint_errors(classes)[0]
+    assert [tuple(p[:3]) for p in painted] == [rgb(COLOURS[k]) for k in ("TP", "FP", "FN", "ignored")]
+
+
+def test_an_outline_is_the_rim_of_a_shape():
+    mask = np.zeros((5, 5), np.uint8)
+    mask[1:4, 1:4] = 1
+    rim = mask.astype(bool)
+    rim[2, 2] = False
+    assert np.array_equal(outline(mask), rim)
+
+
+def test_the_colours_of_probability_grow_lighter_evenly():
+    linear = (probability_table() / 255) ** 2.2 @ (0.2126, 0.7152, 0.0722)  # relative luminance
+    assert (np.diff(linear) >= -1e-3).all()
+
+
+def test_shrinking_keeps_the_form_and_averages():
+    assert fit((300, 600), 200) == (100, 200)
+    assert fit((30, 60), 200) == (30, 60)
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    assert resize(values, (2, 2), "average").tolist() == [[2, 4], [10, 12]]  # 2.5, 4.5, 10.5, 12.5 to even
+    assert resize(values, (2, 2), "nearest").tolist() == [[5, 7], [13, 15]]
+
+
+def test_patches_fill_rows_and_name_their_share(scene):
+    images = np.stack([scene.read((0, 0, 64, 64)), scene.read((20, 30, 64, 64))])
+    masks = np.zeros((2, 64, 64, 1), np.uint8)
+    masks[1] = 1
+    figure = figures.show_patches(images, masks, np.ones_like(masks), np.full(masks.shape, 0.5, np.float32), columns=2)
+    assert len(figure.axes) == 4
+    assert "100%" in texts(figure)
+    assert "0%" in texts(figure)
+    with pytest.raises(ValueError, match="n > 0"):
+        figures.show_patches(images[:0])
+
+
+def test_a_history_marks_the_best_epoch_of_the_validation():
+    figure = figures.show_history({"loss": [3, 2, 1], "val_loss": [3, 1.25, 2], "iou": [0.1, 0.2, 0.3]})
+    assert "best: 1.250" in texts(figure)
+    ring = next(line for line in figure.axes[0].lines if line.get_label().startswith("best"))
+    assert ring.get_xydata().tolist() == [[2, 1.25]]
+
+
+def test_a_history_may_be_a_csv_file_or_be_held_by_an_object(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,loss,val_loss\n0,2.0,3.0\n1,1.0,2.5\n")
+    assert "best: 2.500" in texts(figures.show_history(path))
+    with pytest.raises(ValueError, match="holds no loss"):
+        figures.show_history({"iou": [1]})
+
+
+def test_scores_are_written_beside_their_bars():
+    table = pd.DataFrame({"IoU": [0.5, 0.25], "accuracy": [0.9, np.nan]}, index=["austin", "overall"])
+    figure = figures.show_scores(table)
+    assert "0.250" in texts(figure)
+    assert "no truth" in texts(figure)
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.5, 0.25]
+    with pytest.raises(ValueError, match="none of iou"):
+        figures.show_scores({"austin": {"recall": 1}}, ["iou"])
+
+
+def test_blending_weights_are_shown_with_their_sum():
+    weights = np.array([0.25, 0.75, 0.75, 0.25])
+    figure = figures.show_blending_weights(weights, stride=2)
+    total = next(line for line in figure.axes[1].lines if line.get_label() == "their sum")
+    assert total.get_ydata().tolist() == [0.25, 0.75, 1, 1, 1, 1, 1, 1, 0.75, 0.25]
+
+
+def test_curves_mark_the_threshold_in_use():
+    figure = figures.show_pr_curve([0.5, 0.8, 1], [1, 0.7, 0.2], [0.2, 0.5, 0.8], chosen=0.5)
+    assert "threshold 0.50" in texts(figure)
+    figure = figures.show_reliability([0.1, 0.5, 0.9], [0.2, np.nan, 0.8], [10, 0, 5])
+    line = next(x for x in figure.axes[0].lines if x.get_label() == "the network")
+    assert line.get_xydata().tolist() == [[0.1, 0.2], [0.9, 0.8]]
+
+
+def test_drawing_warns_of_nothing(scene):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        texts(figures.show_scene(scene))
