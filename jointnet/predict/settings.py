@@ -1,0 +1,71 @@
+"""A network in; what its card says about predicting with it out, with defaults where there is no card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+THRESHOLD = 0.6
+PATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network wants to be used.
+
+    Attributes:
+        bands: bands it takes, or None for any number.
+        classes: their names, or None where only running the network tells how many there are.
+        patch_size: window in pixels.
+        gsd: metres per pixel that it was trained at, or None.
+        thresholds: class -> probability from which a pixel belongs to it.
+        temperature: that its logits are divided by.
+    """
+
+    bands: int | None = None
+    classes: tuple[str, ...] | None = None
+    patch_size: int = PATCH_SIZE
+    gsd: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
+
+    def threshold_array(self, threshold: float | Mapping[str, float] | None = None) -> np.ndarray:
+        """One threshold per class, float32 (classes,): those given, else the card's, else 0.6.
+
+        Raises:
+            ValueError: if a class does not exist or a threshold is not between 0 and 1.
+        """
+        given = threshold if isinstance(threshold, Mapping) else {}
+        unknown = sorted(set(given) - set(self.classes))
+        if unknown:
+            raise ValueError(f"threshold names {', '.join(unknown)}; the network has {', '.join(self.classes)}")
+        default = {name: self.thresholds.get(name, THRESHOLD) for name in self.classes}
+        if threshold is not None and not isinstance(threshold, Mapping):
+            default = dict.fromkeys(self.classes, threshold)
+        limits = np.array([{**default, **given}[name] for name in self.classes], np.float32)
+        if not np.all((limits > 0) & (limits < 1)):
+            raise ValueError(f"thresholds {limits.tolist()} must lie between 0 and 1, for example {THRESHOLD}")
+        return limits
+
+
+def settings_of(model, classes: int | None = None) -> Settings:
+    """The settings of a model's card; without one, bands and classes as the network has them and the defaults.
+
+    Args:
+        model: a Keras model or a function of a batch, with or without a `card`.
+        classes: how many there are, where that is known.
+    """
+    card = getattr(model, "card", None)
+    if card is not None:
+        return Settings(card.bands, tuple(card.classes), card.patch_size, card.gsd, dict(card.thresholds),
+                        card.temperature)
+    bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
+    count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
+    return Settings(bands, None if count is None else class_names(count))
+
+
+def class_names(count: int) -> tuple[str, ...]:
+    """Names for classes that have none, as a card without them would have it."""
+    return ("buildings", "roads")[:count] if count <= 2 else tuple(f"class{i}" for i in range(1, count + 1))

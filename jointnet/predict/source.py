@@ -1,0 +1,177 @@
+"""A scene in; what the network is shown of it out: which part, which bands, on which grid, where it is blank."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from jointnet.data.raster import RasterInfo, RasterReader, open_raster, valid_pixels
+from jointnet.predict.resample import Axis
+
+GSD_TOLERANCE = 0.1  # a scene whose pixels differ from the network's by more than this share is resampled
+
+
+class PredictionWarning(UserWarning):
+    """Something about a scene that its prediction copes with, and that its user should know."""
+
+
+class PredictionError(ValueError):
+    """A scene or a setting that cannot be predicted; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open scene, or a part of it, as the network sees it and as its prediction will be written.
+
+    Attributes:
+        path: the image file.
+        grid: size, CRS and transform of the part that is predicted: the grid of every output.
+        origin: (row, col) of that part in the image, in pixels.
+        window: (row, col, height, width) of that part on the network's grid.
+        rows, columns: from the network's grid to the output's; None where they are the same.
+        bands: 1-based numbers of the bands that the network is shown.
+    """
+
+    path: Path
+    grid: RasterInfo
+    origin: tuple[int, int]
+    window: tuple[int, int, int, int]
+    rows: Axis | None
+    columns: Axis | None
+    bands: list[int]
+    nodata_rule: str | None
+    _image: RasterReader = field(repr=False)
+    _seen: RasterReader = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of what the network is shown, in pixels."""
+        return self.window[2:]
+
+    def read(self, row: int, col: int, height: int, width: int) -> np.ndarray:
+        """uint8 (height, width, bands) of a window on the network's grid."""
+        return self._seen.read((row + self.window[0], col + self.window[1], height, width), self.bands)
+
+    def read_valid(self, start: int, stop: int) -> np.ndarray:
+        """bool (stop - start, width): where rows [start, stop) of the output have imagery under them."""
+        window = (self.origin[0] + start, self.origin[1], stop - start, self.grid.width)
+        valid = self._image.read_valid(window)
+        if self.nodata_rule is not None:
+            valid &= valid_pixels(self._image.read(window, self.bands), self.nodata_rule)
+        return valid
+
+
+@contextmanager
+def open_source(scene, card_bands: int | None, card_gsd: float | None, bounds: Sequence[float] | None = None,
+                gsd: float | None = None, bands: Sequence[int] | None = None) -> Iterator[Source]:
+    """An open `Source`.
+
+    Args:
+        scene: path of an image, or a `Scene` of a dataset.
+        card_bands: bands that the network takes; None if it takes any number.
+        card_gsd: metres per pixel that the network was trained at, or None if unknown.
+        bounds: (left, bottom, right, top) in the scene's CRS of the part to predict.
+        gsd: metres per pixel of the scene, where its georeference is missing or should be overruled.
+        bands: 1-based numbers of the bands to show the network.
+
+    Raises:
+        RasterError: if the file cannot be read.
+        PredictionError: if pixels, bands or bounds do not fit.
+    """
+    path = Path(getattr(scene, "image", scene))
+    with open_raster(path) as image:
+        info = image.info
+        _check_dtype(path, info)
+        chosen = _choose_bands(path, image, card_bands, bands)
+        part = (0, 0, *info.shape) if bounds is None else _part(path, info, bounds)
+        shape = _network_shape(path, info, card_gsd, gsd or getattr(scene, "gsd_hint", None))
+        rule = getattr(scene, "nodata", "black")
+        if shape is None:
+            yield Source(path, info.crop(*part), part[:2], part, None, None, chosen, rule, image, image)
+            return
+        down, across = shape[0] / info.height, shape[1] / info.width
+        top, height = _covering(part[0], part[2], down, shape[0])
+        left, width = _covering(part[1], part[3], across, shape[1])
+        rows = Axis.between(part[2], height, down, part[0] * down - top)
+        columns = Axis.between(part[3], width, across, part[1] * across - left)
+        with open_raster(path, shape) as seen:
+            yield Source(path, info.crop(*part), part[:2], (top, left, height, width), rows, columns, chosen, rule,
+                         image, seen)
+
+
+def _covering(start: int, length: int, scale: float, limit: int) -> tuple[int, int]:
+    """(start, length) of the whole pixels on another grid that cover a stretch of this one."""
+    low = min(limit - 1, math.floor(start * scale + 1e-9))
+    high = min(limit, math.ceil((start + length) * scale - 1e-9))
+    return low, max(1, high - low)
+
+
+def _check_dtype(path: Path, info: RasterInfo) -> None:
+    if info.dtype != "uint8":
+        raise PredictionError(
+            f"{path} holds {info.dtype} values and the network was trained on 8-bit images (0 to 255); "
+            f"convert it, for example with: gdal_translate -ot Byte -scale {path.name} {path.stem}_8bit.tif"
+        )
+
+
+def _choose_bands(path: Path, image: RasterReader, takes: int | None, bands: Sequence[int] | None) -> list[int]:
+    chosen = image.band_indexes(bands)
+    if takes is None or len(chosen) == takes:
+        return chosen
+    if bands is not None:
+        raise PredictionError(f"bands={list(bands)} names {len(chosen)}, and the network takes {takes}")
+    if len(chosen) < takes:
+        raise PredictionError(
+            f"{path} has {len(chosen)} bands and the network takes {takes}; use weights for {len(chosen)} bands, "
+            f"or repeat bands, for example bands={[(i % len(chosen)) + 1 for i in range(takes)]}"
+        )
+    raise PredictionError(
+        f"{path} has {len(chosen)} bands and the network takes {takes}; "
+        f"choose them, for example bands={list(range(1, takes + 1))}"
+    )
+
+
+def _part(path: Path, info: RasterInfo, bounds: Sequence[float]) -> tuple[int, int, int, int]:
+    """(row, col, height, width) of the pixels that a box touches."""
+    if len(bounds) != 4 or not bounds[0] < bounds[2] or not bounds[1] < bounds[3]:
+        raise PredictionError(f"bounds={tuple(bounds)} must be (left, bottom, right, top), left < right, bottom < top")
+    left, bottom, right, top = bounds
+    corners = [~info.transform @ corner for corner in ((left, top), (right, top), (right, bottom), (left, bottom))]
+    columns, rows = zip(*corners, strict=True)
+    col, row = max(0, math.floor(min(columns) + 1e-6)), max(0, math.floor(min(rows) + 1e-6))
+    col_stop = min(info.width, math.ceil(max(columns) - 1e-6))
+    row_stop = min(info.height, math.ceil(max(rows) - 1e-6))
+    if row >= row_stop or col >= col_stop:
+        raise PredictionError(
+            f"bounds={tuple(bounds)} lie outside {path}, which covers {tuple(round(b, 6) for b in info.bounds)} "
+            f"in {info.crs or 'pixels'}"
+        )
+    return row, col, row_stop - row, col_stop - col
+
+
+def _network_shape(path: Path, info: RasterInfo, wanted: float | None, gsd: float | None) -> tuple[int, int] | None:
+    """(height, width) that brings the whole image to the network's gsd, or None where it may stay as it is."""
+    if gsd is not None and not gsd > 0:
+        raise PredictionError(f"gsd={gsd} must be metres per pixel, above 0")
+    pixel = info.pixel_size
+    if pixel is None and gsd is None:
+        warnings.warn(
+            PredictionWarning(f"{path} has no georeference: its outputs are in pixels, and it is taken to have the "
+                              f"network's gsd of {wanted or 'unknown'} m (gsd= says otherwise)"), stacklevel=5)
+        return None
+    if gsd is not None:
+        pixel = (gsd, gsd) if pixel is None else tuple(side * gsd / info.gsd for side in pixel)
+    if wanted is None or all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in pixel):
+        return None
+    shape = tuple(max(1, round(n * side / wanted)) for n, side in zip(info.shape, pixel, strict=True))
+    warnings.warn(
+        PredictionWarning(f"{path} has pixels of {pixel[0]:.3g} x {pixel[1]:.3g} m and the network was trained at "
+                          f"{wanted:.3g} m: it is shown {shape[0]} x {shape[1]} px, and the answer is written on the "
+                          f"scene's own {info.height} x {info.width} px"), stacklevel=5)
+    return shape

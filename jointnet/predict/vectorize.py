@@ -1,0 +1,141 @@
+"""Masks and probabilities in; polygons with area and confidence out, as GeoJSON, GeoPackage or GeoParquet."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyproj
+import shapely
+from rasterio.features import shapes
+from scipy import ndimage
+
+from jointnet.data.raster import RasterInfo, open_raster
+
+FORMATS = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".parquet": "GeoParquet"}
+
+
+def mask_polygons(mask: np.ndarray) -> np.ndarray:
+    """The 4-connected patches of a mask as shapely polygons in (column, row) pixels, holes kept, by pixel edges.
+
+    Args:
+        mask: (height, width), foreground where it is not 0.
+    """
+    return _labelled_polygons(ndimage.label(mask)[0])[0]
+
+
+def vectorize(mask: np.ndarray, grid: RasterInfo, probability: np.ndarray | None = None, scene: str = "",
+              min_area: float = 0.0) -> gpd.GeoDataFrame:
+    """The patches of a mask as a table of polygons in the grid's CRS.
+
+    Columns: `area_m2` (`area_px` where the grid has no CRS), `mean_probability` where a probability is given, `scene`.
+
+    Args:
+        mask: (height, width), foreground where it is not 0.
+        grid: its CRS and transform.
+        probability: (height, width) in [0, 1], NaN where unknown.
+        scene: name that goes into every row.
+        min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
+    """
+    labels, count = ndimage.label(mask)
+    polygons, numbers = _labelled_polygons(labels)
+    table = gpd.GeoDataFrame({"scene": [scene] * len(polygons)}, geometry=to_world(polygons, grid), crs=grid.crs)
+    column = "area_px" if grid.crs is None else "area_m2"
+    table.insert(0, column, areas(table))
+    if probability is not None:
+        known = (labels > 0) & ~np.isnan(probability)
+        total = np.bincount(labels[known], probability[known], minlength=count + 1)
+        pixels = np.bincount(labels[known], minlength=count + 1)
+        mean = total / np.maximum(pixels, 1)
+        table.insert(1, "mean_probability", np.round(mean[numbers], 4))
+    return table[table[column] >= min_area].reset_index(drop=True)
+
+
+def vectorize_raster(mask_path: str | Path, probability: np.ndarray | None = None, band: int = 1, scene: str = "",
+                     min_area: float = 0.0) -> gpd.GeoDataFrame:
+    """The patches of one band of a mask raster; arguments and columns as `vectorize`."""
+    with open_raster(mask_path) as raster:
+        return vectorize(raster.read(bands=[band])[..., 0], raster.info, probability, scene, min_area)
+
+
+def to_world(polygons: np.ndarray, grid: RasterInfo) -> np.ndarray:
+    """Polygons in (column, row) pixels -> in the units of the grid's CRS; without a CRS they stay in pixels."""
+    if grid.crs is None:
+        return polygons
+    t = grid.transform
+    matrix = np.array([[t.a, t.d], [t.b, t.e]])
+    return shapely.transform(polygons, lambda points: points @ matrix + (t.c, t.f))
+
+
+def areas(table: gpd.GeoDataFrame) -> np.ndarray:
+    """Area of each shape in m2, in an equal-area projection around the table's middle; in its own units without a CRS.
+
+    Lambert's azimuthal projection keeps areas true, where Web Mercator's, for one, are twice too large at 45 degrees.
+    """
+    if table.crs is None or table.empty:
+        return np.round(shapely.area(table.geometry.to_numpy()), 2)
+    left, bottom, right, top = table.total_bounds
+    to_degrees = pyproj.Transformer.from_crs(table.crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
+    local = f"+proj=laea +lon_0={longitude} +lat_0={latitude} +datum=WGS84 +units=m"
+    return np.round(table.geometry.to_crs(local).area.to_numpy(), 2)
+
+
+def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None) -> Path:
+    """Writes a table of shapes in the format of the path's suffix; the file appears whole or not at all.
+
+    GeoJSON is brought to WGS 84, as RFC 7946 wants it; a table without a CRS stays in pixels, and its layer is named
+    so. GeoPackage and GeoParquet keep the table's CRS.
+
+    Args:
+        table: polygons or lines.
+        path: ending in .geojson, .gpkg or .parquet.
+        name: of the layer; the file's name without it.
+
+    Raises:
+        ValueError: if the suffix is another.
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise ValueError(f"{path} must end in {', '.join(FORMATS)}")
+    name = (name or path.stem) + ("_pixels" if table.crs is None else "")
+    aside = path.with_name(f".draft_{path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(table, aside, name)
+        os.replace(aside, path)
+    except (OSError, RuntimeError) as error:
+        raise OSError(f"{path} cannot be written: check that {path.parent} is a folder that you may write to and "
+                      f"that the disk is not full ({error})") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def _write(table: gpd.GeoDataFrame, path: Path, name: str) -> None:
+    """One file in the format of its suffix."""
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+        return
+    options = {"driver": FORMATS[path.suffix], "layer": name, "engine": "pyogrio", "index": False}
+    if path.suffix == ".geojson" and table.crs is not None:
+        table, options["RFC7946"] = table.to_crs("EPSG:4326"), "YES"
+    if table.empty:
+        options["geometry_type"] = "Polygon"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        table.to_file(path, **options)
+
+
+def _labelled_polygons(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(polygons, label of each) of a labelled image, in (column, row) pixels."""
+    polygons, numbers = [], []
+    for geometry, number in shapes(labels.astype(np.int32, copy=False), mask=labels > 0, connectivity=4):
+        shell, *holes = geometry["coordinates"]
+        polygons.append(shapely.Polygon(shell, holes))
+        numbers.append(int(number))
+    return np.array(polygons, object), np.array(numbers, int)
