@@ -32,7 +32,8 @@ def open_folder(
     `root/test`. Labels lie in a folder `masks`, `gt` or `labels` beside them, or are vector files there or beside
     the images. A label belongs to the image of the same name, and shows the class `kind`, or of the name before
     `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps.
-    A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and gsd_m, and only the images that it names are opened.
+    A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and
+    gsd_m, and only the images that it names are opened.
 
     Args:
         root: folder of images.

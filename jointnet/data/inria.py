@@ -80,8 +80,7 @@ def open_inria(
         ValueError: if a tile or city does not exist.
         FileNotFoundError: if no tile is on disk, or not all that `tiles` names.
     """
-    inner = root / "AerialImageDataset"
-    root = inner if inner.is_dir() else root
+    root = inria_root(root)
     wanted = [t for t in _wanted(tiles, cities) if split in (None, tile_split(t))]
     wanted = [t for t in wanted if not (drop_faulty and t in FAULTY_TILES)]
     present = [t for t in wanted if image_path(root, t).exists()]
@@ -98,6 +97,12 @@ def open_inria(
             f"{root} holds {len(present)} of {len(wanted)} INRIA tiles; missing: {shorten(missing, 6)}", stacklevel=3
         )
     return Dataset("inria", tuple(tile_scene(root, t, nodata=nodata) for t in present), missing)
+
+
+def inria_root(root: Path) -> Path:
+    """The folder that holds `train` and `test`: `root`, or `AerialImageDataset` in it, as the archive has it."""
+    inner = root / "AerialImageDataset"
+    return inner if inner.is_dir() else root
 
 
 def image_path(root: Path, tile: str) -> Path:

@@ -1,0 +1,515 @@
+"""Downloads from a local server that breaks, lies and resumes. No test leaves this machine."""
+
+import hashlib
+import io
+import signal
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+
+import numpy as np
+import py7zr
+import pytest
+
+from jointnet.data.download import SUMS, Archive, download, download_archive, verify
+from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher
+from jointnet.data.unpack import Volumes, unpack_volumes
+from jointnet.data.zipstream import ArchiveError, safe_path
+
+BODY = np.random.default_rng(7).integers(0, 256, 300_000, np.uint8).tobytes()  # more than one chunk
+SHA = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
+
+
+@pytest.fixture
+def pauses():
+    """The seconds that a fetcher would have slept."""
+    return []
+
+
+@pytest.fixture
+def fetcher(pauses):
+    return Fetcher(tries=4, wait=pauses.append, progress=False)
+
+
+@pytest.fixture
+def address(server):
+    server.files["/scene.tif"] = BODY
+    return f"{server.url}/scene.tif"
+
+
+def leftovers(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+# One file
+
+
+def test_a_file_arrives_under_its_name_and_nothing_else_stays(fetcher, address, tmp_path, pauses):
+    path = fetcher.fetch(address, tmp_path / "new" / "scene.tif", checksum=SHA)
+    assert path.read_bytes() == BODY
+    assert leftovers(path.parent) == ["scene.tif"]
+    assert pauses == []
+
+
+def test_a_file_that_is_there_is_not_asked_for(fetcher, address, tmp_path, server):
+    (tmp_path / "scene.tif").write_bytes(b"mine")
+    fetcher.fetch(address, tmp_path / "scene.tif")
+    assert (tmp_path / "scene.tif").read_bytes() == b"mine"
+    assert server.ranges == []
+
+
+def test_a_dropped_connection_goes_on_at_the_byte_where_it_broke(fetcher, address, tmp_path, server, pauses):
+    server.faults.extend(["drop", "drop"])
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+    # Half of 300,000, then half of the 150,000 that were left.
+    assert server.ranges == [None, "bytes=150000-", "bytes=225000-"]
+    assert pauses == [1, 1]  # each try brought bytes, so patience starts over
+
+
+def test_a_server_without_ranges_loses_nothing_that_had_arrived(fetcher, address, tmp_path, server):
+    server.faults.extend(["drop", "no ranges"])
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+    assert server.ranges == [None, "bytes=150000-"]
+
+
+def test_the_part_survives_a_server_without_ranges_that_breaks_before_reaching_it(fetcher, address, tmp_path, server):
+    part = tmp_path / "scene.tif.part"
+    part.write_bytes(BODY[:200_000])
+    server.faults.extend(["no ranges, drop"] * 4)  # each time bytes 0 to 150,000, which are there already
+    with pytest.raises(DownloadError, match=r"failed 4 times in a row"):
+        fetcher.fetch(address, tmp_path / "scene.tif")
+    assert part.read_bytes() == BODY[:200_000]
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+
+
+def test_a_short_body_whose_size_is_known_is_never_taken_for_the_file(fetcher, address, tmp_path, server):
+    server.faults.append("short")
+    with pytest.raises(DownloadError, match=r"is 150,000 bytes, not 300,000: the source has changed"):
+        fetcher.fetch(address, tmp_path / "scene.tif", size=300_000)
+    assert not (tmp_path / "scene.tif").exists()
+
+
+def test_a_short_answer_to_a_range_is_followed_by_another(fetcher, address, tmp_path, server):
+    (tmp_path / "scene.tif.part").write_bytes(BODY[:100_000])
+    server.faults.append("short")
+    assert fetcher.fetch(address, tmp_path / "scene.tif", size=300_000).read_bytes() == BODY
+    assert server.ranges == ["bytes=100000-", "bytes=200000-"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_asked_again_later(fetcher, address, tmp_path, server, pauses, status):
+    server.faults.extend([status, status, status])
+    assert fetcher.fetch(address, tmp_path / "scene.tif").read_bytes() == BODY
+    # Pauses double; 429 came with Retry-After: 7, which goes before.
+    assert pauses == ([7, 7, 7] if status == 429 else [1, 2, 4])
+
+
+def test_a_server_that_stays_busy_ends_the_tries_and_keeps_the_part(fetcher, address, tmp_path, server, pauses):
+    server.faults.extend(["drop", *[503] * 9])
+    with pytest.raises(DownloadError, match=r"failed 4 times in a row.*503.*run the same again"):
+        fetcher.fetch(address, tmp_path / "scene.tif")
+    assert (tmp_path / "scene.tif.part").stat().st_size == 150_000
+    assert len(pauses) == 3
+
+
+def test_a_missing_file_is_not_asked_for_twice(fetcher, server, tmp_path, pauses):
+    with pytest.raises(DownloadError, match=r"nowhere.tif cannot be fetched: the server answered 404"):
+        fetcher.fetch(f"{server.url}/nowhere.tif", tmp_path / "x.tif")
+    assert pauses == []
+    assert leftovers(tmp_path) == []
+
+
+def test_a_login_page_is_not_stored_as_an_image(fetcher, address, tmp_path, server):
+    server.faults.append("web page")
+    with pytest.raises(DownloadError, match="does this network ask for a login"):
+        fetcher.fetch(address, tmp_path / "scene.tif")
+    assert leftovers(tmp_path) == []
+
+
+def test_an_unreachable_server_is_reported_with_what_to_do(tmp_path, pauses, server):
+    address = server.url
+    server.close()
+    with pytest.raises(DownloadError, match=r"failed 2 times.*run the same again"):
+        Fetcher(tries=2, wait=pauses.append, progress=False).fetch(f"{address}/scene.tif", tmp_path / "scene.tif")
+
+
+def test_a_wrong_checksum_is_fetched_once_more_from_the_start(fetcher, address, tmp_path, server):
+    server.faults.append("corrupt")
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+    assert server.ranges == [None, None]
+
+
+def test_a_checksum_that_stays_wrong_leaves_no_file(fetcher, address, tmp_path, server):
+    server.faults.extend(["corrupt", "corrupt"])
+    with pytest.raises(ChecksumError, match="arrived twice with a wrong checksum"):
+        fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA)
+    assert leftovers(tmp_path) == []
+
+
+def test_the_checksum_that_a_mirror_names_as_it_redirects_is_believed(fetcher, address, tmp_path, server):
+    named = {"X-Linked-ETag": f'"{"0" * 64}"', "X-Linked-Size": "300000"}
+    server.redirects["/resolve/scene.tif"] = ("/scene.tif", named)
+    with pytest.raises(ChecksumError, match="0000"):
+        fetcher.fetch(f"{server.url}/resolve/scene.tif", tmp_path / "scene.tif")
+    server.redirects["/resolve/scene.tif"][1]["X-Linked-ETag"] = f'"{SHA.removeprefix("sha256:")}"'
+    server.faults.append("short")  # its size is believed too
+    assert fetcher.fetch(f"{server.url}/resolve/scene.tif", tmp_path / "scene.tif").read_bytes() == BODY
+
+
+def test_a_file_that_changed_between_two_tries_starts_again(fetcher, address, tmp_path, server):
+    server.faults.extend(["drop", 503, 503, 503, 503])
+    with pytest.raises(DownloadError):
+        fetcher.fetch(address, tmp_path / "scene.tif")
+    server.faults.clear()
+    server.files["/scene.tif"] = BODY[::-1]
+    assert fetcher.fetch(address, tmp_path / "scene.tif").read_bytes() == BODY[::-1]
+    assert leftovers(tmp_path) == ["scene.tif"]
+
+
+def test_a_part_that_is_already_whole_only_needs_its_name(fetcher, address, tmp_path):
+    (tmp_path / "scene.tif.part").write_bytes(BODY)
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+    assert leftovers(tmp_path) == ["scene.tif"]
+
+
+def test_a_part_longer_than_the_file_starts_again(fetcher, address, tmp_path):
+    (tmp_path / "scene.tif.part").write_bytes(BODY + b"!")
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+
+
+FETCH = "import sys; from jointnet.data.fetch import Fetcher; Fetcher(progress=False).fetch(*sys.argv[1:])"
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_process_loses_nothing_that_had_arrived(fetcher, address, tmp_path, server, project_root, end):
+    server.faults.append("stall")
+    code = FETCH.replace("*sys.argv[1:]", "sys.argv[1], __import__('pathlib').Path(sys.argv[2])")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, address, str(tmp_path / "scene.tif")], cwd=project_root, stderr=subprocess.DEVNULL
+    )
+    part = tmp_path / "scene.tif.part"
+    assert server.stalled.wait(60)
+    for _ in range(1000):
+        if part.exists() and part.stat().st_size == 150_000:
+            break
+        server.go_on.wait(0.01)
+    process.send_signal(end)
+    assert process.wait(30) != 0
+    server.go_on.set()
+    assert part.read_bytes() == BODY[:150_000]
+    assert fetcher.fetch(address, tmp_path / "scene.tif", checksum=SHA).read_bytes() == BODY
+    assert server.ranges == [None, "bytes=150000-"]
+
+
+def test_certificates_are_always_checked(project_root):
+    sources = [p.read_text() for p in (project_root / "jointnet").rglob("*.py")]
+    assert not any("verify=False" in s or "CERT_NONE" in s or "_create_unverified" in s for s in sources)
+    assert Fetcher().session.verify is True
+
+
+# Archives
+
+TILES = {f"AerialImageDataset/train/{kind}/austin{n}.tif": bytes([n]) * 50_000 + BODY[: n * 1000]
+         for kind in ("images", "gt") for n in (1, 2)}
+
+
+class Unseekable(io.RawIOBase):
+    """Makes zipfile write sizes behind the entries, as for a pipe."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return self.file.write(data)
+
+
+def zipped(members, method=zipfile.ZIP_DEFLATED, streamed=False):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(Unseekable(buffer) if streamed else buffer, "w", method) as archive:
+        for name, data in members.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=name.endswith("2.tif")) as file:
+                file.write(data)
+    return buffer.getvalue()
+
+
+def as_volumes(folder, members, count=3):
+    """A 7z of `members` cut into volumes; (paths, bytes of the whole)."""
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w") as archive:
+        archive.set_encoded_header_mode(False)
+        for name, data in members.items():
+            archive.writestr(data, name)
+    return cut(folder, buffer.getvalue(), count)
+
+
+def cut(folder, whole, count=3):
+    step = -(-len(whole) // count)
+    paths = [folder / f"set.7z.{i + 1:03}" for i in range(count)]
+    for i, path in enumerate(paths):
+        path.write_bytes(whole[i * step : (i + 1) * step])
+    return paths
+
+
+def files_under(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_zip_in_7z_volumes_is_unpacked_byte_for_byte(tmp_path, method, streamed):
+    packed = zipped(TILES, method, streamed)
+    volumes = as_volumes(tmp_path, {"NEW2-AerialImageDataset.zip": packed})
+    told = []
+    unpack_volumes(volumes, tmp_path / "out", hashlib.md5(packed).hexdigest(), told.append)
+    assert files_under(tmp_path / "out") == TILES
+    assert sum(told) >= sum(map(len, TILES.values()))
+
+
+def test_the_zip_itself_is_never_on_disk(tmp_path):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES)})
+    seen = []
+    unpack_volumes(volumes, tmp_path / "out", tell=lambda _: seen.extend((tmp_path / "out").rglob("*.zip")))
+    assert seen == []
+    assert len(files_under(tmp_path / "out")) == 4
+
+
+def test_a_wrong_md5_of_the_zip_leaves_nothing(tmp_path):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES)})
+    with pytest.raises(ArchiveError, match="has MD5 .*, not 00: a volume is damaged"):
+        unpack_volumes(volumes, tmp_path / "out", md5="00")
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_damaged_volume_is_named_and_leaves_nothing(tmp_path):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES, zipfile.ZIP_STORED)})
+    data = bytearray(volumes[1].read_bytes())
+    data[len(data) // 2] ^= 255
+    volumes[1].write_bytes(data)
+    with pytest.raises(ArchiveError, match="damaged"):
+        unpack_volumes(volumes, tmp_path / "out")
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_missing_last_volume_is_an_error_and_leaves_nothing(tmp_path):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES)})
+    with pytest.raises(ArchiveError, match="damaged or incomplete"):
+        unpack_volumes(volumes[:-1], tmp_path / "out")
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_zip_entry_whose_crc_is_wrong_is_refused(tmp_path):
+    packed = bytearray(zipped(TILES, zipfile.ZIP_STORED))
+    packed[packed.index(b"\x01" * 100)] ^= 255  # one byte of the first image
+    volumes = as_volumes(tmp_path, {"inner.zip": bytes(packed)})
+    with pytest.raises(ArchiveError, match=r"austin1.tif is damaged in the archive"):
+        unpack_volumes(volumes, tmp_path / "out")
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_zip_that_ends_within_a_file_is_refused(tmp_path):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES)[:5000]})
+    with pytest.raises(ArchiveError, match="ends within a file"):
+        unpack_volumes(volumes, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["../escaped.tif", "a/../../escaped.tif", "/escaped.tif", "..\\escaped.tif",
+                                  "C:\\escaped.tif", "C:escaped.tif"])
+def test_a_zip_that_tries_to_escape_is_refused(tmp_path, name):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES | {name: b"evil"})})
+    with pytest.raises(ArchiveError, match="a path outside its folder"):
+        unpack_volumes(volumes, tmp_path / "deep" / "out")
+    assert list(tmp_path.rglob("*escaped*")) == []
+    assert leftovers(tmp_path / "deep" / "out") == []
+
+
+def test_a_7z_that_tries_to_escape_is_refused(tmp_path):
+    """py7zr will not write such a name, so a harmless one is exchanged and the header's checksums are set right."""
+    whole = bytearray(b"".join(p.read_bytes() for p in as_volumes(tmp_path, {"aa/escaped.tif": b"evil"})))
+    place = whole.index("aa/escaped.tif".encode("utf-16-le"))
+    whole[place : place + 4] = "..".encode("utf-16-le")
+    offset, size = struct.unpack("<2Q", whole[12:28])
+    whole[28:32] = struct.pack("<I", zlib.crc32(whole[32 + offset : 32 + offset + size]))
+    whole[8:12] = struct.pack("<I", zlib.crc32(whole[12:32]))
+    volumes = cut(tmp_path, bytes(whole))
+    with pytest.raises(ArchiveError, match=r"'\.\./escaped\.tif', a path outside"):
+        unpack_volumes(volumes, tmp_path / "out")
+    assert list(tmp_path.rglob("*escaped*")) == []
+
+
+def test_only_names_that_stay_inside_are_safe(tmp_path):
+    assert safe_path(tmp_path, "a/b.tif") == tmp_path / "a" / "b.tif"
+    assert safe_path(tmp_path, "a\\b.tif") == tmp_path / "a" / "b.tif"
+    with pytest.raises(ArchiveError):
+        safe_path(tmp_path, "")
+
+
+def test_unpacking_that_is_interrupted_leaves_the_target_as_it_was_and_can_be_repeated(tmp_path):
+    volumes = as_volumes(tmp_path, {"inner.zip": zipped(TILES)})
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "mine.txt").write_text("kept")
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unpack_volumes(volumes, target, tell=interrupt)
+    assert leftovers(target) == ["mine.txt"]
+    (target / ".unpacking").mkdir()  # as a killed process leaves it
+    (target / ".unpacking" / "half.tif").write_bytes(b"half")
+    unpack_volumes(volumes, target, strip="AerialImageDataset")
+    assert leftovers(target) == ["mine.txt", "train"]
+
+
+def test_volumes_read_as_one_file_wherever_the_cuts_are(tmp_path):
+    with Volumes(cut(tmp_path, BODY, 7)) as joined, io.BufferedReader(joined, 1000) as reader:
+        assert reader.read() == BODY
+        reader.seek(42_800)
+        assert reader.read(200) == BODY[42_800:43_000]  # the first cut is at 42,858
+        assert reader.seek(-3, io.SEEK_END) == 299_997
+        assert reader.read() == BODY[-3:]
+
+
+# Whole datasets
+
+
+@pytest.fixture
+def archive(server, tmp_path):
+    """INRIA's layout in three volumes, served."""
+    store = tmp_path / "store"
+    store.mkdir()
+    packed = zipped(TILES)
+    volumes = as_volumes(store, {"NEW2-AerialImageDataset.zip": packed})
+    server.files |= {f"/{p.name}": p.read_bytes() for p in volumes}
+    sizes = {p.name: p.stat().st_size for p in volumes}
+    return Archive(server.url, sizes, hashlib.md5(packed).hexdigest(), sum(map(len, TILES.values())))
+
+
+def test_the_archive_becomes_tiles_and_its_volumes_go(archive, fetcher, tmp_path):
+    root = tmp_path / "inria"
+    download_archive(archive, root, fetcher)
+    expected = {name.removeprefix("AerialImageDataset/"): data for name, data in TILES.items()}
+    assert {n: d for n, d in files_under(root).items() if n != SUMS} == expected
+
+
+def test_volumes_are_kept_on_request_and_not_fetched_again(archive, fetcher, tmp_path, server):
+    root = tmp_path / "inria"
+    download_archive(archive, root, fetcher, keep=True)
+    asked = len(server.ranges)
+    assert asked == 3
+    assert verify(root) == []
+    download_archive(archive, root, fetcher, keep=True)
+    assert len(server.ranges) == asked
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(archive, fetcher, tmp_path, server):
+    huge = Archive(archive.url, archive.volumes, archive.md5, 10**18)
+    with pytest.raises(DownloadError, match=r"GB free, 1000000000\.0 GB are needed"):
+        download_archive(huge, tmp_path / "inria", fetcher)
+    assert server.ranges == []
+
+
+def test_a_damaged_archive_keeps_its_volumes_for_another_look(archive, fetcher, tmp_path):
+    root = tmp_path / "inria"
+    wrong = Archive(archive.url, archive.volumes, "0" * 32, archive.unpacked)
+    with pytest.raises(ArchiveError, match="remove the volumes and fetch them again"):
+        download_archive(wrong, root, fetcher)
+    assert leftovers(root) == [SUMS, *archive.volumes]
+
+
+@pytest.fixture
+def tile_server(server):
+    for tile in ("austin1", "austin6", "sfo36"):
+        folder = "test" if tile == "sfo36" else "train"
+        server.files[f"/{folder}/images/{tile}.tif"] = b"image " + tile.encode()
+        if folder == "train":
+            server.files[f"/train/gt/{tile}.tif"] = b"mask " + tile.encode()
+    return server
+
+
+def test_single_tiles_come_with_their_masks_where_there_are_any(tile_server, fetcher, tmp_path):
+    root = download("inria", tmp_path / "inria", tiles=["austin6", "sfo36"], url=tile_server.url, fetcher=fetcher)
+    sums = (root / SUMS).read_text().splitlines()
+    files = files_under(root)
+    assert {n: d for n, d in files.items() if n != SUMS} == {
+        "train/images/austin6.tif": b"image austin6",
+        "train/gt/austin6.tif": b"mask austin6",
+        "test/images/sfo36.tif": b"image sfo36",
+    }
+    assert f"{hashlib.sha256(b'image sfo36').hexdigest()}  test/images/sfo36.tif" in sums
+
+
+def test_a_second_call_fetches_only_what_is_new(tile_server, fetcher, tmp_path):
+    download("inria", tmp_path, tiles=["austin6"], url=tile_server.url, fetcher=fetcher)
+    download("inria", tmp_path, tiles=["austin6", "austin1"], url=tile_server.url, fetcher=fetcher)
+    assert len(tile_server.ranges) == 4
+    assert verify(tmp_path) == []
+
+
+def test_a_city_is_all_its_tiles_and_a_missing_one_is_named(tile_server, fetcher, tmp_path):
+    with pytest.raises(DownloadError, match=r"austin2\.tif cannot be fetched: the server answered 404"):
+        download("inria", tmp_path, cities=["austin"], url=tile_server.url, fetcher=fetcher)
+    assert (tmp_path / "train/images/austin1.tif").exists()
+
+
+def test_the_checksum_of_the_first_fetch_is_held_against_the_second(tile_server, fetcher, tmp_path):
+    download("inria", tmp_path, tiles=["sfo36"], url=tile_server.url, fetcher=fetcher)
+    tile = tmp_path / "test/images/sfo36.tif"
+    tile.write_bytes(b"bitten")
+    assert verify(tmp_path) == ["test/images/sfo36.tif"]
+    tile.unlink()
+    tile_server.files["/test/images/sfo36.tif"] = b"another"
+    with pytest.raises(ChecksumError, match=f"remove the line from .*{SUMS}"):
+        download("inria", tmp_path, tiles=["sfo36"], url=tile_server.url, fetcher=fetcher)
+    assert not tile.exists()
+
+
+def test_massachusetts_is_fetched_as_its_index_pages_list_it(server, fetcher, tmp_path):
+    for part in ("train", "valid", "test"):
+        for kind, suffix in (("sat", ".tiff"), ("map", ".tif")):
+            name = f"228_{part}_15{suffix}"
+            base = f"/mass_buildings/{part}/{kind}/"
+            server.pages[base] = f'<a href="../">up</a> <a href="{base}{name}">x</a> <a href="notes.txt">n</a>'
+            server.files[base + name] = name.encode()
+    root = download("massachusetts_buildings", tmp_path, url=server.url, fetcher=fetcher)
+    found = {n: d.decode() for n, d in files_under(root).items() if n != SUMS}
+    assert found == {
+        f"{part}/{kind}/228_{part}_15{suffix}": f"228_{part}_15{suffix}"
+        for part in ("train", "valid", "test") for kind, suffix in (("sat", ".tiff"), ("map", ".tif"))
+    }
+
+
+def test_an_index_page_without_images_is_an_error(server, fetcher, tmp_path):
+    server.pages["/mass_roads/train/sat/"] = "<p>moved</p>"
+    with pytest.raises(DownloadError, match=r"train/sat/ lists no \.tiff files"):
+        download("massachusetts_roads", tmp_path, url=server.url, fetcher=fetcher)
+
+
+@pytest.mark.parametrize(("name", "options", "message"), [
+    ("sample", {}, r"choose from inria, massachusetts_buildings, massachusetts_roads; the sample is drawn"),
+    ("atlantis", {}, r"'atlantis' cannot be downloaded; choose from inria"),
+    ("inria", {"tiles": ["austin37"]}, r"no tile 'austin37'; a tile is a city of austin, chicago"),
+    ("inria", {"cities": ["paris"]}, r"no city 'paris'; choose from austin"),
+    ("inria", {"cities": ["austin"], "tiles": ["sfo1"]}, r"none of the tiles sfo1 lies in austin"),
+    ("massachusetts_roads", {"tiles": ["a"]}, r"chosen for inria alone"),
+])
+def test_a_wrong_choice_names_the_right_ones(tmp_path, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        download(name, tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, fetcher):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DownloadError, match="cannot be written to"):
+        download("inria", tmp_path / "file", tiles=["sfo36"], url="http://127.0.0.1:9", fetcher=fetcher)
+
+
+def test_verify_needs_a_record(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing was fetched"):
+        verify(tmp_path)
