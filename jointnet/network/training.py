@@ -1,0 +1,196 @@
+"""Training: a network and labelled scenes in; a run folder with the best weights, their card and the history out."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+
+from jointnet.network.checkpoints import CheckpointCallback, RunState, TrainingError
+from jointnet.network.losses import DEFAULT_LOSS, PixelLoss
+from jointnet.network.metrics import IoU
+from jointnet.network.model import PRESETS, build_jointnet
+from jointnet.network.weights import DEFAULT_THRESHOLD, Card, card_of, load_model
+
+PATCH_SIZE = {"tiny": 128, "small": 256, "base": 256}
+BATCH_SIZE = {"tiny": 8, "small": 4, "base": 4}
+
+
+@dataclass
+class Run:
+    """What a training left behind.
+
+    Attributes:
+        out: folder with `best.weights.h5`, `best.json` (the card), `history.csv` and the last state.
+        history: name -> value of each epoch: "loss", "iou", "val_loss", "val_iou", ...
+        model: the network with the best weights, and its card as `.card`.
+        ended: "finished", "early" (validation stopped improving) or "stopped" (by hand).
+    """
+
+    out: Path
+    history: dict[str, list[float]]
+    model: keras.Model
+    ended: str
+
+    @property
+    def card(self) -> Card:
+        """Of the best weights."""
+        return self.model.card
+
+
+def train(
+    model_or_preset: keras.Model | str,
+    dataset,
+    out: str | Path,
+    classes: tuple[str, ...] = ("buildings",),
+    epochs: int = 20,
+    steps: int | None = None,
+    patch_size: int | None = None,
+    batch_size: int | None = None,
+    loss: str | None = None,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    foreground_share: float = 0.5,
+    colour_jitter: float = 0.2,
+    patience: int | None = None,
+    precision: str = "float32",
+    resume: bool = False,
+    callbacks: list[keras.callbacks.Callback] | None = None,
+    verbose: int | str = "auto",
+) -> Run:
+    """Trains on the scenes of split "train" and keeps the weights that are best on split "validation".
+
+    Args:
+        model_or_preset: a preset's name, or a network to go on with (fine-tuning keeps its card's description).
+        dataset: a `Dataset` with scenes of both splits.
+        out: folder of the run.
+        classes: the labels to learn, one output each.
+        epochs, steps: length; `steps` batches an epoch, by default as many as cover the scenes once.
+        patch_size: side of a patch in pixels, a multiple of 8; by default the card's, or the preset's.
+        batch_size: patches a step.
+        loss: a name of `losses.LOSSES`, or one for each class, by commas; the default follows the classes.
+        learning_rate: peak of a cosine schedule with a short warm-up, for AdamW.
+        seed: of the weights and the patches; the same seed gives the same batches.
+        foreground_share: share of the patches that surely hold foreground.
+        colour_jitter: see `jitter_colours`.
+        patience: epochs without a better validation IoU before it ends; None never ends early.
+        precision: "float32", or "bfloat16" where the processor has it (about twice as fast on recent ones).
+        resume: go on from the last finished epoch in `out`.
+        callbacks: more of Keras' callbacks.
+        verbose: as Keras' `fit`.
+
+    Raises:
+        TrainingError: if a split is empty, `out` holds another run, the loss is no number, or the disk is full.
+    """
+    from jointnet.data.patches import GridBatches, PatchBatches
+
+    preset = model_or_preset if isinstance(model_or_preset, str) else card_of(model_or_preset).preset
+    if isinstance(model_or_preset, str) and preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
+    card = Card(preset=preset, classes=classes) if isinstance(model_or_preset, str) else card_of(model_or_preset)
+    patch_size = patch_size or (PATCH_SIZE[preset] if isinstance(model_or_preset, str) else card.patch_size)
+    batch_size = batch_size or BATCH_SIZE[preset]
+    training, validation = (_some(dataset, split) for split in ("train", "validation"))
+    batches = PatchBatches(
+        training, patch_size, batch_size, card.classes, steps, foreground_share, colour_jitter, seed=seed
+    )
+    checks = GridBatches(validation, patch_size, batch_size, card.classes)
+    card = replace(
+        card,
+        name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
+        loss=loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes), seed=seed,
+        data=f"{dataset.name}, split train: {len(training)} scenes of {', '.join(training.cities)}",
+        drawn=dataset.drawn, batch_size=batch_size, thresholds=dict(card.thresholds), scores={}, sha256="",
+    )
+    model = None if isinstance(model_or_preset, str) else model_or_preset
+    return fit(
+        card, batches, checks, out, epochs, model=model, learning_rate=learning_rate, patience=patience,
+        precision=precision, resume=resume, callbacks=callbacks, verbose=verbose,
+    )
+
+
+def fit(
+    card: Card,
+    batches: keras.utils.PyDataset,
+    validation: keras.utils.PyDataset,
+    out: str | Path,
+    epochs: int,
+    model: keras.Model | None = None,
+    learning_rate: float = 1e-3,
+    patience: int | None = None,
+    precision: str = "float32",
+    resume: bool = False,
+    callbacks: list[keras.callbacks.Callback] | None = None,
+    verbose: int | str = "auto",
+) -> Run:
+    """Trains the network that `card` describes on any batches of (image, labels, weights); the inside of `train`.
+
+    `model` gives the weights to start from. Other arguments, results and errors as `train`.
+    """
+    state = RunState(Path(out))
+    state.open(resume)
+    keras.utils.set_random_seed(card.seed or 0)
+    network = _network(card, precision)
+    if model is not None:
+        network.set_weights(model.get_weights())
+    total = max(1, epochs * len(batches))
+    network.compile(_optimizer(learning_rate, total), PixelLoss(card.loss), weighted_metrics=_metrics(card),
+                    jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+    first = state.restore(network) if resume else 0
+    batches.epoch = first
+    card = replace(card, date=datetime.date.today().isoformat())
+    keeper = CheckpointCallback(state, card, patience, steps_per_epoch=len(batches))
+    try:
+        network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
+                    callbacks=[keeper, *(callbacks or [])], verbose=verbose)
+    except KeyboardInterrupt:
+        keeper.ended = "stopped"
+    if not state.best.exists():
+        raise TrainingError(f"stopped before the first epoch of {state.out} ended, so nothing was kept; run it again")
+    return Run(state.out, state.history, load_model(state.best), keeper.ended)
+
+
+def _network(card: Card, precision: str) -> keras.Model:
+    """The network, computing in the asked precision; its variables are float32 in any case."""
+    policies = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+    if precision not in policies:
+        raise ValueError(f"precision {precision!r} is unknown; choose from {', '.join(policies)}")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policies[precision])
+    try:
+        return card.build()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _metrics(card: Card) -> list[keras.metrics.Metric]:
+    """IoU over all classes, and of each where there are several."""
+    if len(card.classes) == 1:
+        return [IoU(DEFAULT_THRESHOLD, name="iou")]
+    each = [IoU(DEFAULT_THRESHOLD, k, name=f"iou_{name}") for k, name in enumerate(card.classes)]
+    return [IoU(DEFAULT_THRESHOLD, name="iou"), *each]
+
+
+def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:
+    """AdamW; the rate climbs over the first twentieth of all steps and falls to a hundredth along a cosine."""
+    warm_up = max(1, total // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate / 10, max(1, total - warm_up), alpha=0.1, warmup_target=learning_rate, warmup_steps=warm_up
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
+
+
+def _some(dataset, split: str):
+    """The scenes of a split; an empty one is an error that says how to fill it."""
+    scenes = dataset.select(split=split)
+    if not len(scenes):
+        raise TrainingError(
+            f"{dataset.name} has no scene of split {split!r}; training needs both 'train' and 'validation': "
+            f"see jointnet.data.splits for ways to split"
+        )
+    return scenes
+
+
+__all__ = ["BATCH_SIZE", "PATCH_SIZE", "Run", "TrainingError", "build_jointnet", "fit", "train"]

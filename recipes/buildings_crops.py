@@ -1,0 +1,152 @@
+"""Trains building weights on labelled crops with a manifest, as those shipped in data/weights were.
+
+    python recipes/buildings_crops.py CROPS --preset small --out runs/buildings-small [--resume]
+
+CROPS is a folder with `manifest.csv` (group, city, name, split, gsd_m, fraction) and, for each group,
+`GROUP/images/NAME.jpg` and `GROUP/masks/NAME.png`. Needs NumPy, Pillow and Keras with any backend; neither rasterio
+nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image
+
+from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
+from jointnet.network.training import fit
+from jointnet.network.weights import Card
+
+TERMS = "crops of INRIA's training tiles, re-published under a CC BY 4.0 claim of the uploader; terms not verified"
+LIMITS = (
+    "Trained on few crops of three cities (mostly Tyrolean villages, some Austin and Chicago). Roofs the colour of "
+    "soil or road, large flat roofs and buildings under trees are missed; bright parking lots are taken for roofs. "
+    "Never call the score below a score on INRIA's own validation tiles."
+)
+
+
+def read_crops(root: Path, group: str, split: str, keep_empty: float = 1.0, seed: int = 0) -> list[dict]:
+    """The crops of a group and split in memory, as dicts of image, mask, valid and city.
+
+    Args:
+        root: folder with manifest.csv.
+        group: subfolder of the crops.
+        split: "train" or "validation".
+        keep_empty: share of the crops without a building that is kept.
+        seed: of the choice among them.
+    """
+    rng = np.random.default_rng(seed)
+    rows = csv.DictReader((root / "manifest.csv").open(encoding="utf-8"))
+    crops = []
+    for row in rows:
+        if (row["group"], row["split"]) != (group, split):
+            continue
+        if float(row["fraction"]) == 0 and rng.random() >= keep_empty:
+            continue
+        image = np.asarray(Image.open(root / group / "images" / f"{row['name']}.jpg").convert("RGB"))
+        mask = np.asarray(Image.open(root / group / "masks" / f"{row['name']}.png").convert("L")) > 0
+        crops.append({"image": image, "mask": mask, "valid": image.any(axis=-1), "city": row["city"]})
+    return crops
+
+
+class CropBatches(keras.utils.PyDataset):
+    """Random patches of the crops: zoomed, turned and recoloured; the same for the same seed and epoch."""
+
+    def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0):
+        super().__init__(workers=1)
+        self.crops, self.patch_size, self.batch_size, self.steps = crops, patch_size, batch_size, steps
+        self.zoom, self.colour, self.seed, self.epoch = zoom, colour, seed, 0
+        share = np.array([c["mask"].mean() for c in crops])
+        self.chance = (0.05 + np.minimum(share, 0.2)) / (0.05 + np.minimum(share, 0.2)).sum()
+
+    def __len__(self):
+        return self.steps
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        chosen = rng.choice(len(self.crops), self.batch_size, p=self.chance)
+        patches = [self._patch(self.crops[k], rng) for k in chosen]
+        return tuple(np.stack(part) for part in zip(*patches, strict=True))
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+    def _patch(self, crop, rng):
+        """One patch: image uint8 (side, side, 3), labels and weights float32 (side, side, 1)."""
+        height, width = crop["mask"].shape
+        side = min(self.patch_size * np.exp(rng.uniform(*np.log(self.zoom))), height, width)
+        top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
+        box, size = (left, top, left + side, top + side), (self.patch_size, self.patch_size)
+        image = np.asarray(Image.fromarray(crop["image"]).resize(size, Image.Resampling.BILINEAR, box))
+        mask, valid = (
+            np.asarray(Image.fromarray(crop[k].astype(np.uint8)).resize(size, Image.Resampling.NEAREST, box))
+            for k in ("mask", "valid")
+        )
+        symmetry = int(rng.integers(SYMMETRIES))
+        image = jitter_colours(turn(image, symmetry), rng, self.colour)
+        return image, *(turn(m, symmetry)[..., None].astype("float32") for m in (mask, valid))
+
+
+class CropTiles(keras.utils.PyDataset):
+    """Every crop, cut into patches side by side; what is left over at the right and the bottom is not used."""
+
+    def __init__(self, crops, patch_size, batch_size):
+        super().__init__(workers=1)
+        self.batch_size = batch_size
+        tiles = [
+            (c["image"][r:r + patch_size, q:q + patch_size],
+             *(c[k][r:r + patch_size, q:q + patch_size, None].astype("float32") for k in ("mask", "valid")))
+            for c in crops
+            for r in range(0, c["mask"].shape[0] - patch_size + 1, patch_size)
+            for q in range(0, c["mask"].shape[1] - patch_size + 1, patch_size)
+        ]
+        self.tiles = tiles
+
+    def __len__(self):
+        return -(-len(self.tiles) // self.batch_size)
+
+    def __getitem__(self, index):
+        part = self.tiles[index * self.batch_size:(index + 1) * self.batch_size]
+        return tuple(np.stack(p) for p in zip(*part, strict=True))
+
+
+def main() -> None:
+    """Reads the command line, trains, and says where the weights are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("crops", type=Path)
+    parser.add_argument("--group", default="inria_crops")
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--steps", type=int, default=200, help="an epoch")
+    parser.add_argument("--patch-size", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--keep-empty", type=float, default=0.3, help="share of crops without buildings")
+    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true")
+    args = parser.parse_args()
+    training = read_crops(args.crops, args.group, "train", args.keep_empty, args.seed)
+    validation = read_crops(args.crops, args.group, "validation")
+    card = Card(
+        name=args.out.name, preset=args.preset, patch_size=args.patch_size, gsd=0.3, loss="cross_entropy_dice",
+        data=f"{args.group}: {len(training)} training crops of 512 px", terms=TERMS, limits=LIMITS, seed=args.seed,
+        batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
+    )
+    run = fit(
+        card,
+        CropBatches(training, args.patch_size, args.batch_size, args.steps, seed=args.seed),
+        CropTiles(validation, args.patch_size, args.batch_size),
+        args.out, args.epochs, learning_rate=args.learning_rate, precision=args.precision, resume=args.resume,
+        verbose=2,
+    )
+    print(f"{run.ended}: {run.out / 'best.weights.h5'}, validation {run.card.scores}")
+
+
+if __name__ == "__main__":
+    main()
