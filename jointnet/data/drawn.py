@@ -17,10 +17,10 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from jointnet.data.drawn_cities import CITIES
-from jointnet.data.drawn_paint import paint
-from jointnet.data.drawn_plan import Plan
-from jointnet.data.drawn_towns import plan_town
+from jointnet.data.drawing.cities import CITIES
+from jointnet.data.drawing.paint import paint
+from jointnet.data.drawing.plan import Plan
+from jointnet.data.drawing.towns import plan_town
 from jointnet.data.labels import rasterize_lines, rasterize_polygons
 from jointnet.data.raster import RasterInfo, write_raster
 

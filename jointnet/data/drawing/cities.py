@@ -22,7 +22,7 @@ class City:
         lon: longitude of the first scene's corner in degrees; further scenes lie beside it.
         lat: its latitude in degrees.
         epsg: the UTM zone.
-        form: the planner that lays it out, a key of `drawn_towns.FORMS`.
+        form: the planner that lays it out, a key of `drawing.towns.FORMS`.
         sun: azimuth and elevation of the sun in degrees.
         cast: gains of red, green and blue, and `haze`, the grey added to all.
         roofs: colours of roofs; a colour listed twice is twice as common.

@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 from shapely import LineString, Polygon
 from shapely.affinity import rotate, translate
 
-from jointnet.data.drawn_cities import City, Colour
+from jointnet.data.drawing.cities import City, Colour
 
 MARGIN = 30.0  # metres around the scene that are planned too, so that its edges look like its middle
 
@@ -92,6 +92,7 @@ class Plan:
     buildings: list[Building] = field(default_factory=list)
     trees: list[tuple[float, float, float]] = field(default_factory=list)  # x, y, radius
     water: list[Polygon] = field(default_factory=list)
+    bridges: float = 0.35  # share of the streets that cross the water
     taken: list[Polygon] = field(default_factory=list)  # where nothing more may be built
 
     @property
@@ -122,7 +123,7 @@ class Plan:
 
     def tint(self, colour: Colour, spread: float = 8.0) -> Colour:
         """A colour, a little lighter or darker and a little off hue."""
-        shade = self.rng.normal(0, spread) + self.rng.normal(0, spread / 3, 3)
+        shade = self.rng.normal(0, spread) + self.rng.normal(0, spread / 6, 3)
         return tuple(int(c) for c in np.clip(np.add(colour, shade), 5, 250))
 
     def build(self, shape: str, corner: tuple[float, float], angle: float, width: float, depth: float, kind: str,

@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from shapely.ops import substring
 
-from jointnet.data.drawn_plan import Building, Plan, Road, Surface, Wing
+from jointnet.data.drawing.plan import Building, Plan, Road, Surface, Wing
 
 FINER = 2  # painted pixels along each side of a pixel
 AMBIENT = np.array([0.34, 0.38, 0.45], np.float32)  # what the blue sky gives of all light, so what shadows keep
@@ -72,7 +72,7 @@ class Canvas:
         texture = grain * (5 * noise[0.15] + 6 * noise[0.9] + 5 * noise[5.0] + 3 * noise[30.0])
         angle, period, strength = np.moveaxis(stripes, -1, 0)
         across = self.y * np.cos(angle) - self.x * np.sin(angle)
-        return texture + strength * np.sin(2 * np.pi * across / period)
+        return texture + strength * (0.7 + 0.5 * noise[5.0]) * np.sin(2 * np.pi * across / period)
 
     def raise_roofs(self, buildings: list[Building]) -> None:
         """Puts roofs on the footprints: ridged over wings, from all edges without, flat where the pitch is 0."""
@@ -86,7 +86,7 @@ class Canvas:
         for number, building in enumerate(buildings, 1):
             for wing in building.wings:
                 if wing.pitch:
-                    self._ridge(wing, ids == number if False else ids, number)
+                    self._ridge(wing, ids, number)
         stripes = np.array([(0, 1, 0), *(_courses(b, self.plan.rng) for b in buildings)], np.float32)[ids]
         grain = np.array([0.0, *(0.5 + 0.9 * self.plan.rng.random(len(buildings)))], np.float32)[ids]
         colours = np.array([(0, 0, 0), *(b.colour for b in buildings)], np.float32)[ids]
@@ -176,7 +176,7 @@ class Canvas:
         east, south = math.sin(azimuth), -math.cos(azimuth)
         facing = math.sin(elevation) - math.cos(elevation) * (east * self.slope_x + south * self.slope_y)
         facing /= np.sqrt(1 + self.slope_x**2 + self.slope_y**2) * math.sin(elevation)
-        direct = np.clip(facing, 0.05, 1.6) * (1 - cast_shadows(self.height, east, south, math.tan(elevation) * self.step))
+        direct = np.clip(facing, 0.05, 1.4) * (1 - cast_shadows(self.height, east, south, math.tan(elevation) * self.step))
         return self.colour * (AMBIENT + (1 - AMBIENT) * direct[..., None])
 
 
