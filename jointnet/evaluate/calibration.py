@@ -24,7 +24,7 @@ def reliability(counts: ProbabilityCounts, bins: int = BINS) -> pd.DataFrame:
     Probabilities are to be believed where both agree. Empty bins have NaN in both.
     """
     edges = np.linspace(0, 1, bins + 1)
-    which = np.clip(np.searchsorted(edges, counts.probabilities, side="right") - 1, 0, bins - 1)
+    which = np.searchsorted(edges[1:-1], counts.probabilities)  # a probability on an edge belongs below it
     pixels = counts.positives + counts.negatives
     total = np.bincount(which, pixels, bins)
     known = total > 0

@@ -94,6 +94,14 @@ class Scores:
         rows = [self._row(city) for city in self.cities] + [self._row(None)]
         return pd.DataFrame(rows).set_index("city")
 
+    def detail_table(self) -> pd.DataFrame:
+        """One row per city and one for all: relaxed, boundary and object scores, calibration and average precision.
+
+        NaN where a score was not asked for, or cannot be had without probabilities.
+        """
+        rows = [{"city": city or OVERALL, **self._deeper(city)} for city in (*self.cities, None)]
+        return pd.DataFrame(rows).set_index("city")
+
     def object_table(self) -> pd.DataFrame:
         """One row per city and area class: objects matched at IoU 0.5, their precision, recall and F1."""
         rows = []
@@ -116,7 +124,8 @@ class Scores:
         """Everything as plain numbers, strings, lists and dicts; undefined scores are None."""
         return _plain({
             "dataset": self.dataset, "kind": self.kind, "threshold": self.threshold, "drawn": self.drawn,
-            "overall": self._row(None), "cities": {c: self._row(c) for c in self.cities},
+            "overall": self._row(None) | self._deeper(None),
+            "cities": {c: self._row(c) | self._deeper(c) for c in self.cities},
             "objects": self.object_table().to_dict("records"),
             "tiles": self.tile_table().reset_index().to_dict("records"),
             "rho": self.rho, "boundary_width": self.boundary_width,
@@ -134,7 +143,7 @@ class Scores:
         pixels = self.pixels(city)
         low, high = self.interval(city)
         return {"city": city or OVERALL, "tiles": len(self.of(city)), **pixels.scores(),
-                "iou_low": low, "iou_high": high, "cover": pixels.cover, **pixels._asdict(), **self._deeper(city)}
+                "iou_low": low, "iou_high": high, "cover": pixels.cover, **pixels._asdict()}
 
     def _deeper(self, city: str | None) -> dict[str, float]:
         """Scores beyond pixels; NaN where they were not asked for, or no pixel counts."""

@@ -135,13 +135,13 @@ def test_a_prediction_without_a_georeference_only_needs_the_size(make_grid, make
     assert evaluate(folder, dataset_of(scene)).overall.iou == 1
 
 
-def test_deeper_scores_stand_in_the_table_beside_the_pixels(make_scene, make_prediction, dataset_of):
+def test_deeper_scores_have_a_table_of_their_own(make_scene, make_prediction, dataset_of):
     truth, guess = np.zeros((12, 24), bool), np.zeros((12, 24), bool)
     truth[2:10, 2:10], guess[2:10, 3:11] = True, True  # 8 x 8 px = 16 m2, one pixel off
     truth[2:10, 14:22] = True  # missed
     scene = make_scene("s", truth)
     folder = make_prediction(scene, guess, probability=np.where(guess, 1.0, 0.0))
-    row = evaluate(folder, dataset_of(scene), rho=1, boundary_width=1).table().loc["overall"]
+    row = evaluate(folder, dataset_of(scene), rho=1, boundary_width=1).detail_table().loc["overall"]
     assert (row["relaxed_precision"], row["relaxed_recall"]) == (1, 0.5)
     assert row["boundary_iou"] == 14 / (28 + 28 + 28 - 14)
     assert (row["object_precision"], row["object_recall"]) == (1, 0.5)
@@ -151,9 +151,9 @@ def test_deeper_scores_stand_in_the_table_beside_the_pixels(make_scene, make_pre
 
 
 def test_without_detail_or_probabilities_the_deeper_scores_are_undefined(toy):
-    row = evaluate(*toy, detail=False).table().loc["overall"]
-    assert row[["relaxed_f1", "boundary_iou", "object_f1", "merged", "brier", "average_precision"]].isna().all()
-    assert row["iou"] == 100 / 120
+    scores = evaluate(*toy, detail=False)
+    assert scores.detail_table().isna().all(axis=None)
+    assert scores.overall.iou == 100 / 120
 
 
 def test_scoring_in_strips_gives_the_scores_of_the_whole(monkeypatch, make_scene, make_prediction, dataset_of):
