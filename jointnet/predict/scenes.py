@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from jointnet.data.raster import RasterError, RasterInfo, create_raster, open_raster, read_info
 from jointnet.predict.engines import make_engine, weights_digest
+from jointnet.predict.outputs import (
+    ScenePrediction,
+    is_finished,
+    open_spool,
+    plan,
+    refuse_to_replace,
+    write_polygons,
+    write_rasters,
+)
 from jointnet.predict.resample import completed, needed_from, resample_rows
 from jointnet.predict.settings import Settings, class_names, settings_of
 from jointnet.predict.source import PredictionError, Source, open_source
 from jointnet.predict.spool import Spool
-from jointnet.predict.vectorize import vectorize_raster, write_vectors
+from jointnet.predict.values import LEVELS, read_probability, to_values, with_temperature
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
 
-NODATA = 255  # in the uint8 probability raster; the others are probability * 254
-LEVELS = 254
-
-
-@dataclass(frozen=True)
-class ScenePrediction:
-    """What `predict_scene` wrote.
-
-    Attributes:
-        source: the image.
-        probability: raster of 0 to 254 for 0 to 1, 255 where there is no imagery; one band per class.
-        mask: raster of 0 and 255; one band per class.
-        layers: class -> GeoPackage in the scene's CRS; empty where no polygons were asked for.
-        settings: what it was made with.
-        seconds: wall-clock time of this run; 0 if everything was there already.
-    """
-
-    source: Path
-    probability: Path
-    mask: Path
-    layers: dict[str, Path]
-    settings: dict
-    seconds: float = 0.0
-
-    @property
-    def geopackage(self) -> Path:
-        """GeoPackage of the first class."""
-        return next(iter(self.layers.values()))
-
-    @property
-    def geojson(self) -> Path:
-        """GeoJSON (WGS 84) of the first class."""
-        return self.geopackage.with_suffix(".geojson")
-
-    @property
-    def paths(self) -> list[Path]:
-        """Every file of the prediction."""
-        vectors = [p for gpkg in self.layers.values() for p in (gpkg, gpkg.with_suffix(".geojson"))]
-        return [self.probability, self.mask, *vectors]
+__all__ = ["LEVELS", "ScenePrediction", "predict_array", "predict_mask", "predict_scene", "read_probability"]
 
 
 def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
@@ -153,19 +121,19 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
         run, batch = _network(model, engine, size, tta)
         settings = _with_classes(settings, run, size, len(scene.bands))
         limits = settings.threshold_array(threshold)
-        result = _plan(source, scene, Path(out), settings, polygons, {
+        result = plan(source, scene, Path(out), settings, polygons, {
             "weights": weights_digest(model), "bounds": bounds and list(bounds), "gsd": gsd, "bands": scene.bands,
             "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": overlap, "size": size,
             "tta": tta, "dtype": dtype, "classes": list(settings.classes), "shown": list(scene.shape),
         })
-        if not overwrite and _is_finished(result):
+        if not overwrite and is_finished(result):
             return result
-        _refuse_to_replace(result, overwrite)
-        spool = _open_spool(result)
+        refuse_to_replace(result, overwrite)
+        spool = open_spool(result)
         try:
             _fill(spool, scene, grid, run, batch, settings, limits, dtype, progress)
-            _write_rasters(spool, scene.grid, result, dtype)
-            _write_polygons(result)
+            write_rasters(spool, scene.grid, result, dtype)
+            write_polygons(result)
         except Exception:
             spool.remove()
             for path in result.paths if not overwrite else ():
@@ -173,23 +141,6 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
             raise
         spool.remove()
     return ScenePrediction(**{**vars(result), "seconds": time.perf_counter() - began})
-
-
-def read_probability(path: str | Path, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """A probability raster as float32 (height, width, classes) in [0, 1], NaN where there is no imagery."""
-    with open_raster(path) as raster:
-        values = raster.read(window)
-    if values.dtype != np.uint8:
-        return values
-    return np.where(values == NODATA, np.float32(np.nan), values.astype(np.float32) / LEVELS)
-
-
-def with_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities whose logits are divided by `temperature` (Guo et al. 2017, arXiv:1706.04599), same shape."""
-    if temperature == 1:
-        return probability
-    p = np.clip(probability, 1e-7, 1 - 1e-7)
-    return (1 / (1 + (1 / p - 1) ** (1 / temperature))).astype(np.float32)
 
 
 def _resolve(model):
@@ -224,54 +175,6 @@ def _with_classes(settings: Settings, run, size: int, bands: int) -> Settings:
     return replace(settings, classes=class_names(run(np.zeros((1, size, size, bands), np.uint8)).shape[-1]))
 
 
-def _plan(source, scene: Source, out: Path, settings: Settings, polygons: bool, made_with: dict) -> ScenePrediction:
-    """Where the outputs go, and what they are made with: a change of image, weights or settings changes it."""
-    stem = getattr(source, "name", None) if hasattr(source, "image") else None
-    stem = stem or scene.path.stem
-    stat = scene.path.stat()
-    made_with |= {"image": str(scene.path.resolve()), "bytes": stat.st_size, "modified": stat.st_mtime_ns,
-                  "nodata": scene.nodata_rule}
-    layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if polygons else {}
-    return ScenePrediction(
-        scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, json.loads(json.dumps(made_with))
-    )
-
-
-def _digest(result: ScenePrediction) -> str:
-    """A checksum of the settings, kept in the rasters' tags."""
-    return hashlib.sha256(json.dumps(result.settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _spool_folder(result: ScenePrediction) -> Path:
-    return result.probability.with_name(f".{result.probability.stem}_rows")
-
-
-def _is_finished(result: ScenePrediction) -> bool:
-    """Whether every output is there, made with the same settings, and no run is under way."""
-    if _spool_folder(result).exists() or not all(path.exists() for path in result.paths):
-        return False
-    rasters = (result.probability, result.mask)
-    return all(read_info(path).tags.get("JOINTNET_RUN") == _digest(result) for path in rasters)
-
-
-def _refuse_to_replace(result: ScenePrediction, overwrite: bool) -> None:
-    """Stops before outputs of other settings are lost."""
-    there = [path for path in (result.probability, result.mask) if path.exists()]
-    if overwrite or not there:
-        return
-    if all(read_info(path).tags.get("JOINTNET_RUN") == _digest(result) for path in there):
-        return
-    raise FileExistsError(f"{there[0]} exists and was made with other settings; pass overwrite=True, or another folder")
-
-
-def _open_spool(result: ScenePrediction) -> Spool:
-    try:
-        return Spool(_spool_folder(result), result.settings)
-    except OSError as error:
-        folder = result.probability.parent
-        raise RasterError(f"{folder} cannot be written to; name a folder that you may write to ({error})") from error
-
-
 def _fill(spool: Spool, scene: Source, grid: WindowGrid, run, batch: int, settings: Settings, limits: np.ndarray,
           dtype: str, progress: bool) -> None:
     """Predicts the bands of rows that are not in the spool yet."""
@@ -285,7 +188,7 @@ def _fill(spool: Spool, scene: Source, grid: WindowGrid, run, batch: int, settin
             rows = with_temperature(rows, settings.temperature)
             valid = scene.read_valid(start, start + len(rows)) if len(rows) else np.ones(rows.shape[:2], bool)
             mask = (rows >= limits) & valid[..., None]
-            spool.add(k, start, _stored(rows, valid, dtype), mask)
+            spool.add(k, start, to_values(rows, valid, dtype), mask)
 
 
 def _bands(scene: Source, grid: WindowGrid, run, batch: int, number: int, on_windows
@@ -305,38 +208,3 @@ def _bands(scene: Source, grid: WindowGrid, run, batch: int, number: int, on_win
         if k >= number:
             yield k, done, rows
         done += len(rows)
-
-
-def _stored(rows: np.ndarray, valid: np.ndarray, dtype: str) -> np.ndarray:
-    """Probabilities as the raster holds them, blank where there is no imagery."""
-    if dtype == "float32":
-        return np.where(valid[..., None], rows, np.float32(np.nan))
-    return np.where(valid[..., None], np.rint(rows * LEVELS), NODATA).astype(np.uint8)
-
-
-def _write_rasters(spool: Spool, grid: RasterInfo, result: ScenePrediction, dtype: str) -> None:
-    """The two rasters, out of the finished rows."""
-    classes = len(result.settings["classes"])
-    tags = {"JOINTNET_RUN": _digest(result), "JOINTNET_SETTINGS": json.dumps(result.settings, sort_keys=True)}
-    scale = {"uint8": f"probability = value / {LEVELS}; {NODATA} = no imagery", "float32": "NaN = no imagery"}[dtype]
-    nodata = NODATA if dtype == "uint8" else float("nan")
-    with create_raster(result.probability, grid, classes, dtype, nodata, tags | {"JOINTNET_VALUES": scale}) as raster:
-        for start, probability, _ in spool.rows():
-            if len(probability):
-                raster.write(probability, start)
-    with create_raster(result.mask, grid, classes, tags=tags, overview="nearest") as raster:
-        for start, _, mask in spool.rows():
-            if len(mask):
-                raster.write(mask * np.uint8(255), start)
-
-
-def _write_polygons(result: ScenePrediction) -> None:
-    """A GeoPackage and a GeoJSON per class."""
-    if not result.layers:
-        return
-    probability = read_probability(result.probability)
-    stem = result.probability.stem.removesuffix("_probability")
-    for number, (name, path) in enumerate(result.layers.items(), 1):
-        table = vectorize_raster(result.mask, probability[..., number - 1], number, stem)
-        write_vectors(table, path, name)
-        write_vectors(table, path.with_suffix(".geojson"), name)

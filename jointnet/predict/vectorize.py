@@ -10,12 +10,13 @@ import geopandas as gpd
 import numpy as np
 import pyproj
 import shapely
-from rasterio.features import shapes
-from scipy import ndimage
 
 from jointnet.data.raster import RasterInfo, open_raster
+from jointnet.predict.trace import Tracer
+from jointnet.predict.values import to_probability
 
 FORMATS = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".parquet": "GeoParquet"}
+STRIP = 512  # rows of a raster that are looked at together
 
 
 def mask_polygons(mask: np.ndarray) -> np.ndarray:
@@ -24,7 +25,9 @@ def mask_polygons(mask: np.ndarray) -> np.ndarray:
     Args:
         mask: (height, width), foreground where it is not 0.
     """
-    return _labelled_polygons(ndimage.label(mask)[0])[0]
+    tracer = Tracer(mask.shape[1])
+    tracer.add(mask)
+    return tracer.finish()[0]
 
 
 def vectorize(mask: np.ndarray, grid: RasterInfo, probability: np.ndarray | None = None, scene: str = "",
@@ -36,29 +39,34 @@ def vectorize(mask: np.ndarray, grid: RasterInfo, probability: np.ndarray | None
     Args:
         mask: (height, width), foreground where it is not 0.
         grid: its CRS and transform.
-        probability: (height, width) in [0, 1], NaN where unknown.
+        probability: (height, width) in [0, 1].
         scene: name that goes into every row.
         min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
     """
-    labels, count = ndimage.label(mask)
-    polygons, numbers = _labelled_polygons(labels)
-    table = gpd.GeoDataFrame({"scene": [scene] * len(polygons)}, geometry=to_world(polygons, grid), crs=grid.crs)
-    column = "area_px" if grid.crs is None else "area_m2"
-    table.insert(0, column, areas(table))
-    if probability is not None:
-        known = (labels > 0) & ~np.isnan(probability)
-        total = np.bincount(labels[known], probability[known], minlength=count + 1)
-        pixels = np.bincount(labels[known], minlength=count + 1)
-        mean = total / np.maximum(pixels, 1)
-        table.insert(1, "mean_probability", np.round(mean[numbers], 4))
-    return table[table[column] >= min_area].reset_index(drop=True)
+    tracer = Tracer(mask.shape[1])
+    tracer.add(mask, probability)
+    return _table(tracer, grid, scene, min_area, probability is not None)
 
 
-def vectorize_raster(mask_path: str | Path, probability: np.ndarray | None = None, band: int = 1, scene: str = "",
-                     min_area: float = 0.0) -> gpd.GeoDataFrame:
-    """The patches of one band of a mask raster; arguments and columns as `vectorize`."""
-    with open_raster(mask_path) as raster:
-        return vectorize(raster.read(bands=[band])[..., 0], raster.info, probability, scene, min_area)
+def vectorize_raster(mask_path: str | Path, probability_path: str | Path | None = None, band: int = 1,
+                     scene: str = "", min_area: float = 0.0) -> gpd.GeoDataFrame:
+    """As `vectorize`, out of rasters that `predict_scene` wrote, a strip at a time.
+
+    Args:
+        mask_path: mask raster.
+        probability_path: probability raster of the same size, uint8 or float32.
+        band: of both, from 1.
+        scene: name that goes into every row.
+        min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
+    """
+    with open_raster(mask_path) as mask, open_raster(probability_path or mask_path) as probability:
+        grid = mask.info
+        tracer = Tracer(grid.width)
+        for row in range(0, grid.height, STRIP):
+            window = (row, 0, min(STRIP, grid.height - row), grid.width)
+            values = None if probability_path is None else to_probability(probability.read(window, [band])[..., 0])
+            tracer.add(mask.read(window, [band])[..., 0], values)
+    return _table(tracer, grid, scene, min_area, probability_path is not None)
 
 
 def to_world(polygons: np.ndarray, grid: RasterInfo) -> np.ndarray:
@@ -71,17 +79,23 @@ def to_world(polygons: np.ndarray, grid: RasterInfo) -> np.ndarray:
 
 
 def areas(table: gpd.GeoDataFrame) -> np.ndarray:
-    """Area of each shape in m2, in an equal-area projection around the table's middle; in its own units without a CRS.
+    """Area of each shape in m2, in its own units without a CRS: float64 (rows,)."""
+    crs = local_crs(table)
+    shapes = table.geometry if crs is None else table.geometry.to_crs(crs)
+    return shapely.area(shapes.to_numpy())
 
-    Lambert's azimuthal projection keeps areas true, where Web Mercator's, for one, are twice too large at 45 degrees.
+
+def local_crs(table: gpd.GeoDataFrame) -> str | None:
+    """Lambert's azimuthal equal-area projection around a table's middle, in metres; None without a CRS or shapes.
+
+    It keeps areas true, where Web Mercator's, for one, are twice too large at 45 degrees.
     """
     if table.crs is None or table.empty:
-        return np.round(shapely.area(table.geometry.to_numpy()), 2)
+        return None
     left, bottom, right, top = table.total_bounds
     to_degrees = pyproj.Transformer.from_crs(table.crs, "EPSG:4326", always_xy=True)
     longitude, latitude = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
-    local = f"+proj=laea +lon_0={longitude} +lat_0={latitude} +datum=WGS84 +units=m"
-    return np.round(table.geometry.to_crs(local).area.to_numpy(), 2)
+    return f"+proj=laea +lon_0={longitude} +lat_0={latitude} +datum=WGS84 +units=m"
 
 
 def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None) -> Path:
@@ -131,11 +145,12 @@ def _write(table: gpd.GeoDataFrame, path: Path, name: str) -> None:
         table.to_file(path, **options)
 
 
-def _labelled_polygons(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(polygons, label of each) of a labelled image, in (column, row) pixels."""
-    polygons, numbers = [], []
-    for geometry, number in shapes(labels.astype(np.int32, copy=False), mask=labels > 0, connectivity=4):
-        shell, *holes = geometry["coordinates"]
-        polygons.append(shapely.Polygon(shell, holes))
-        numbers.append(int(number))
-    return np.array(polygons, object), np.array(numbers, int)
+def _table(tracer: Tracer, grid: RasterInfo, scene: str, min_area: float, with_mean: bool) -> gpd.GeoDataFrame:
+    """The patches of a tracer with their attributes, largest enough ones only."""
+    polygons, _, mean = tracer.finish()
+    table = gpd.GeoDataFrame({"scene": [scene] * len(polygons)}, geometry=to_world(polygons, grid), crs=grid.crs)
+    if with_mean:
+        table.insert(0, "mean_probability", np.round(mean, 4))
+    column = "area_px" if grid.crs is None else "area_m2"
+    table.insert(0, column, np.round(areas(table), 2))
+    return table[table[column] >= min_area].reset_index(drop=True)

@@ -13,10 +13,10 @@ from jointnet.predict.scenes import (
     predict_mask,
     predict_scene,
     read_probability,
-    with_temperature,
 )
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import PredictionError, PredictionWarning
+from jointnet.predict.values import with_temperature
 
 EDGE = 153.5 / 255  # a threshold that no pixel's brightness lies on
 OPTIONS = {"size": 32, "threshold": EDGE, "progress": False}

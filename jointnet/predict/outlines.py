@@ -1,0 +1,152 @@
+"""Outlines along pixel edges in; simpler, straighter ones out, with what each step costs in IoU.
+
+Everything happens in metres, in a projection around the table's middle (in pixels where a table has no CRS).
+"""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from jointnet.predict.vectorize import areas, local_crs
+
+DIAGONAL = np.deg2rad(25)  # edges further than this from both main directions keep their own
+KEEP_IOU = 0.7  # a regular outline that agrees less than this with its building is not used
+
+
+def simplify(table: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
+    """The table with fewer corners: Douglas & Peucker's lines, holes kept, areas measured again.
+
+    Args:
+        table: polygons from `vectorize`.
+        tolerance: how far an outline may move, in metres (pixels where the table has no CRS). A stair of pixels
+            becomes a straight line from about one pixel on.
+    """
+    return _reshaped(table, lambda shapes: shapely.simplify(shapes, tolerance))
+
+
+def regularise(table: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
+    """The table with right angles: each building is turned to its main direction and its walls set straight.
+
+    Simplified edges are taken for walls. The main direction of a building is the mean of its walls' directions,
+    weighted by length, where directions a quarter turn apart count as one (the mean of four times the angle). Walls
+    near it, or square to it, are turned to it about their middles; slanted ones stay. Neighbouring walls meet where
+    their lines cross. An outline that this spoils (invalid, or IoU with the building under 0.7) stays simplified.
+
+    Args:
+        table: polygons from `vectorize`.
+        tolerance: of the simplification before, in metres (pixels where the table has no CRS).
+    """
+
+    def straightened(shapes: np.ndarray) -> np.ndarray:
+        simple = shapely.simplify(shapes, tolerance)
+        return np.array([_regular(one, was, tolerance) for one, was in zip(simple, shapes, strict=True)], object)
+
+    return _reshaped(table, straightened)
+
+
+def iou_between(one: gpd.GeoDataFrame, other: gpd.GeoDataFrame) -> float:
+    """Area that two tables of the same rows share, row by row, as a share of what either covers: what a step cost."""
+    crs = local_crs(one)
+    a, b = (t.geometry.to_numpy() if crs is None else t.geometry.to_crs(crs).to_numpy() for t in (one, other))
+    shared, either = shapely.area(shapely.intersection(a, b)).sum(), shapely.area(shapely.union(a, b)).sum()
+    return float(shared / either) if either else 1.0
+
+
+def _reshaped(table: gpd.GeoDataFrame, change) -> gpd.GeoDataFrame:
+    """The table with other shapes, `change`d in metres, and their areas."""
+    if table.empty:
+        return table.copy()
+    crs = local_crs(table)
+    metric = table.geometry if crs is None else table.geometry.to_crs(crs)
+    shapes = gpd.GeoSeries(shapely.make_valid(change(metric.to_numpy())), index=table.index, crs=metric.crs)
+    table = table.set_geometry(shapes if crs is None else shapes.to_crs(table.crs))
+    column = "area_px" if table.crs is None else "area_m2"
+    if column in table:
+        table[column] = np.round(areas(table), 2)
+    return table
+
+
+def _regular(simple: shapely.Polygon, was: shapely.Polygon, tolerance: float) -> shapely.Polygon:
+    """One building with right angles, or as it is where that fails."""
+    if simple.geom_type != "Polygon" or simple.is_empty:
+        return simple
+    direction = _main_direction(simple)
+    rings = [_straight_ring(ring, direction, tolerance) for ring in (simple.exterior, *simple.interiors)]
+    if rings[0] is None:
+        return simple
+    regular = shapely.Polygon(rings[0], [ring for ring in rings[1:] if ring is not None])
+    if not regular.is_valid:
+        return simple
+    shared = regular.intersection(was).area
+    return regular if shared >= KEEP_IOU * (regular.area + was.area - shared) else simple
+
+
+def _main_direction(polygon: shapely.Polygon) -> float:
+    """Direction of the walls in radians, modulo a quarter turn."""
+    points = np.asarray(polygon.exterior.coords)
+    dx, dy = np.diff(points, axis=0).T
+    return float(np.angle(np.sum(np.hypot(dx, dy) * np.exp(4j * np.arctan2(dy, dx)))) / 4)
+
+
+def _straight_ring(ring: shapely.LinearRing, direction: float, tolerance: float) -> np.ndarray | None:
+    """Corners of a ring whose walls follow `direction`: float (corners, 2), or None if fewer than three are left."""
+    points = np.asarray(ring.coords)[:-1]
+    along = np.roll(points, -1, axis=0) - points
+    length = np.hypot(*along.T)
+    off = (np.arctan2(along[:, 1], along[:, 0]) - direction + np.pi / 4) % (np.pi / 2) - np.pi / 4
+    turned = np.arctan2(along[:, 1], along[:, 0]) - np.where(np.abs(off) <= DIAGONAL, off, 0)
+    walls = _merge_walls((points + np.roll(points, -1, axis=0)) / 2, turned, length, tolerance)
+    if len(walls) < 3:
+        return None
+    middle, angle = np.array([w[0] for w in walls]), np.array([w[1] for w in walls])
+    return _crossings(middle, angle, np.roll(middle, 1, axis=0), np.roll(angle, 1))
+
+
+def _merge_walls(middles: np.ndarray, angles: np.ndarray, lengths: np.ndarray, tolerance: float) -> list:
+    """[middle, direction, length] of the walls, neighbours of one direction joined or linked by a step.
+
+    Two neighbours of one direction whose lines lie closer than the tolerance become one; others get a short wall
+    square to them between.
+    """
+    walls: list = []
+    for middle, angle, length in zip(middles, angles, lengths, strict=True):
+        walls.append([middle, angle, length])
+        while len(walls) > 1 and _same_line(walls[-2], walls[-1], tolerance):
+            walls[-2:] = [_joined(walls[-2], walls[-1])]
+    while len(walls) > 1 and _same_line(walls[-1], walls[0], tolerance):
+        walls[0] = _joined(walls.pop(), walls[0])
+    stepped = []
+    for wall, following in zip(walls, walls[1:] + walls[:1], strict=True):
+        stepped.append(wall)
+        if _parallel(wall, following):
+            stepped.append([(wall[0] + following[0]) / 2, wall[1] + np.pi / 2, 0.0])
+    return stepped
+
+
+def _parallel(one, other) -> bool:
+    """Whether two walls have one direction, either way."""
+    return abs(np.sin(one[1] - other[1])) < 0.09  # 5 degrees
+
+
+def _same_line(one, other, tolerance: float) -> bool:
+    """Whether two walls are parallel and their lines closer than the tolerance."""
+    normal = np.array([-np.sin(one[1]), np.cos(one[1])])
+    return _parallel(one, other) and abs((other[0] - one[0]) @ normal) < tolerance
+
+
+def _joined(one, other) -> list:
+    """Two walls as one, through their middles weighted by length."""
+    total = one[2] + other[2]
+    angle = one[1] if one[2] >= other[2] else other[1]
+    return [(one[0] * one[2] + other[0] * other[2]) / total, angle, total]
+
+
+def _crossings(p: np.ndarray, angle: np.ndarray, q: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Where the lines through `p` and `q` cross, (n, 2); the directions are never parallel here."""
+    d, e = (np.stack([np.cos(a), np.sin(a)], axis=1) for a in (angle, other))
+    across = d[:, 0] * e[:, 1] - d[:, 1] * e[:, 0]
+    gap = q - p
+    t = (gap[:, 0] * e[:, 1] - gap[:, 1] * e[:, 0]) / across
+    return p + t[:, None] * d

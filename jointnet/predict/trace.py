@@ -1,0 +1,147 @@
+"""Rows of a mask in, a strip at a time; its patches as polygons along the pixel edges out. NumPy, SciPy, shapely.
+
+A boundary between pixels turns at corners of the pixel lattice. On every line of the lattice, corners pair up from one
+end to the other into the straight pieces of boundary, along the rows and along the columns; following the two pairings
+in turn walks round every ring. Only corners are kept, so memory grows with the outlines and not with the image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+SIMPLE, LEFT, RIGHT = 0, 1, 2  # kinds of corner; where four pieces meet there is one for the left and one for the right
+
+
+class Tracer:
+    """Collects a mask from top to bottom; `finish` gives its 4-connected patches.
+
+    Attributes:
+        width: of the mask, in pixels.
+    """
+
+    def __init__(self, width: int):
+        self.width = width
+        self._rows = 0
+        self._labels = 0  # given so far; a patch that is cut by the border of strips has one in each strip
+        self._last = np.zeros(width + 2, np.int32)  # labels of the last row, between two pixels of background
+        self._corners: list[tuple[np.ndarray, ...]] = []
+        self._same: list[np.ndarray] = [np.zeros((0, 2), np.int32)]
+        self._pixels: list[np.ndarray] = []
+        self._total: list[np.ndarray] = []
+
+    def add(self, mask: np.ndarray, values: np.ndarray | None = None) -> None:
+        """The next rows of the mask.
+
+        Args:
+            mask: (rows, width), foreground where it is not 0.
+            values: (rows, width), whose mean over each patch is wanted.
+        """
+        labels = np.zeros((len(mask) + 1, self.width + 2), np.int32)
+        count = ndimage.label(mask, output=labels[1:, 1:-1])
+        self._measure(labels[1:, 1:-1], count, values)
+        labels[1:][labels[1:] > 0] += self._labels
+        labels[0] = self._last
+        self._corners.append(_corners(labels, self._rows))
+        self._same.append(labels[:2, (labels[0] > 0) & (labels[1] > 0)].T - 1)
+        self._last = labels[-1].copy()
+        self._labels += count
+        self._rows += len(mask)
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The patches: polygons in (column, row) pixels, pixels of each, mean value of each (NaN without values)."""
+        self._corners.append(_corners(np.stack([self._last, np.zeros_like(self._last)]), self._rows))
+        if not self._labels:
+            return np.empty(0, object), np.empty(0, int), np.empty(0)
+        patch = self._patches()
+        row, col, kind, around = (np.concatenate(parts) for parts in zip(*self._corners, strict=True))
+        around = np.concatenate([[-1], patch])[around]
+        order, starts = _walk(_vertical_partners(row, col, kind, around))
+        _, above, _, below = around[order[starts]].T  # at the first corner of a ring its inside is below, to the right
+        polygons = _polygons(col, row, order, starts, owner=np.where(below < 0, above, below), is_hole=below < 0)
+        pixels, total = (np.bincount(patch, np.concatenate(parts)) for parts in (self._pixels, self._total))
+        return polygons, pixels.astype(int), total / pixels
+
+    def _measure(self, labels: np.ndarray, count: int, values: np.ndarray | None) -> None:
+        """Pixels and sum of values under each label of a strip."""
+        inside = labels > 0
+        numbers = labels[inside] - 1
+        self._pixels.append(np.bincount(numbers, minlength=count))
+        weights = np.full(len(numbers), np.nan) if values is None else values[inside]
+        self._total.append(np.bincount(numbers, weights, minlength=count))
+
+    def _patches(self) -> np.ndarray:
+        """The patch that each label is a part of."""
+        one, other = np.concatenate(self._same).T
+        graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(self._labels, self._labels))
+        return connected_components(graph, directed=False)[1]
+
+
+def _corners(labels: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:
+    """Corners on the lattice lines between the rows of `labels`, in reading order.
+
+    Returns:
+        (row, col, kind, around): their place on the lattice, and the labels of the pixels above left, above right,
+        below left and below right, int32 (corners, 4).
+    """
+    filled = labels > 0
+    upright = filled[:, 1:] ^ filled[:, :-1]  # boundary between neighbours in a row
+    columns = upright.shape[1]
+    simple = np.flatnonzero(upright[1:] ^ upright[:-1])
+    both = np.flatnonzero(upright[1:] & upright[:-1])
+    saddle = both[filled[both // columns, both % columns] != filled[both // columns + 1, both % columns]]
+    place = np.concatenate([simple, saddle, saddle])
+    kind = np.repeat(np.array([SIMPLE, LEFT, RIGHT], np.int8), [len(simple), len(saddle), len(saddle)])
+    order = np.argsort(place * 4 + kind)
+    place, kind = place[order], kind[order]
+    row, col = place // columns, place % columns
+    around = np.stack([labels[row + i, col + j] for i in (0, 1) for j in (0, 1)], axis=1)
+    return row + first_row, col, kind, around
+
+
+def _vertical_partners(row: np.ndarray, col: np.ndarray, kind: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """The corner at the other end of each corner's vertical piece; that of its horizontal piece is its index ^ 1.
+
+    Where four pieces meet, each ring turns round the one pixel that it encloses there: foreground where two patches
+    touch, background where a patch touches itself, and closes a hole.
+    """
+    falling = around[:, 0] >= 0  # foreground above left and below right
+    one, other = np.where(falling, around[:, 0], around[:, 1]), np.where(falling, around[:, 3], around[:, 2])
+    left_goes_up = falling ^ (one == other)
+    goes_down = np.where(kind == LEFT, ~left_goes_up, (kind == RIGHT) & left_goes_up)
+    order = np.lexsort((goes_down, row, col))
+    partner = np.empty(len(order), int)
+    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
+    return partner
+
+
+def _walk(vertical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every second corner of every ring, in order, and where the rings start among them."""
+    step = vertical[np.arange(len(vertical)) ^ 1].tolist()
+    seen, order, starts = bytearray(len(step)), [], []
+    for first in range(0, len(step), 2):
+        if seen[first]:
+            continue
+        starts.append(len(order))
+        at = first
+        while True:
+            seen[at] = seen[at ^ 1] = 1
+            order.append(at)
+            at = step[at]
+            if at == first:
+                break
+    return np.array(order), np.array(starts)
+
+
+def _polygons(col: np.ndarray, row: np.ndarray, order: np.ndarray, starts: np.ndarray, owner: np.ndarray,
+              is_hole: np.ndarray) -> np.ndarray:
+    """Polygons, one per owner, out of rings."""
+    corners = np.stack([order, order ^ 1], axis=1).ravel()
+    lengths = np.diff(np.append(starts, len(order)))
+    points = np.stack([col[corners], row[corners]], axis=1).astype(float)
+    rings = shapely.linearrings(points, indices=np.repeat(np.arange(len(starts)), 2 * lengths))
+    by_owner = np.lexsort((is_hole, owner))
+    return shapely.polygons(rings[by_owner], indices=owner[by_owner])
