@@ -1,0 +1,66 @@
+import geopandas as gpd
+import numpy as np
+import pytest
+from shapely import LineString, Point, box
+
+from jointnet.evaluate.roads import LineCounts, line_counts
+
+
+def test_a_network_against_itself_is_complete_and_correct():
+    lines = [LineString([(0, 0), (100, 0)]), LineString([(50, -20), (50, 30)])]
+    counts = line_counts(lines, lines)
+    assert counts.scores() == pytest.approx({"completeness": 1, "correctness": 1, "quality": 1})
+    assert counts.actual == 150
+
+
+def test_the_scores_of_a_toy_are_those_worked_out_by_hand():
+    # 60 of 100 m are found, 2 m aside; their buffer of 3 m reaches sqrt(9 - 4) past the end. 40 m are invented far off.
+    truth = [LineString([(0, 0), (100, 0)])]
+    predicted = [LineString([(0, 2), (60, 2)]), LineString([(0, 50), (40, 50)])]
+    counts = line_counts(truth, predicted, buffer=3)
+    reach = np.sqrt(5)
+    assert counts == pytest.approx((60, 100, 60 + reach, 100), rel=1e-3)
+    assert counts.quality == pytest.approx(60 / (100 + 40 - reach), rel=1e-3)
+
+
+def test_beyond_the_buffer_nothing_matches():
+    counts = line_counts([LineString([(0, 0), (10, 0)])], [LineString([(0, 5), (10, 5)])], buffer=3)
+    assert counts.scores() == {"completeness": 0, "correctness": 0, "quality": 0}
+
+
+def test_lines_drawn_twice_count_once():
+    line = LineString([(0, 0), (10, 0)])
+    assert line_counts([line, line], [line]).actual == 10
+
+
+@pytest.mark.parametrize(("truth", "predicted", "expected"), [
+    ([], [], (1, 1, 1)),
+    ([LineString([(0, 0), (9, 0)])], [], (0, 0, 0)),
+    ([], [LineString([(0, 0), (9, 0)])], (0, 0, 0)),
+])
+def test_scores_of_no_lines_are_defined(truth, predicted, expected):
+    assert tuple(line_counts(truth, predicted).scores().values()) == expected
+
+
+def test_counts_are_pooled_by_their_sums():
+    assert LineCounts(1, 2, 3, 4) + LineCounts(10, 20, 30, 40) == LineCounts(11, 22, 33, 44)
+    assert (LineCounts(1, 2, 3, 4) + LineCounts()).quality == 1 / 3  # 1 / (2 + 4 - 3)
+
+
+def test_geographic_lines_are_measured_in_metres():
+    # A degree of latitude near the equator is 110,574 m on the ellipsoid; UTM's scale on its middle meridian is 0.9996.
+    line = gpd.GeoSeries([LineString([(3, 0), (3, 0.01)])], crs=4326)
+    assert line_counts(line, line.to_crs(32631)).actual == pytest.approx(1105.74 * 0.9996, rel=1e-4)
+
+
+def test_lines_without_a_crs_are_not_measured_against_lines_with_one():
+    line = gpd.GeoSeries([LineString([(3, 0), (3, 0.01)])], crs=4326)
+    with pytest.raises(ValueError, match="the other has no CRS; set it"):
+        line_counts(line, line.set_crs(None, allow_override=True))
+
+
+def test_polygons_and_a_negative_buffer_are_refused():
+    with pytest.raises(ValueError, match="not all lines"):
+        line_counts([box(0, 0, 1, 1)], [Point(0, 0)])
+    with pytest.raises(ValueError, match="buffer=-1 must be above 0"):
+        line_counts([], [], buffer=-1)
