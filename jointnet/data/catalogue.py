@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pooch
+from tqdm.auto import tqdm
 
+from jointnet.data.drawn import SAMPLE, draw_sample, scene_files
 from jointnet.data.folder import open_folder
-from jointnet.data.inria import TEST_CITIES, TRAINING_CITIES, open_inria
+from jointnet.data.inria import open_inria, parse_tile, tile_split
 from jointnet.data.massachusetts import open_massachusetts
+from jointnet.data.raster import NODATA_RULES
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
-from jointnet.data.splits import leave_city_out
+from jointnet.data.splits import leave_city_out, split_by_share, split_in_blocks
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
 NAMES = ("sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder")
-SAMPLE_TEST = ("bellingham15", "bloomington17", "innsbruck21", "sfo36", "tyrol-e35")
 
 
 def _data_root() -> Path:
@@ -36,12 +39,13 @@ def open_dataset(
     root: str | Path | None = None,
     cities: Sequence[str] | str | None = None,
     split: str | None = None,
-    tiles: Sequence[str] | None = None,
+    tiles: Sequence[str] | str | None = None,
     held_out_city: str | None = None,
+    validation: float | None = None,
     drop_faulty: bool = False,
+    nodata: str | None = None,
     labels: str | Path | Sequence[str | Path] | None = None,
     kind: str = "buildings",
-    nodata: str | None = None,
     gsd: float | None = None,
 ) -> Dataset:
     """The scenes of a dataset, with their labels, cities and splits.
@@ -54,58 +58,86 @@ def open_dataset(
         split: only scenes of "train", "validation" or "test".
         tiles: only these scenes, by name; each must be there.
         held_out_city: this city becomes the test split, the others keep theirs, see `leave_city_out`.
+        validation: deal the scenes anew: this share of them, whole and by a seeded draw, validates and the rest
+            trains, see `split_by_share`; a lone scene is cut into blocks, see `split_in_blocks`.
         drop_faulty: leave out INRIA's tiles that are reported as wrongly labelled, kitsap4 and kitsap5.
+        nodata: rule for pixels without imagery, "black" or "white", see `valid_pixels`; without it the dataset's own:
+            white in the Massachusetts sets, none elsewhere (the few black pixels in INRIA's tiles are shadows).
         labels: for "folder", where its labels lie if not beside the images.
         kind: for "folder", the class that its labels show, "buildings" or "roads".
-        nodata: rule for pixels without imagery, "black" or "white", see `valid_pixels`. The Massachusetts sets
-            are "white" by themselves.
         gsd: for "folder", metres per pixel of images without a georeference.
 
     Raises:
-        ValueError: if the dataset, a city, a tile or the split is unknown; the message names the choices.
+        ValueError: if the dataset, a city, a tile or the split is unknown, or nothing is left; the message names the
+            choices.
         FileNotFoundError: if the dataset is not on disk; the message says how to get it.
     """
-    if name not in NAMES:
-        raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
-    if name == "folder" and root is None:
-        raise ValueError('open_dataset("folder") needs root=, the folder of your images')
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+    _check_choices(name, root, split, nodata, labels, gsd)
     root = DATA_ROOT / name if root is None else Path(root).expanduser()
-    cities = [cities] if isinstance(cities, str) else cities
+    cities, tiles = _as_list(cities), _as_list(tiles)
     if name == "inria":
-        asked = {} if held_out_city else {"cities": cities, "split": split}
-        dataset = open_inria(root, tiles=tiles, drop_faulty=drop_faulty, nodata=nodata, **asked)
+        # What is dealt anew below needs every split; otherwise only what is asked for may be missing.
+        asked = {} if held_out_city or validation else {"cities": cities, "split": split}
+        dataset = open_inria(root, tiles=tiles, drop_faulty=drop_faulty, **asked)
     elif name == "sample":
         dataset = open_sample(root)
     elif name == "folder":
-        dataset = open_folder(root, labels, kind, nodata, gsd)
+        dataset = open_folder(root, labels, kind, gsd)
     else:
         dataset = open_massachusetts(name, root)
-    dataset = leave_city_out(dataset, held_out_city) if held_out_city else dataset
-    if name != "inria" and tiles is not None:
-        dataset = Dataset(dataset.name, tuple(dataset[t] for t in tiles), dataset.missing)
-    return dataset.select(cities, split)
+    if nodata is not None:
+        dataset = replace(dataset, scenes=tuple(replace(s, nodata=nodata) for s in dataset))
+    dataset = dataset.select(names=tiles)
+    if held_out_city:
+        dataset = leave_city_out(dataset, held_out_city)
+    if validation:
+        alone = len(dataset) == 1
+        dataset = split_in_blocks(dataset[0], 512, validation) if alone else split_by_share(dataset, validation)
+    found = dataset.select(cities, split)
+    if not found:
+        held = sorted({f"{s.split} of {s.city}" if s.city else s.split for s in dataset})
+        raise ValueError(f"{name} has no scene of split {split!r} among those asked for; it has {', '.join(held)}")
+    return found
 
 
 def open_sample(root: Path) -> Dataset:
     """The fifteen drawn scenes, named and split as INRIA's tiles; those that `root` lacks are drawn first."""
-    places = [(f"{c}{n}", c, s) for c in TRAINING_CITIES for n, s in ((1, "validation"), (6, "train"))]
-    places += [(tile, city, "test") for tile, city in zip(SAMPLE_TEST, TEST_CITIES, strict=True)]
-    scenes = tuple(_sample_scene(root, *place) for place in places)
-    if not all(path.exists() for s in scenes for path in (s.image, *s.labels.values(), *s.vectors.values())):
-        from jointnet.data.drawn import draw_sample  # the drawing's modules are needed once
-
-        draw_sample(root)
+    scenes = tuple(_sample_scene(root / part, name) for part, names in SAMPLE.items() for name in names)
+    absent = [s for s in scenes if not all(p.exists() for p in (s.image, *s.labels.values(), *s.vectors.values()))]
+    if absent:
+        with tqdm(desc="drawing the sample", total=len(absent), unit="scene") as bar:
+            draw_sample(root, progress=lambda _: bar.update())
     return Dataset("sample", scenes)
 
 
-def _sample_scene(root: Path, name: str, city: str, split: str) -> Scene:
+def _sample_scene(folder: Path, name: str) -> Scene:
     """One drawn scene: its masks as labels, the shapes behind them as vectors."""
-    folder = root / ("test" if split == "test" else "train")
-    labels = {"buildings": folder / "gt" / f"{name}.tif", "roads": folder / "roads" / f"{name}.tif"}
-    vectors = {
-        "buildings": folder / "polygons" / f"{name}.geojson",
-        "roads": folder / "centre_lines" / f"{name}.geojson",
-    }
-    return Scene(name, folder / "images" / f"{name}.tif", city, split, labels, vectors, drawn=True)
+    files = scene_files(folder, name)
+    return Scene(
+        name,
+        files["images"],
+        city=parse_tile(name)[0],
+        split=tile_split(name),
+        labels={"buildings": files["gt"], "roads": files["roads"]},
+        vectors={"buildings": files["polygons"], "roads": files["centre_lines"]},
+        drawn=True,
+    )
+
+
+def _check_choices(name, root, split, nodata, labels, gsd) -> None:
+    """Raises ValueError for what can be told to be wrong before anything is opened."""
+    if name not in NAMES:
+        raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
+    if name == "folder" and root is None:
+        raise ValueError('open_dataset("folder") needs root=, the folder of your images')
+    if name != "folder" and (labels is not None or gsd is not None):
+        raise ValueError(f"labels= and gsd= belong to the dataset 'folder'; {name} has its own")
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+    if nodata not in NODATA_RULES:
+        raise ValueError(f"no-data rule {nodata!r} is unknown; choose 'black', 'white' or None")
+
+
+def _as_list(names: Sequence[str] | str | None) -> list[str] | None:
+    """One name or several as a list."""
+    return [names] if isinstance(names, str) else None if names is None else list(names)

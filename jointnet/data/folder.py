@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jointnet.data.raster import RasterInfo, open_raster
@@ -23,7 +24,6 @@ def open_folder(
     root: Path,
     labels: str | Path | Sequence[str | Path] | None = None,
     kind: str = "buildings",
-    nodata: str | None = None,
     gsd: float | None = None,
 ) -> Dataset:
     """The images under `root` with their labels.
@@ -39,7 +39,6 @@ def open_folder(
         root: folder of images.
         labels: folder of masks or vector files, or the vector files themselves, where they lie elsewhere.
         kind: class that the labels show, "buildings" or "roads".
-        nodata: rule for pixels without imagery, see `valid_pixels`.
         gsd: metres per pixel of images without a georeference.
 
     Warns:
@@ -55,7 +54,7 @@ def open_folder(
     scenes = [
         scene
         for part, split in (parts or {root: "train"}).items()
-        for scene in _scenes(part, split, labels, kind, nodata, gsd)
+        for scene in _scenes(part, split, labels, kind, gsd)
     ]
     if not scenes:
         raise FileNotFoundError(
@@ -70,7 +69,7 @@ def open_folder(
     return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
 
 
-def _scenes(part: Path, split: str, labels, kind: str, nodata: str | None, gsd: float | None) -> list[Scene]:
+def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None) -> list[Scene]:
     """The scenes of one folder that holds images, or a folder `images`."""
     folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
     images = _by_stem(_files(folder, IMAGE_SUFFIXES))
@@ -80,9 +79,7 @@ def _scenes(part: Path, split: str, labels, kind: str, nodata: str | None, gsd: 
     used = {path for labels in found.values() for path in labels.values()}
     spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
     return [
-        Scene(
-            stem, image, split=split, labels=_by_place(image, kind, spare) | found[stem], nodata=nodata, gsd_hint=gsd
-        )
+        Scene(stem, image, split=split, labels=_by_place(image, kind, spare) | found[stem], gsd_hint=gsd)
         for stem, image in images.items()
     ]
 
@@ -167,11 +164,8 @@ def _with_row(scene: Scene, row: dict) -> Scene:
     split = row.get("split") or scene.split
     if split not in SPLITS:
         raise ValueError(f"the manifest gives {scene.name} the split {split!r}; choose from {', '.join(SPLITS)}")
-    gsd = row.get("gsd_m")
-    return Scene(
-        scene.name, scene.image, row.get("city") or scene.city, split, scene.labels, scene.vectors,
-        scene.nodata, float(gsd) if gsd else scene.gsd_hint,
-    )
+    gsd = float(row["gsd_m"]) if row.get("gsd_m") else scene.gsd_hint
+    return replace(scene, city=row.get("city") or scene.city, split=split, gsd_hint=gsd)
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -61,7 +61,6 @@ def open_inria(
     cities: Sequence[str] | None = None,
     split: str | None = None,
     drop_faulty: bool = False,
-    nodata: str | None = None,
 ) -> Dataset:
     """The benchmark's tiles that lie under `root`, as scenes with the official split; a partial copy will do.
 
@@ -71,7 +70,6 @@ def open_inria(
         cities: only these.
         split: only this one.
         drop_faulty: leave out the tiles of `FAULTY_TILES`.
-        nodata: rule for pixels without imagery, see `valid_pixels`.
 
     Warns:
         UserWarning: if tiles, or labels of training tiles, are not on disk; `Dataset.missing` lists them.
@@ -96,7 +94,7 @@ def open_inria(
         warnings.warn(
             f"{root} holds {len(present)} of {len(wanted)} INRIA tiles; missing: {shorten(missing, 6)}", stacklevel=3
         )
-    return Dataset("inria", tuple(tile_scene(root, t, nodata=nodata) for t in present), missing)
+    return Dataset("inria", tuple(tile_scene(root, t) for t in present), missing)
 
 
 def inria_root(root: Path) -> Path:
@@ -115,7 +113,7 @@ def mask_path(root: Path, tile: str) -> Path:
     return root / ("test" if tile in TEST_TILES else "train") / "gt" / f"{tile}.tif"
 
 
-def tile_scene(root: Path, tile: str, nodata: str | None = None) -> Scene:
+def tile_scene(root: Path, tile: str) -> Scene:
     """One tile as a scene."""
     mask = mask_path(root, tile)
     return Scene(
@@ -124,7 +122,6 @@ def tile_scene(root: Path, tile: str, nodata: str | None = None) -> Scene:
         city=parse_tile(tile)[0],
         split=tile_split(tile),
         labels={"buildings": mask} if mask.exists() else {},
-        nodata=nodata,
         gsd_hint=GSD,
     )
 

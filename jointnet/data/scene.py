@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.labels import rasterize_file
-from jointnet.data.raster import RasterInfo, open_raster, read_info, read_mask, valid_pixels
+from jointnet.data.raster import RasterInfo, binary_mask, open_raster, read_info, valid_pixels
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
@@ -30,8 +30,9 @@ class Scene:
         nodata: rule for pixels without imagery, see `valid_pixels`.
         gsd_hint: metres per pixel for images without a georeference.
         drawn: True for scenes that a program drew; every figure of them says so.
-        part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it; windows are
-            counted from its corner and cannot leave it.
+        part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it, as a split in
+            blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
+            itself must heed it.
     """
 
     name: str
@@ -48,8 +49,12 @@ class Scene:
     @cached_property
     def info(self) -> RasterInfo:
         """The scene's grid."""
-        info = read_info(self.image)
-        return info if self.part is None else info.crop(*self.part)
+        return self._image_info if self.part is None else self._image_info.crop(*self.part)
+
+    @cached_property
+    def _image_info(self) -> RasterInfo:
+        """The grid of the whole image, read once."""
+        return read_info(self.image)
 
     @property
     def gsd(self) -> float | None:
@@ -86,13 +91,14 @@ class Scene:
         if path.suffix.lower() in VECTOR_SUFFIXES:
             inside = window is not None or self.part is not None  # a cut may well hold no shape
             return rasterize_file(path, self.info if window is None else self.info.crop(*window), empty_ok=inside)
-        mask, image = read_info(path).shape, read_info(self.image).shape
-        if mask != image:
-            raise ValueError(
-                f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
-                f"rasterise the labels on the image's grid"
-            )
-        return read_mask(path, self._in_image(window))
+        with open_raster(path) as raster:
+            mask, image = raster.info.shape, self._image_info.shape
+            if mask != image:
+                raise ValueError(
+                    f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
+                    f"rasterise the labels on the image's grid"
+                )
+            return binary_mask(_one_band(raster.read(self._in_image(window)), path), str(path))
 
     def _in_image(self, window: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
         """The window in pixels of the image file.
@@ -148,22 +154,52 @@ class Dataset(Sequence):
         """True if any scene was drawn by a program."""
         return any(s.drawn for s in self.scenes)
 
-    def select(self, cities: Sequence[str] | str | None = None, split: str | None = None) -> Dataset:
-        """The scenes of some cities, of one split, or both.
+    def select(
+        self,
+        cities: Sequence[str] | str | None = None,
+        split: str | None = None,
+        names: Sequence[str] | str | None = None,
+    ) -> Dataset:
+        """The scenes of some cities, of one split, of some names, or what is all of that.
 
         Raises:
-            ValueError: if a city or the split does not exist.
+            ValueError: if a city, a name or the split does not exist.
         """
-        cities = [cities] if isinstance(cities, str) else cities
-        unknown = sorted(set(cities or ()) - set(self.cities))
-        if unknown:
-            raise ValueError(
-                f"{self.name} has no city {', '.join(map(repr, unknown))}; choose from {', '.join(self.cities)}"
-            )
         if split is not None and split not in SPLITS:
             raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
-        kept = (s for s in self.scenes if (cities is None or s.city in cities) and split in (None, s.split))
+        cities = self._known(cities, "city", self.cities)
+        names = self._known(names, "scene", [s.name for s in self.scenes])
+        kept = (s for s in self.scenes if s.city in cities and s.name in names and split in (None, s.split))
         return replace(self, scenes=tuple(kept))
+
+    def _known(self, asked: Sequence[str] | str | None, what: str, known: Sequence[str]) -> set[str]:
+        """The names asked for, all known ones without any.
+
+        Raises:
+            ValueError: if one is not known.
+        """
+        asked = set(known if asked is None else [asked] if isinstance(asked, str) else asked)
+        unknown = sorted(asked - set(known))
+        if unknown:
+            raise ValueError(
+                f"{self.name} has no {what} {', '.join(map(repr, unknown))}; choose from {shorten(known) or 'none'}"
+            )
+        return asked
+
+
+def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:
+    """A mask (height, width, bands) as (height, width); one painted in a colour on black counts where it is painted.
+
+    Raises:
+        ValueError: if it holds several colours.
+    """
+    if mask.shape[-1] == 1:
+        return mask[..., 0]
+    painted = mask.any(axis=-1)
+    colours = mask[painted]
+    if len(colours) and (colours != colours[0]).any():
+        raise ValueError(f"{path} holds several colours; make one mask of 0 and 255 for each class")
+    return painted.astype(np.uint8)
 
 
 def shorten(names: Sequence[str], most: int = 12) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import shapely
 
 from jointnet.data.scene import SPLITS, Dataset, Scene
 
@@ -42,6 +43,42 @@ def leave_city_out(dataset: Dataset, city: str) -> Dataset:
     held = [replace(s, split="test") for s in labelled if s.city == city]
     rest = [s for s in labelled if s.city != city and s.split != "test"]
     return replace(dataset, scenes=(*rest, *held))
+
+
+def find_leaks(dataset: Dataset) -> list[tuple[str, str]]:
+    """Pairs of scenes that share ground though their splits differ; none is what a fair score needs.
+
+    Scenes are compared by their boxes where they lie in the same CRS, and by their pixels where they are parts of one
+    file. Tiles that touch do not share ground. Images without a georeference are taken to lie apart.
+    """
+    leaks = []
+    for group in _grouped(dataset).values():
+        boxes = np.array([box for _, box in group])
+        tree = shapely.STRtree(shapely.box(*boxes.T))
+        for first, second in tree.query(tree.geometries, predicate="intersects").T:
+            a, b = group[first][0], group[second][0]
+            if first < second and a.split != b.split and _shares_ground(boxes[first], boxes[second]):
+                leaks.append((a.name, b.name))
+    return leaks
+
+
+def _grouped(dataset: Dataset) -> dict[str, list[tuple[Scene, tuple[float, float, float, float]]]]:
+    """The scenes with their boxes, by what makes the boxes comparable: the CRS, or the file."""
+    groups: dict[str, list] = {}
+    for scene in dataset:
+        if scene.info.crs is not None:
+            key, box = scene.info.crs.to_wkt(), scene.info.bounds
+        else:
+            row, col, height, width = scene.part or (0, 0, *scene.info.shape)
+            key, box = str(scene.image.resolve()), (col, row, col + width, row + height)
+        groups.setdefault(key, []).append((scene, box))
+    return groups
+
+
+def _shares_ground(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two boxes overlap by more than rounding: a millionth of the smaller one's side, both ways."""
+    overlap = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    return bool((overlap > 1e-6 * np.minimum(a[2:] - a[:2], b[2:] - b[:2])).all())
 
 
 def split_by_share(dataset: Dataset, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Dataset:
