@@ -5,41 +5,12 @@ Each command hands its options to the function of the same name; the heavy libra
 
 from __future__ import annotations
 
-import glob
-import os
-import warnings
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-
-class Sentences(TyperGroup):
-    """Commands whose foreseen errors are one sentence on stderr and exit code 2, and whose warnings are one line."""
-
-    def invoke(self, ctx):
-        """Runs the command; --debug shows where an error came from."""
-        with warnings.catch_warnings():
-            warnings.showwarning = _say_warning
-            try:
-                return super().invoke(ctx)
-            except (BrokenPipeError, typer.Exit):
-                raise
-            except (ValueError, OSError, KeyError, ImportError) as error:
-                if ctx.params.get("debug"):
-                    raise
-                said = error.args[0] if isinstance(error, KeyError) and error.args else error
-                typer.echo(f"jointnet: {said}", err=True)
-                raise typer.Exit(2) from error
-
-
-def _say_warning(message, category, *_, **__) -> None:
-    """One line for a warning that is meant for the person at the terminal; the others are for developers."""
-    if issubclass(category, UserWarning):
-        typer.echo(f"jointnet: note: {message}", err=True)
-
+from jointnet.terminal import Sentences, expand, names, numbers
 
 app = typer.Typer(
     cls=Sentences,
@@ -64,7 +35,6 @@ def options(
     jointnet predict "data/sample/test/images/*.tif" --weights sample-buildings --out runs/maps
     jointnet evaluate runs/maps --dataset sample --split test
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 DatasetName = Annotated[
@@ -78,46 +48,40 @@ Split = Annotated[str | None, typer.Option(help="Only this split: train, validat
 Kind = Annotated[str, typer.Option(help="The class to look at: buildings or roads.")]
 
 
-def _names(text: str | None) -> list[str] | None:
-    """["austin", "chicago"] from "austin, chicago"."""
-    return [part.strip() for part in text.split(",") if part.strip()] if text else None
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run: best weights, their card, history.")],
+    dataset: DatasetName = "sample",
+    root: Root = None,
+    cities: Cities = None,
+    held_out_city: Annotated[str | None, typer.Option(help="Keep this city out of training altogether.")] = None,
+    preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
+    weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
+    classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
+    epochs: Annotated[int, typer.Option(min=1, help="Rounds; the weights are checked after each.")] = 20,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches an epoch; the scenes once, if not given.")] = None,
+    patch_size: Annotated[int | None, typer.Option(help="Side of a patch in pixels, a multiple of 8.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Patches a step.")] = None,
+    loss: Annotated[str | None, typer.Option(help="Name of a loss; the default follows the classes.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same batches.")] = 0,
+    patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without a better score.")] = None,
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 on processors that have it.")] = "float32",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch in --out.")] = False,
+) -> None:
+    """Train on a dataset's training scenes; keep the weights that are best on its validation scenes."""
+    from jointnet.data.catalogue import open_dataset
 
+    scenes = open_dataset(dataset, root, names(cities), held_out_city=held_out_city)
+    from jointnet.network.training import train as fit
+    from jointnet.network.weights import load_model
 
-def _numbers(text: str | None, what: str, count: int | None = None, kind: type = float) -> tuple | None:
-    """(1, 2, 3) from "1,2,3".
-
-    Raises:
-        ValueError: if a part is not a number, or there are not `count` of them.
-    """
-    if text is None:
-        return None
-    try:
-        numbers = tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or count not in (None, len(numbers)):
-        raise ValueError(f"{what} {text!r} should be {count or 'some'} numbers with commas between, as 1,2,3")
-    return numbers
-
-
-def _expand(patterns: list[str]) -> list[Path]:
-    """The files of names and of quoted patterns as "tiles/*.tif", in order, each once.
-
-    Raises:
-        ValueError: if a pattern matches nothing, or two images would give results of one name.
-    """
-    found: dict[Path, None] = {}
-    for pattern in patterns:
-        is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
-        names = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]
-        if not names:
-            raise ValueError(f"no file matches {pattern!r}; check the folder and the ending")
-        found |= dict.fromkeys(map(Path, names))
-    twice = [stem for stem, count in Counter(path.stem for path in found).items() if count > 1]
-    if twice:
-        raise ValueError(f"several images are called {', '.join(twice)}, and so would be their results; "
-                         f"predict them into different folders")
-    return list(found)
+    run = fit(
+        preset if weights is None else load_model(weights), scenes, out, tuple(names(classes) or ()), epochs, steps,
+        patch_size, batch_size, loss, learning_rate, seed, patience=patience, precision=precision, resume=resume,
+    )
+    best = max(run.history.get("val_iou") or [float("nan")])
+    typer.echo(f"{run.ended}: best validation IoU {best:.4f}, weights in {run.out / 'best.weights.h5'}")
 
 
 @app.command()
@@ -144,9 +108,9 @@ def predict(
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    paths = _expand(images)
+    paths = expand(images)
     chosen = {
-        "bands": _numbers(bands, "--bands", kind=int), "bounds": _numbers(bounds, "--bounds", 4), "gsd": gsd,
+        "bands": numbers(bands, "--bands", kind=int), "bounds": numbers(bounds, "--bounds", 4), "gsd": gsd,
         "threshold": threshold, "tta": tta, "engine": engine, "polygons": polygons, "overwrite": overwrite,
     }
     if workers is not None or scheduler is not None:
@@ -189,11 +153,11 @@ def evaluate(
     from jointnet.data.catalogue import open_dataset
     from jointnet.evaluate.scores import evaluate as score
 
-    scores = score(predictions, open_dataset(dataset, root, _names(cities), split), kind, threshold)
+    scores = score(predictions, open_dataset(dataset, root, names(cities), split), kind, threshold)
     typer.echo(scores.table().to_string(float_format="{:.4f}".format))
-    for names, what in ((scores.predicted_only, "predicted, without labels"), (scores.unpredicted, "not predicted")):
-        if names:
-            typer.echo(f"{what}: {', '.join(names)}")
+    for tiles, what in ((scores.predicted_only, "predicted, without labels"), (scores.unpredicted, "not predicted")):
+        if tiles:
+            typer.echo(f"{what}: {', '.join(tiles)}")
     if scores.drawn:
         typer.echo("These scenes were drawn by a program; the scores say nothing about real imagery.")
     if json is not None:
@@ -214,3 +178,30 @@ def _whereabouts(name: str, folder: Path) -> str:
     if folder.is_dir():
         return f"in {folder}"
     return "drawn on first use" if name == "sample" else f"not here yet: jointnet download {name}"
+
+
+@app.command()
+def download(
+    dataset: Annotated[str, typer.Argument(help="inria, massachusetts_buildings or massachusetts_roads.")],
+    root: Root = None,
+    tiles: Annotated[str | None, typer.Option(help="Of inria, only these tiles, as bellingham15,sfo36.")] = None,
+    cities: Cities = None,
+    keep_archive: Annotated[bool, typer.Option("--keep-archive", help="Keep INRIA's archive once unpacked.")] = False,
+) -> None:
+    """Fetch a dataset. What was cut off goes on where it was; data/README.md tells source, terms and size."""
+    from jointnet.data.catalogue import DATA_ROOT
+    from jointnet.data.download import download as fetch
+
+    where = DATA_ROOT / dataset if root is None else root
+    typer.echo(fetch(dataset, where, names(tiles), names(cities), keep_archive=keep_archive))
+
+
+@app.command()
+def weights() -> None:
+    """List the published weights, with what they were trained on and how they scored."""
+    from jointnet.network.weights import PUBLISHED, SUFFIX, Card, card_path, published_weights
+
+    for name in published_weights():
+        card = Card.from_json(card_path(PUBLISHED / f"{name}{SUFFIX}").read_text(encoding="utf-8"))
+        gsd = f"{card.gsd} m per pixel" if card.gsd else "metres per pixel unknown"
+        typer.echo(f"{name}: {', '.join(card.classes)}, {card.preset}, {gsd}; {card.data}")

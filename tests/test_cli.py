@@ -1,0 +1,263 @@
+"""The commands as a person types them: what they write, and one sentence when the input is wrong."""
+
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+from typer.testing import CliRunner
+
+from jointnet.cli import app
+from jointnet.network.model import build_jointnet
+from jointnet.network.weights import Card, save_model
+from jointnet.terminal import expand, names, numbers
+
+UTM = "EPSG:32633"
+
+
+def jointnet(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def write_image(path, pixels, gsd=0.3):
+    """A GeoTIFF of uint8 (height, width, bands) in a UTM zone, its upper left corner at 600000 E, 5340000 N."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width, bands = pixels.shape
+    place = from_origin(600000, 5340000, gsd, gsd)
+    with rasterio.open(path, "w", "GTiff", width, height, bands, UTM, place, "uint8") as file:
+        file.write(np.moveaxis(pixels, -1, 0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A tiny network that was never trained, with windows of 64 px and a threshold that half its answers pass."""
+    card = Card(preset="tiny", patch_size=64, gsd=0.3, thresholds={"buildings": 0.5})
+    return save_model(build_jointnet("tiny"), tmp_path_factory.mktemp("weights") / "untrained.weights.h5", card)
+
+
+@pytest.fixture
+def image(tmp_path):
+    return write_image(tmp_path / "tile.tif", np.random.default_rng(0).integers(1, 255, (72, 80, 3), np.uint8))
+
+
+def assert_refused(result, *said):
+    """Exit code 2 and one line that names what was wrong, without a traceback."""
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("jointnet: note: ")]
+    assert len(lines) == 1, result.stderr
+    for part in ("jointnet: ", *said):
+        assert part in lines[0]
+
+
+def test_help_shows_every_command_to_a_stranger():
+    shown = jointnet("--help").stdout
+    for command in ("train", "predict", "evaluate", "download", "datasets", "weights"):
+        assert f"\n  {command} " in shown
+        page = jointnet(command, "--help")
+        assert page.exit_code == 0
+        options = page.stdout.partition("Options:")[2]
+        assert "--help" in options
+
+
+def test_every_option_says_what_it_does():
+    """No option may be listed with its type alone."""
+    for command in ("train", "predict", "evaluate", "download"):
+        page = jointnet(command, "--help").stdout.partition("Options:")[2]
+        entries = page.replace("\n                ", " ").splitlines()
+        bare = [e for e in entries if e.strip().startswith("-") and len(e.split("  ", 2)[-1].strip().split()) < 2]
+        assert bare == [], command
+
+
+@pytest.mark.timeout(300)
+def test_predict_writes_rasters_and_polygons_on_the_images_own_grid(image, weights, tmp_path):
+    out = tmp_path / "out"
+    result = jointnet("predict", image, "--weights", weights, "--out", out, "--engine", "keras")
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in out.iterdir()} == {
+        "tile_probability.tif", "tile_mask.tif", "tile_buildings.gpkg", "tile_buildings.geojson"
+    }  # fmt: skip
+    assert set(result.stdout.split()) == {str(p) for p in out.iterdir()}
+    with rasterio.open(image) as scene:
+        for name in ("tile_probability.tif", "tile_mask.tif"):
+            with rasterio.open(out / name) as raster:
+                assert (raster.crs, raster.transform, raster.bounds) == (scene.crs, scene.transform, scene.bounds)
+                assert raster.shape == scene.shape
+    assert pyogrio.read_info(out / "tile_buildings.gpkg")["crs"] == UTM
+    assert pyogrio.read_info(out / "tile_buildings.geojson")["crs"] in ("EPSG:4326", "OGC:CRS84")
+
+
+def test_predict_goes_on_with_the_other_images_when_one_is_wrong(image, weights, tmp_path):
+    broken = tmp_path / "broken.tif"
+    broken.write_text("not an image")
+    out = tmp_path / "out"
+    result = jointnet("predict", broken, image, "-w", weights, "-o", out, "--engine", "keras", "--no-polygons")
+    assert result.exit_code == 2
+    assert "broken.tif is not an image" in result.stderr
+    assert "1 of 2 images failed" in result.stderr
+    assert {p.name for p in out.iterdir()} == {"tile_probability.tif", "tile_mask.tif"}
+
+
+def bad_inputs(folder):
+    """Name -> (arguments after `predict`, words that must be said)."""
+    (folder / "notes.tif").write_text("not an image")
+    (folder / "nothing.tif").write_bytes(b"")
+    with h5py.File(folder / "series.h5", "w") as file:  # images inside, none of them at the top
+        file["january"] = file["july"] = np.ones((8, 8), np.uint8)
+    (folder / "flat.vrt").write_text('<VRTDataset rasterXSize="0" rasterYSize="0"></VRTDataset>')
+    write_image(folder / "five.tif", np.ones((16, 16, 5), np.uint8))
+    write_image(folder / "grey.tif", np.ones((16, 16, 1), np.uint8))
+    (folder / "taken").write_text("a file where a folder should be")
+    return {
+        "missing file": (["gone.tif"], ["gone.tif", "does not exist"]),
+        "a folder": (["."], ["is a folder"]),
+        "not an image": (["notes.tif"], ["notes.tif is not an image", "convert it"]),
+        "zero bytes": (["nothing.tif"], ["nothing.tif is not an image"]),
+        "zero bands": (["series.h5"], ["series.h5", "holds no bands", "subdatasets"]),
+        "no pixels": (["flat.vrt"], ["flat.vrt"]),
+        "more bands than the weights take": (["five.tif"], ["5 bands", "takes 3", "bands=[1, 2, 3]"]),
+        "fewer bands than the weights take": (["grey.tif"], ["1 bands", "takes 3"]),
+        "a band that does not exist": (["five.tif", "--bands", "1,2,9"], ["bands 1 to 5"]),
+        "bands that are no numbers": (["five.tif", "--bands", "red"], ["--bands 'red'", "1,2,3"]),
+        "bounds outside": (["five.tif", "--bands", "1,2,3", "--bounds", "-4,-3,-2,-1"], ["outside", "five.tif"]),
+        "half a box": (["five.tif", "--bounds", "1,2"], ["--bounds '1,2'", "4 numbers"]),
+        "a threshold above 1": (["five.tif", "--bands", "1,2,3", "--threshold", "60"], ["60", "between 0 and 1"]),
+        "a pattern without files": (["*.jp2"], ["no file matches '*.jp2'"]),
+        "an unknown engine": (["five.tif", "--bands", "1,2,3", "--engine", "steam"], ["steam", "openvino"]),
+        "an output folder that cannot be made": (["five.tif", "--bands", "1,2,3", "-o", "taken/out"], ["taken"]),
+    }
+
+
+CASES = [
+    "missing file", "a folder", "not an image", "zero bytes", "zero bands", "no pixels",
+    "more bands than the weights take", "fewer bands than the weights take", "a band that does not exist",
+    "bands that are no numbers", "bounds outside", "half a box", "a threshold above 1", "a pattern without files",
+    "an unknown engine", "an output folder that cannot be made",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_input_gets_one_sentence_and_leaves_nothing(case, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, said = bad_inputs(tmp_path)[case]
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    out = [] if "-o" in arguments else ["-o", "out"]
+    assert_refused(jointnet("predict", "--engine", "keras", *arguments, *out, "-w", weights), *said)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_every_kind_of_wrong_input_is_tried(tmp_path):
+    assert sorted(bad_inputs(tmp_path)) == sorted(CASES)
+
+
+def test_weights_that_cannot_be_read_are_named(image, weights, tmp_path):
+    out = ("-o", tmp_path / "out")
+    assert_refused(jointnet("predict", image, "-w", "buildings-bse", *out), "'buildings-bse'", "choose from")
+    assert_refused(jointnet("predict", image, "-w", tmp_path / "gone.weights.h5", *out), "does not exist")
+    damaged = tmp_path / "damaged.weights.h5"
+    damaged.write_bytes(weights.read_bytes()[:5000])
+    assert_refused(jointnet("predict", image, "-w", damaged, *out), "damaged.weights.h5", "card")
+    shutil.copy(weights.with_name("untrained.json"), tmp_path / "damaged.json")
+    assert_refused(jointnet("predict", image, "-w", damaged, *out), "damaged.weights.h5 is damaged")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_datasets_cities_and_splits_are_refused(tmp_path):
+    folder = write_image(tmp_path / "data" / "images" / "a.tif", np.ones((16, 16, 3), np.uint8)).parents[1]
+    for command in (["evaluate", tmp_path], ["train", "-o", tmp_path / "run"]):
+        assert_refused(jointnet(*command, "-d", "inra"), "'inra'", "choose from sample, inria")
+        assert_refused(jointnet(*command, "-d", "folder"), "folder of your images")
+        assert_refused(jointnet(*command, "-d", "folder", "--root", tmp_path / "gone"), "gone")
+        assert_refused(jointnet(*command, "-d", "folder", "--root", folder, "--cities", "atlantis"), "atlantis")
+    assert_refused(jointnet("evaluate", tmp_path, "-d", "folder", "--root", folder, "--split", "exam"), "'exam'")
+    assert_refused(jointnet("download", "sample"), "drawn when it is first opened")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A folder dataset of one 4 x 4 tile whose left half is building, and a prediction of its left three columns."""
+    truth = np.zeros((4, 4, 1), np.uint8)
+    truth[:, :2] = 255
+    guess = np.zeros((4, 4, 1), np.uint8)
+    guess[:, :3] = 255
+    write_image(tmp_path / "data" / "images" / "a.tif", np.full((4, 4, 3), 9, np.uint8))
+    write_image(tmp_path / "data" / "masks" / "a.tif", truth)
+    write_image(tmp_path / "out" / "a_mask.tif", guess)
+    return tmp_path
+
+
+def test_evaluate_prints_pooled_scores_and_writes_them(scored):
+    # 8 pixels found rightly, 4 wrongly, none missed, 4 rightly left: IoU 8/12, accuracy 12/16.
+    result = jointnet(
+        "evaluate", scored / "out", "-d", "folder", "--root", scored / "data", "--json", scored / "scores.json"
+    )
+    assert result.exit_code == 0, result.output
+    assert "overall" in result.stdout
+    assert "0.6667" in result.stdout
+    assert "0.7500" in result.stdout
+    assert "8" in (scored / "scores.json").read_text()
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(scored):
+    write_image(scored / "data" / "masks" / "a.tif", np.zeros((4, 5, 1), np.uint8))
+    result = jointnet("evaluate", scored / "out", "-d", "folder", "--root", scored / "data")
+    assert_refused(result, "a.tif is 4 x 5 px", "4 x 4 px")
+
+
+def test_scores_that_cannot_be_written_are_a_sentence_too(scored):
+    target = scored / "no such folder" / "scores.json"
+    result = jointnet("evaluate", scored / "out", "-d", "folder", "--root", scored / "data", "--json", target)
+    assert_refused(result, "no such folder")
+
+
+def test_datasets_are_listed_with_the_way_to_get_them():
+    shown = jointnet("datasets").stdout
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        "sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder"
+    ]  # fmt: skip
+    assert "give --root" in shown
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path):
+    result = jointnet("--debug", "evaluate", tmp_path, "-d", "inra")
+    assert isinstance(result.exception, ValueError)
+    assert jointnet("evaluate", tmp_path, "-d", "inra").exit_code == 2
+
+
+def test_a_mistake_of_ours_is_not_dressed_up_as_the_users(monkeypatch, tmp_path):
+    monkeypatch.setattr("jointnet.data.catalogue.open_dataset", lambda *_, **__: [].missing)
+    result = jointnet("evaluate", tmp_path)
+    assert isinstance(result.exception, AttributeError)
+
+
+def test_the_module_is_the_command(tmp_path, project_root):
+    run = subprocess.run(
+        [sys.executable, "-m", "jointnet", "evaluate", tmp_path / "gone", "-d", "inra"],
+        capture_output=True, text=True, cwd=project_root, timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stderr.startswith("jointnet: dataset 'inra' is unknown")
+
+
+def test_lists_and_patterns_are_read_as_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.tif", "a.tif", "c.png", "odd[1].tif"):
+        (tmp_path / name).touch()
+    assert names("austin, chicago,") == ["austin", "chicago"]
+    assert names(None) is None
+    assert numbers("3,2,1", "--bands", kind=int) == (3, 2, 1)
+    assert numbers("-1.5,0,1,2", "--bounds", 4) == (-1.5, 0, 1, 2)
+    assert [p.name for p in expand(["c.png", "[ab].tif", "a.tif", "odd[1].tif"])] == [
+        "c.png", "a.tif", "b.tif", "odd[1].tif"
+    ]  # fmt: skip
+
+
+def test_two_images_whose_results_would_have_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="several images are called tile"):
+        expand([str(tmp_path / "a" / "tile.tif"), str(tmp_path / "b" / "tile.tif")])
