@@ -93,7 +93,7 @@ def parked_cars(plan: Plan) -> None:
 def decoys(plan: Plan, per_hectare: float) -> None:
     """Slabs, courts and bare plots of the colour and size of roofs, which cast no shadow."""
     for x, y in scatter(plan.rng, plan.frame, per_hectare):
-        w, d, angle = plan.uniform(5, 20), plan.uniform(4, 12), _heading(plan, x, y)
+        w, d, angle = plan.uniform(5, 24), plan.uniform(4, 14), _heading(plan, x, y)
         slab = _placed(shapely.box(0, 0, w, d), x, y, angle)
         if plan.is_free(slab) and not any(slab.intersects(water) for water in plan.water):
             colour = plan.pick((*plan.city.roofs, *plan.city.roofs, plan.city.soil))

@@ -40,6 +40,7 @@ class Canvas:
         self.step = plan.size / self.n
         rng = plan.rng
         self.noise = {cell: smooth_noise(rng, self.n, cell / self.step) for cell in (0.15, 0.9, 5.0, 30.0)}
+        self.grain = 5 * self.noise[0.15] + 6 * self.noise[0.9] + 5 * self.noise[5.0] + 3 * self.noise[30.0]
         centres = (np.arange(self.n, dtype=np.float32) + 0.5) * self.step
         self.x, self.y = centres[None, :], centres[:, None]
         self.colour = np.zeros((self.n, self.n, 3), np.float32)
@@ -60,19 +61,23 @@ class Canvas:
         ids = self.burn([s.shape for s in surfaces])
         colours = np.array([city.grass, *(s.colour for s in surfaces)], np.float32)
         grain = np.array([1.3, *(s.grain for s in surfaces)], np.float32)[ids]
-        stripes = np.array([(0, 1, 0), *(s.stripe or (0, 1, 0) for s in surfaces)], np.float32)[ids]
         self.height = np.array([0.0, *(s.height for s in surfaces)], np.float32)[ids]
-        self.colour = colours[ids] + self._texture(grain, stripes)[..., None]
-        dry = np.where(grain > 0.9, 7 * self.noise[30.0] + 5 * self.noise[5.0], 0)
-        self.colour += dry[..., None] * np.array([1.0, 0.35, 0.2], np.float32)
+        self.colour = colours[ids]
+        dry = (grain > 0.9) * (7 * self.noise[30.0] + 5 * self.noise[5.0])
+        texture = self._texture(grain, ids, [s.stripe for s in surfaces])
+        for band, share in enumerate((1.0, 0.35, 0.2)):
+            self.colour[..., band] += texture + np.float32(share) * dry
 
-    def _texture(self, grain: np.ndarray, stripes: np.ndarray) -> np.ndarray:
-        """Grey values to add: grain of four sizes, and stripes of (angle, period, strength)."""
-        noise = self.noise
-        texture = grain * (5 * noise[0.15] + 6 * noise[0.9] + 5 * noise[5.0] + 3 * noise[30.0])
-        angle, period, strength = np.moveaxis(stripes, -1, 0)
-        across = self.y * np.cos(angle) - self.x * np.sin(angle)
-        return texture + strength * (0.7 + 0.5 * noise[5.0]) * np.sin(2 * np.pi * across / period)
+    def _texture(self, grain: np.ndarray, ids: np.ndarray, stripes: list) -> np.ndarray:
+        """Grey values to add: grain of four sizes, and stripes of (angle, period in metres, strength) by number."""
+        texture = grain * self.grain
+        table = np.array([(0, 1, 0), *(s or (0, 1, 0) for s in stripes)], np.float32)
+        rows, cols = np.nonzero((table[:, 2] > 0)[ids])
+        angle, period, strength = table[ids[rows, cols]].T
+        across = (rows * np.cos(angle) - cols * np.sin(angle)) * np.float32(self.step)
+        wear = 0.7 + 0.5 * self.noise[5.0][rows, cols]
+        texture[rows, cols] += strength * wear * np.sin(2 * np.pi * across / period)
+        return texture
 
     def raise_roofs(self, buildings: list[Building]) -> None:
         """Puts roofs on the footprints: ridged over wings, from all edges without, flat where the pitch is 0."""
@@ -87,10 +92,10 @@ class Canvas:
             for wing in building.wings:
                 if wing.pitch:
                     self._ridge(wing, ids, number)
-        stripes = np.array([(0, 1, 0), *(_courses(b, self.plan.rng) for b in buildings)], np.float32)[ids]
+        stripes = [_courses(b, self.plan.rng) for b in buildings]
         grain = np.array([0.0, *(0.5 + 0.9 * self.plan.rng.random(len(buildings)))], np.float32)[ids]
-        colours = np.array([(0, 0, 0), *(b.colour for b in buildings)], np.float32)[ids]
-        self.colour = np.where(roof[..., None], colours + self._texture(grain, stripes)[..., None], self.colour)
+        colours = np.array([(0, 0, 0), *(b.colour for b in buildings)], np.float32)
+        self.colour[roof] = colours[ids[roof]] + self._texture(grain, ids, stripes)[roof][:, None]
         self._furnish(buildings, ids)
 
     def _hipped(self, buildings: list[Building], ids: np.ndarray) -> None:
@@ -99,8 +104,9 @@ class Canvas:
         together = np.isin(ids, [i for i, b in enumerate(buildings, 1) if not b.wings])
         if not together.any():
             return
-        rise = gaussian_filter(distance_transform_edt(together).astype(np.float32) * self.step, 1.5)
-        slope_y, slope_x = np.gradient(rise, self.step)
+        coarse = distance_transform_edt(together[::FINER, ::FINER]).astype(np.float32) * (FINER * self.step)
+        rise = np.asarray(Image.fromarray(gaussian_filter(coarse, 0.8)).resize((self.n, self.n), Image.Resampling.BILINEAR))
+        slope_y, slope_x = np.gradient(rise, np.float32(self.step))
         self.height += pitch * rise * together
         self.slope_x += pitch * slope_x * together
         self.slope_y += pitch * slope_y * together
@@ -161,23 +167,25 @@ class Canvas:
         colours[bare] = 0.5 * colours[bare] + 0.5 * np.array([118, 108, 98], np.float32)
         leaf, bare = kind > 0, bare[kind]
         twigs = self.noise[0.15] + 0.6 * self.noise[0.9]
-        cover = leaf * np.where(bare, np.clip(0.42 + 0.35 * twigs, 0, 0.9), 1.0)
+        cover = leaf * np.where(bare, np.clip(0.42 + 0.35 * twigs, 0, 0.9), np.float32(1))
         lumps = crown + leaf * (0.5 * self.noise[0.9] + 0.12 * self.noise[0.15])
-        slope_y, slope_x = np.gradient(lumps, self.step)
-        self.slope_x = np.where(leaf, np.clip(slope_x, -1.6, 1.6) * cover, self.slope_x).astype(np.float32)
-        self.slope_y = np.where(leaf, np.clip(slope_y, -1.6, 1.6) * cover, self.slope_y).astype(np.float32)
-        paint = colours[kind] + (9 * self.noise[0.15] + 7 * self.noise[0.9])[..., None]
-        self.colour += cover[..., None] * (paint - self.colour)
-        self.height = np.maximum(self.height, np.where(bare, 0.55, 1.0) * lumps * leaf)
+        for slope, steep in zip((self.slope_y, self.slope_x), np.gradient(lumps, np.float32(self.step)), strict=True):
+            slope[leaf] = (np.clip(steep, -1.6, 1.6) * cover)[leaf]
+        grain = (9 * self.noise[0.15] + 7 * self.noise[0.9])[leaf]
+        here, cover = self.colour[leaf], cover[leaf][:, None]
+        self.colour[leaf] = here + cover * (colours[kind[leaf]] + grain[:, None] - here)
+        self.height = np.maximum(self.height, np.where(bare, np.float32(0.55), np.float32(1)) * lumps * leaf)
 
     def light(self, sun: tuple[float, float]) -> np.ndarray:
         """Colours under the sun, (azimuth, elevation) in degrees: float32 (n, n, 3)."""
-        azimuth, elevation = np.radians(sun)
-        east, south = math.sin(azimuth), -math.cos(azimuth)
-        facing = math.sin(elevation) - math.cos(elevation) * (east * self.slope_x + south * self.slope_y)
-        facing /= np.sqrt(1 + self.slope_x**2 + self.slope_y**2) * math.sin(elevation)
-        direct = np.clip(facing, 0.05, 1.4) * (1 - cast_shadows(self.height, east, south, math.tan(elevation) * self.step))
-        return self.colour * (AMBIENT + (1 - AMBIENT) * direct[..., None])
+        azimuth, elevation = (math.radians(angle) for angle in sun)
+        east, south, rise = math.sin(azimuth), -math.cos(azimuth), math.tan(elevation)
+        facing = 1 - (east * self.slope_x + south * self.slope_y) / np.float32(rise)
+        facing /= np.sqrt(1 + self.slope_x**2 + self.slope_y**2)
+        direct = np.clip(facing, 0.05, 1.4) * (1 - cast_shadows(self.height, east, south, rise * self.step))
+        for band in range(3):
+            self.colour[..., band] *= AMBIENT[band] + (1 - AMBIENT[band]) * direct
+        return self.colour
 
 
 def ground_of(plan: Plan) -> list[Surface]:
@@ -191,18 +199,19 @@ def ground_of(plan: Plan) -> list[Surface]:
     shade = {r: plan.tint(city.road, 7) for r in plan.roads}
     layers += [Surface(r.line.buffer(r.width / 2), shade[r], 0.55) for r in plan.roads]
     layers += [Surface(r.line.buffer(rng.uniform(0.5, r.width / 3)), plan.tint(shade[r], 4), 0.5) for r in streets]
-    layers += [Surface(line, YELLOW if american else WHITE, 0.4) for r in streets for line in markings(r)]
+    layers += [Surface(line, YELLOW if american else WHITE, 0.4) for r in streets for line in markings(r, plan.roads)]
     return layers + plan.surfaces
 
 
-def markings(road: Road) -> list:
-    """The centre line of a street as painted dashes, and its edges where it is wide."""
+def markings(road: Road, roads: list[Road]) -> list:
+    """The centre line of a street as painted dashes, and its edges where it is wide; none on junctions."""
     if road.kind != "street" or road.width < 6:
         return []
-    dashes = [substring(road.line, at, at + 3).buffer(0.09, cap_style="flat") for at in np.arange(0, road.line.length, 8)]
-    if road.width > 9.5:
-        dashes += [road.line.offset_curve(side * (road.width / 2 - 2.4)).buffer(0.07) for side in (-1, 1)]
-    return dashes
+    junctions = shapely.union_all([r.line.buffer(r.width / 2 + 1) for r in roads if r is not road])
+    free = [part for part in shapely.get_parts(road.line.difference(junctions)) if part.length > 5]
+    dashes = [substring(part, at, at + 3) for part in free for at in np.arange(1, part.length - 3, 8)]
+    edges = [part.offset_curve(side * (road.width / 2 - 2.4)) for part in free for side in (-1, 1) if road.width > 9.5]
+    return [line.buffer(0.09, cap_style="flat") for line in dashes + edges]
 
 
 def _courses(building: Building, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -274,9 +283,10 @@ def _shift(field: np.ndarray, down: int, right: int) -> np.ndarray:
 def expose(plan: Plan, scene: np.ndarray) -> np.ndarray:
     """Lens, air and sensor: half the size, blurred, hazy, tinted, noisy; uint8."""
     city, n = plan.city, scene.shape[0] // FINER
-    image = scene.reshape(n, FINER, n, FINER, 3).mean((1, 3))
+    image = sum(scene[i::FINER, k::FINER] for i in range(FINER) for k in range(FINER)) / np.float32(FINER**2)
+    weather = plan.rng.normal(1, 0.06) * plan.rng.normal(1, 0.02, 3)  # exposure and white balance of this flight
     image = gaussian_filter(image, (city.blur, city.blur, 0))
-    image = (image * (1 - city.haze / 255) + city.haze) * np.array(city.cast, np.float32)
+    image = (image * (1 - city.haze / 255) + city.haze) * (city.cast * weather).astype(np.float32)
     image += city.noise * plan.rng.standard_normal((n, n, 1), np.float32)
     image += 0.6 * city.noise * plan.rng.standard_normal(image.shape, np.float32)
     return np.clip(np.rint(image), 1, 255).astype(np.uint8)

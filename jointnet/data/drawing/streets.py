@@ -31,17 +31,27 @@ def lattice(plan: Plan, angle: float, across: float, along: float, width: float,
 
 def winding(plan: Plan, mains: int, closes: int, width: float) -> None:
     """Main roads that wind through the scene, with closes branching off that end in a turning circle."""
-    size, roads = plan.size, []
+    size, roads, side = plan.size, [], plan.pick((-1, 1))
     for k in range(mains):
-        turn = 180 * k / mains + plan.uniform(-15, 15)
-        aside = plan.uniform(-0.25, 0.25) * size
+        turn = 90 * (k % 2) + plan.uniform(-14, 14)
+        aside = size * plan.uniform(0.12, 0.3) * (side if k < 2 else -side)
         across = np.linspace(-0.8 * size - MARGIN, 0.8 * size + MARGIN, 7)
-        bends = aside + plan.rng.normal(0, 0.06 * size, 7)
-        line = curve(np.column_stack([across, bends]))
-        roads.append(Road(translate(rotate(line, turn, origin=(0, 0)), size / 2, size / 2), width * plan.pick((1, 1.25))))
+        line = curve(np.column_stack([across, aside + plan.rng.normal(0, 0.06 * size, 7)]))
+        line = translate(rotate(line, turn, origin=(0, 0)), size / 2, size / 2)
+        roads.append(Road(line, width * plan.pick((1, 1.25))))
     for _ in range(closes):
-        roads += _close(plan, plan.pick(roads[:mains]), 0.8 * width)
+        tries = [_close(plan, plan.pick(roads[:mains]), 0.8 * width) for _ in range(8)]
+        tries = [close for close in tries if close]
+        lines = shapely.union_all([r.line for r in roads])
+        roads += max(tries, key=lambda close: _loneliness(close[0].line, lines, size), default=[])
     pave(plan, roads)
+
+
+def _loneliness(line: LineString, others, size: float) -> float:
+    """How far the far half of a line keeps from the other roads, in metres; ends outside the scene count little."""
+    ends = [line.interpolate(share, normalized=True) for share in (0.5, 0.75, 1)]
+    inside = all(0 < p.x < size and 0 < p.y < size for p in ends)
+    return min(p.distance(others) for p in ends) * (1.0 if inside else 0.3)
 
 
 def pave(plan: Plan, roads: list[Road]) -> None:

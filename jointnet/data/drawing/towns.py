@@ -16,7 +16,7 @@ def plan_town(city: City, size: float, rng: np.random.Generator) -> Plan:
     """A town of one city on a square of `size` metres; the generator decides everything random."""
     plan = Plan(size, city, rng)
     FORMS[city.form](plan)
-    decoys(plan, per_hectare=3.5)
+    decoys(plan, per_hectare=8)
     parked_cars(plan)
     plant(plan)
     return plan
@@ -33,7 +33,7 @@ def suburb(plan: Plan) -> None:
 def grid(plan: Plan) -> None:
     """A dense grid with alleys, narrow deep houses, a parking lot or two."""
     lattice(plan, plan.uniform(-3, 3), 84, 150, 10.5, alley=4.0)
-    parking(plan, 2, (38, 60), (30, 44))
+    parking(plan, 3, (34, 56), (23, 27))
     frontage(plan, (6.2, 8.2), (15, 24), (3, 6), (0.9, 2.4), ("box", "box", "L"), "house", (2, 3), skip=0.07, sheds=0.75,
              kinds=("street",), shed_distance=14)
     infill(plan, 3, (20, 40), (18, 30), ("L", "box", "court"), "hall", 2)
