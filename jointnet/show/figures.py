@@ -18,17 +18,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jointnet.data.scene import Scene
+from jointnet.evaluate.errors import ERROR_CODES, ERROR_NAMES, error_codes, error_rgba
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
     as_probability,
     as_rgb,
     as_scene,
-    error_classes,
     fit,
     outline,
     paint,
-    paint_errors,
     probability_table,
     read_image,
     read_layer,
@@ -42,7 +41,7 @@ STYLE = {
     "lines.linewidth": 2, "figure.constrained_layout.use": True,
 }
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
-LABELS = {"TP": "found", "FP": "false alarm (FP)", "FN": "missed (FN)", "ignored": "not counted"}
+ERRORS = ("TP", "FP", "FN")
 SIZE = 1024  # longest side of an image in a figure, in pixels
 PROBABILITY = ListedColormap(probability_table() / 255, "probability")
 
@@ -117,9 +116,9 @@ def show_overlay(
     axis = axes[0]
     _image(axis, read(None))
     if truth is not None and mask is not None:
-        classes = error_classes(read(mask), read(truth))
-        axis.imshow(paint_errors(classes), alpha=opacity, interpolation="nearest")
-        _legend(axis, {LABELS[k]: COLOURS[k] for k in ("TP", "FP", "FN")})
+        codes = error_codes(read(truth) > 0, read(mask) > 0)
+        axis.imshow(error_rgba(codes), alpha=opacity, interpolation="nearest")
+        _legend(axis, {ERROR_NAMES[k]: COLOURS[k] for k in ERRORS})
     elif mask is not None:
         axis.imshow(paint(read(mask), COLOURS["prediction"]), alpha=opacity, interpolation="nearest")
         axis.imshow(paint(outline(read(mask)), COLOURS["prediction"]), interpolation="nearest")
@@ -346,16 +345,16 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
     full = max(height, width)
     true = scene.read_labels(kind, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
     mask = read_layer(prediction, scene, window, full)[..., 0]
-    classes = error_classes(mask, true, scene.read_valid(window))
+    codes = error_codes(true > 0, mask > 0, scene.read_valid(window))
     figure, axes = _figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
     for axis in axes:
         _image(axis, image)
     axes[0].set_title(_name(scene))
-    axes[1].imshow(paint_errors(resize(classes, image.shape[:2], "nearest")), alpha=0.65, interpolation="nearest")
-    counts = {name: int((classes == value).sum()) for value, name in ((1, "TP"), (2, "FP"), (3, "FN"))}
+    axes[1].imshow(error_rgba(resize(codes, image.shape[:2], "nearest")), alpha=0.65, interpolation="nearest")
+    counts = {name: int((codes == ERROR_CODES[name]).sum()) for name in ERRORS}
     union = sum(counts.values())
     axes[1].set_title(f"IoU {counts['TP'] / union:.3f}" if union else "nothing true, nothing predicted")
-    _legend(axes[1], {f"{LABELS[k]} {n / max(union, 1):.0%}": COLOURS[k] for k, n in counts.items()})
+    _legend(axes[1], {f"{ERROR_NAMES[k]} {n / max(union, 1):.0%}": COLOURS[k] for k, n in counts.items()})
     _scale_bar(axes[0], _gsd(scene, image, window))
     return _finish(figure, scene.drawn)
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from jointnet.data.raster import open_raster, read_info
+from jointnet.data.raster import Affine, RasterInfo, open_raster, read_info
 from jointnet.data.scene import Scene
+from jointnet.evaluate.errors import ERROR_COLOURS
 
 # Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 COLOURS = {
     "prediction": "#E69F00",
     "truth": "#56B4E9",
     "outline": "#F0E442",
-    "TP": "#009E73",
-    "FP": "#D55E00",
-    "FN": "#0072B2",
-    "ignored": "#999999",
+    **ERROR_COLOURS,
 }
 # Probability from 0 to 1: dark blue over grey to yellow, in even steps of lightness (cividis: Nunez, Anderton & Renslow
 # 2018, doi:10.1371/journal.pone.0199239), here by nine of its colours and straight lines between them.
@@ -31,10 +30,40 @@ DRAWN = "drawn scene, not a photograph"
 PHOTO_LIMIT = 2048  # longest side of what is shown, in pixels
 
 
-def as_scene(source: Scene | str | Path) -> Scene:
-    """A scene as it is; of a path, the scene of that image, without labels."""
-    if isinstance(source, Scene):
+@dataclass(frozen=True)
+class ArrayScene:
+    """An array that is looked at as a scene: no file, no place, no labels.
+
+    Attributes:
+        image: uint8 (height, width, bands).
+        name: for titles.
+    """
+
+    image: np.ndarray
+    name: str = "image"
+    labels: dict = field(default_factory=dict)
+    nodata: str | None = None
+    gsd: float | None = None
+    drawn: bool = False
+    part: None = None
+
+    @property
+    def info(self) -> RasterInfo:
+        """A grid without a place."""
+        height, width, bands = self.image.shape
+        return RasterInfo(width, height, bands, str(self.image.dtype), None, Affine.identity())
+
+    def read_valid(self, window=None) -> np.ndarray:
+        """bool (height, width): every pixel counts."""
+        return np.ones(window[2:] if window else self.image.shape[:2], bool)
+
+
+def as_scene(source: Scene | str | Path | np.ndarray) -> Scene | ArrayScene:
+    """A scene as it is; of a path, the scene of that image, without labels; of an array, itself."""
+    if isinstance(source, Scene | ArrayScene):
         return source
+    if isinstance(source, np.ndarray):
+        return ArrayScene(source[..., None] if source.ndim == 2 else source)
     path = Path(source)
     tags = read_info(path).tags or {}
     return Scene(path.stem, path, split="test", drawn=is_drawn(tags))
@@ -42,7 +71,7 @@ def as_scene(source: Scene | str | Path) -> Scene:
 
 def is_drawn(tags) -> bool:
     """True if the tags of a file say that a program drew it."""
-    return any("drawn" in f"{key} {value}".lower() for key, value in tags.items())
+    return tags.get("JOINTNET_SOURCE", "").startswith("drawn") or tags.get("drawn") == "true"
 
 
 def fit(shape: tuple[int, int], max_size: int) -> tuple[int, int]:
@@ -82,9 +111,10 @@ def read_layer(
         check_size(source.shape[:2], scene, "the array")
         data = source[row : row + height, col : col + width]
         return resize(data[..., None] if data.ndim == 2 else data, shape, resampling)
-    top, left = (scene.part or (0, 0))[:2] if Path(source) == Path(scene.image) else (0, 0)
+    is_image = isinstance(scene, Scene) and Path(source) == Path(scene.image)
+    top, left = (scene.part or (0, 0))[:2] if is_image else (0, 0)
     info = read_info(source)
-    if Path(source) != Path(scene.image):
+    if not is_image:
         check_size(info.shape, scene, str(source))
     whole = fit_whole(info.shape, (height, width), shape)
     with open_raster(source, None if whole == info.shape else whole) as raster:
@@ -166,25 +196,10 @@ def probability_table() -> np.ndarray:
     )
 
 
-def error_classes(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """uint8 (height, width): 0 true negative, 1 true positive, 2 false positive, 3 false negative, 255 ignored."""
-    predicted, true = prediction > 0, truth > 0
-    classes = np.where(predicted, np.where(true, 1, 2), np.where(true, 3, 0)).astype(np.uint8)
-    return classes if valid is None else np.where(valid, classes, 255).astype(np.uint8)
-
-
 def paint(mask: np.ndarray, colour: str) -> np.ndarray:
     """uint8 (height, width, 4): the colour where the mask is, transparent elsewhere."""
     painted = np.zeros((*mask.shape, 4), np.uint8)
     painted[mask > 0] = (*rgb(colour), 255)
-    return painted
-
-
-def paint_errors(classes: np.ndarray) -> np.ndarray:
-    """uint8 (height, width, 4) of `error_classes`; true negatives are transparent."""
-    painted = np.zeros((*classes.shape, 4), np.uint8)
-    for value, name in ((1, "TP"), (2, "FP"), (3, "FN"), (255, "ignored")):
-        painted[classes == value] = (*rgb(COLOURS[name]), 255)
     return painted
 
 

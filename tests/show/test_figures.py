@@ -9,15 +9,11 @@ import pytest
 
 from jointnet.show import figures
 from jointnet.show.layers import (
-    COLOURS,
     DRAWN,
-    error_classes,
     fit,
     outline,
-    paint_errors,
     probability_table,
     resize,
-    rgb,
 )
 from tests.show.known_scene import GRASS, ROOF
 
@@ -70,7 +66,7 @@ def test_errors_state_the_iou_of_the_whole_scene(scene):
     figure = figures.show_errors(scene, mask, max_size=40)
     # TP 2000, FP 1000, FN 2000: 2000 / 5000
     assert "IoU 0.400" in texts(figure)
-    assert "missed (FN) 40%" in texts(figure)
+    assert "missed 40%" in texts(figure)
 
 
 def test_errors_without_truth_say_what_to_pass(scene, tmp_path):
@@ -85,13 +81,6 @@ def test_an_overlay_of_another_size_is_refused(scene):
         figures.show_overlay(scene.read(), mask=np.zeros((10, 20), np.uint8))
     with pytest.raises(ValueError, match="needs a mask or a probability"):
         figures.show_overlay(scene)
-
-
-def test_each_kind_of_error_has_its_colour():
-    classes = error_classes(np.array([[1, 1, 0, 0]]), np.array([[1, 0, 1, 0]]), np.array([[1, 1, 1, 0]], bool))
-    assert classes.tolist() == [[1, 2, 3, 255]]
-    painted = paint_errors(classes)[0]
-    assert [tuple(p[:3]) for p in painted] == [rgb(COLOURS[k]) for k in ("TP", "FP", "FN", "ignored")]
 
 
 def test_an_outline_is_the_rim_of_a_shape():

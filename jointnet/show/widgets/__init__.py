@@ -1,1 +1,5 @@
-"""Explorers: a Python half here, a JavaScript half beside it."""
+"""Explorers: widgets that run in any notebook and as pages of their own."""
+
+from jointnet.show.widgets.scene import SceneExplorer
+
+__all__ = ["SceneExplorer"]
