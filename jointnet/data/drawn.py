@@ -62,8 +62,8 @@ class DrawnScene:
 def draw_sample(root: Path, seed: int = 0, progress: Callable[[str], None] | None = None) -> Path:
     """Draws those of the fifteen sample scenes that `root` lacks, and returns `root`.
 
-    Files are laid out as INRIA's are: `train/images/austin1.tif` with its masks in `gt` and `roads`, and the shapes behind
-    them in `polygons` and `centre_lines`. A scene's image appears last, when all that belongs to it is there.
+    Files are laid out as INRIA's are: `train/images/austin1.tif` with its masks in `gt` and `roads`, and the shapes
+    behind them in `polygons` and `centre_lines`. A scene's image appears last, when all that belongs to it is there.
 
     Args:
         root: folder, made if needed.
@@ -139,7 +139,8 @@ def _split_name(name: str) -> tuple[str, int]:
     """The city and tile of a scene's name."""
     match = re.fullmatch(r"(.+?)(\d+)", name)
     if not match or match[1] not in CITIES or not 1 <= int(match[2]) <= 36:
-        raise ValueError(f"{name!r} is no scene; name a city and a tile from 1 to 36, as 'austin1': {', '.join(CITIES)}")
+        raise ValueError(f"{name!r} is no scene; name a city and a tile from 1 to 36, as 'austin1'; the cities are "
+                         f"{', '.join(CITIES)}")
     return match[1], int(match[2])
 
 
@@ -155,11 +156,10 @@ def _grid(city: str, tile: int, size: int, gsd: float) -> RasterInfo:
 
 def _on_earth(shapes: np.ndarray, grid: RasterInfo) -> np.ndarray:
     """Shapes in metres of the plan as WGS 84 longitude and latitude, rounded as the files hold them."""
-    place = grid.transform * Affine.scale(1 / grid.transform.a)
     to_degrees = Transformer.from_crs(grid.crs.to_epsg(), 4326, always_xy=True)
 
     def move(xy: np.ndarray) -> np.ndarray:
-        x, y = place.c + xy[:, 0], place.f - xy[:, 1]
+        x, y = grid.transform.c + xy[:, 0], grid.transform.f - xy[:, 1]
         return np.round(np.column_stack(to_degrees.transform(x, y)), DIGITS)
 
     return shapely.transform(shapes, move)
@@ -184,7 +184,8 @@ def _footprints(plan: Plan, grid: RasterInfo) -> gpd.GeoDataFrame:
 def _centre_lines(plan: Plan, grid: RasterInfo) -> gpd.GeoDataFrame:
     """The roads inside the scene, cut off at its edge."""
     frame = shapely.box(0, 0, plan.size, plan.size)
-    found = [(r, part) for r in plan.roads for part in shapely.get_parts(r.line.intersection(frame)) if part.length > 0.5]
+    found = [(r, part) for r in plan.roads for part in shapely.get_parts(r.line.intersection(frame))]
+    found = [(r, part) for r, part in found if part.length > 0.5]
     columns = {"kind": [r.kind for r, _ in found], "width_m": [round(r.width, 2) for r, _ in found]}
     shapes = np.array([part for _, part in found], object)
     return gpd.GeoDataFrame(columns, geometry=_on_earth(shapes, grid), crs=4326)

@@ -20,7 +20,7 @@ CRATES = ((142, 70, 58), (64, 92, 124), (176, 172, 164), (92, 112, 92), (168, 13
 
 def parking(plan: Plan, count: int, width, depth) -> None:
     """Up to `count` parking lots the colour of flat roofs, with stalls and cars."""
-    for _ in range(count):
+    for _ in range(count if plan.roads else 0):
         for _ in range(40):
             w, d = plan.uniform(*width), plan.uniform(*depth)
             (x, y), angle = beside_road(plan, plan.uniform(2.5, 6))
@@ -61,7 +61,7 @@ def car(plan: Plan, x: float, y: float, angle: float) -> list[Surface]:
 
 def crates(plan: Plan, count: int) -> None:
     """Rows of shipping containers beside the streets: as high as a shed, but no buildings."""
-    for _ in range(count):
+    for _ in range(count if plan.roads else 0):
         for _ in range(30):
             (x, y), angle = beside_road(plan, plan.uniform(6, 40))
             rows, columns = int(plan.rng.integers(1, 4)), int(plan.rng.integers(2, 7))
@@ -69,12 +69,10 @@ def crates(plan: Plan, count: int) -> None:
             if plan.is_free(yard):
                 plan.taken.append(yard)
                 plan.ground.append(Surface(yard.buffer(2), plan.tint(plan.city.paving), 0.8))
-                boxes = [(13 * i, 3.2 * k) for i in range(rows) for k in range(columns) if plan.chance(0.75)]
-                plan.surfaces += [
-                    Surface(_placed(shapely.box(u, v, u + 12.2, v + 2.45), x, y, angle), plan.tint(plan.pick(CRATES)), 0.2,
-                            (angle + math.pi / 2, 0.6, 4.0), 2.6)
-                    for u, v in boxes
-                ]
+                for u, v in [(13 * i, 3.2 * k) for i in range(rows) for k in range(columns) if plan.chance(0.75)]:
+                    crate = _placed(shapely.box(u, v, u + 12.2, v + 2.45), x, y, angle)
+                    ribs = (angle + math.pi / 2, 0.6, 4.0)
+                    plan.surfaces.append(Surface(crate, plan.tint(plan.pick(CRATES)), 0.2, ribs, height=2.6))
                 break
 
 
@@ -108,6 +106,8 @@ def _placed(shape, x: float, y: float, angle: float):
 
 def _heading(plan: Plan, x: float, y: float) -> float:
     """The direction of the nearest road in radians, so that things line up with it."""
+    if not plan.roads:
+        return 0.0
     lines = np.array([r.line for r in plan.roads], object)
     line = lines[np.argmin(shapely.distance(lines, shapely.Point(x, y)))]
     at = line.project(shapely.Point(x, y))

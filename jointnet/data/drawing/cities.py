@@ -58,7 +58,8 @@ class City:
 CITIES = {
     "austin": City(
         -97.7560, 30.2880, 32614, "suburb", (160, 42), GREY_ROOFS + BROWN_ROOFS + WHITE_ROOFS + DARK_ROOFS[:1],
-        grass=(124, 118, 84), soil=(158, 140, 116), road=(128, 126, 126), trees=((74, 84, 58), (88, 92, 68), (64, 76, 54)),
+        grass=(124, 118, 84), soil=(158, 140, 116), road=(128, 126, 126),
+        trees=((74, 84, 58), (88, 92, 68), (64, 76, 54)),
         canopy=62, bare=0.45, flat=0.12, cast=(1.02, 1.0, 0.97), haze=6, noise=3.5,
     ),
     "chicago": City(
@@ -69,13 +70,15 @@ CITIES = {
     ),
     "kitsap": City(
         -122.6470, 47.6480, 32610, "forest", (170, 38), GREY_ROOFS + BROWN_ROOFS + DARK_ROOFS,
-        grass=(106, 118, 78), soil=(150, 134, 112), road=(120, 122, 124), trees=((46, 66, 48), (54, 76, 52), (70, 92, 54)),
+        grass=(106, 118, 78), soil=(150, 134, 112), road=(120, 122, 124),
+        trees=((46, 66, 48), (54, 76, 52), (70, 92, 54)),
         canopy=75, bare=0.08, flat=0.05, cast=(0.96, 1.0, 1.02), haze=10, blur=0.65,
     ),
     "tyrol-w": City(
         10.9120, 47.3160, 32632, "village", (150, 48), RED_ROOFS * 2 + BROWN_ROOFS + GREY_ROOFS,
         grass=(104, 132, 84), soil=(166, 156, 136), road=(164, 164, 158), paving=(172, 170, 162),
-        trees=((50, 76, 60), (66, 96, 66), (78, 106, 66)), canopy=22, flat=0.06, cast=(0.99, 1.02, 1.0), haze=16, noise=2.5,
+        trees=((50, 76, 60), (66, 96, 66), (78, 106, 66)), canopy=22, flat=0.06, cast=(0.99, 1.02, 1.0),
+        haze=16, noise=2.5,
     ),
     "vienna": City(
         16.3530, 48.2070, 32633, "perimeter", (165, 50), RED_ROOFS * 2 + BROWN_ROOFS + GREY_ROOFS + DARK_ROOFS,
@@ -90,7 +93,8 @@ CITIES = {
     "bloomington": City(
         -86.5260, 39.1650, 32616, "mall", (155, 45), GREY_ROOFS + BROWN_ROOFS * 2 + WHITE_ROOFS + DARK_ROOFS,
         grass=(112, 120, 74), soil=(160, 134, 104), road=(132, 130, 128), paving=(160, 156, 150),
-        trees=((84, 92, 60), (70, 86, 54), (112, 102, 86)), canopy=45, bare=0.5, flat=0.2, cast=(1.03, 1.0, 0.95), haze=7,
+        trees=((84, 92, 60), (70, 86, 54), (112, 102, 86)), canopy=45, bare=0.5, flat=0.2,
+        cast=(1.03, 1.0, 0.95), haze=7,
     ),
     "innsbruck": City(
         11.3920, 47.2640, 32632, "riverside", (185, 46), RED_ROOFS + BROWN_ROOFS + GREY_ROOFS * 2 + DARK_ROOFS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -11,36 +12,71 @@ from shapely import MultiPoint, Polygon
 from jointnet.data.drawing.plan import Building, Plan, Surface, scatter
 from jointnet.data.drawing.streets import beside_road
 
+Range = tuple[float, float]
 
-def frontage(plan: Plan, width, depth, setback, gap, shapes, kind: str, storeys, skip: float = 0.0, sheds: float = 0.0,
-             party: float = 0.0, kinds=("street", "close"), shed_distance: float = 7.0) -> None:
-    """Lots side by side along both sides of the roads, each with a building, a yard, a drive and perhaps a shed.
 
-    Ranges are (low, high) in metres; `storeys` too, in storeys of 3 m.
+@dataclass(frozen=True)
+class Lots:
+    """How lots along a street are built on. Ranges are (low, high) in metres, of `storeys` in storeys of 3 m.
+
+    Attributes:
+        width: of the building along the street.
+        depth: of the building away from it.
+        setback: from the kerb to the front.
+        gap: to the next building.
+        shapes: plans to choose from.
+        kind: use of the buildings.
+        storeys: height of the walls.
+        skip: share of the lots that stay empty.
+        sheds: share with a shed behind, up to `shed_distance` metres away.
+        party: metres by which neighbours may touch; above 0 the rows are attached.
+        roads: kinds of road that the lots lie along.
     """
-    for road in [r for r in plan.roads if r.kind in kinds]:
+
+    width: Range
+    depth: Range
+    setback: Range
+    gap: Range
+    shapes: tuple[str, ...]
+    kind: str
+    storeys: Range
+    skip: float = 0.1
+    sheds: float = 0.3
+    shed_distance: float = 7.0
+    party: float = 0.0
+    roads: tuple[str, ...] = ("street", "close")
+
+
+def frontage(plan: Plan, lots: Lots) -> None:
+    """Lots side by side along both sides of the roads, each with a building, a yard, a drive and perhaps a shed."""
+    for road in [r for r in plan.roads if r.kind in lots.roads]:
         for line in (road.line, road.line.reverse()):
             at = plan.uniform(0, 6)
-            flat_row, height = plan.chance(plan.city.flat), plan.uniform(*storeys)
-            while at + width[1] < line.length:
-                w, d = plan.uniform(*width), plan.uniform(*depth)
-                start, end = np.array(line.interpolate(at).coords[0]), np.array(line.interpolate(at + w).coords[0])
-                at += w + plan.uniform(*gap)
-                if plan.chance(skip):
-                    continue
-                angle = math.atan2(*(end - start)[::-1])
-                flat = flat_row if party else plan.chance(plan.city.flat)
-                storey = height + plan.rng.normal(0, 0.15) if party else plan.uniform(*storeys)
-                front = road.width / 2 + plan.uniform(*setback)
-                turn = 0 if party else plan.rng.normal(0, 0.03)
-                lot = _Lot(start, angle, road.width / 2, front, w, d)
-                if plan.build(plan.pick(shapes), lot.at(0, front), angle + turn, w, d, kind, storey, flat, party):
-                    _yard(plan, lot, sheds, shed_distance)
+            row = plan.chance(plan.city.flat), plan.uniform(*lots.storeys)
+            while at + lots.width[1] < line.length:
+                width = plan.uniform(*lots.width)
+                start, end = (np.array(line.interpolate(v).coords[0]) for v in (at, at + width))
+                at += width + plan.uniform(*lots.gap)
+                if not plan.chance(lots.skip):
+                    front = road.width / 2 + plan.uniform(*lots.setback)
+                    angle = math.atan2(*(end - start)[::-1])
+                    lot = _Lot(start, angle, road.width / 2, front, width, plan.uniform(*lots.depth))
+                    _settle(plan, lots, lot, row)
 
 
-def infill(plan: Plan, count: int, width, depth, shapes, kind: str, storeys: float) -> None:
-    """Up to `count` larger buildings wherever there is room for them."""
-    for _ in range(count):
+def _settle(plan: Plan, lots: Lots, lot: _Lot, row: tuple[bool, float]) -> None:
+    """A house on its lot if there is room; in attached rows it shares the roof's kind and height of the `row`."""
+    flat = row[0] if lots.party else plan.chance(plan.city.flat)
+    storeys = row[1] + plan.rng.normal(0, 0.15) if lots.party else plan.uniform(*lots.storeys)
+    angle = lot.angle + (0 if lots.party else plan.rng.normal(0, 0.03))
+    size = lot.width, lot.depth
+    if plan.build(plan.pick(lots.shapes), lot.at(0, lot.front), angle, *size, lots.kind, storeys, flat, lots.party):
+        _yard(plan, lot, lots.sheds, lots.shed_distance)
+
+
+def infill(plan: Plan, count: int, width: Range, depth: Range, shapes, kind: str, storeys: float) -> None:
+    """Up to `count` larger buildings wherever there is room for them beside a road."""
+    for _ in range(count if plan.roads else 0):
         for _ in range(40):
             corner, angle = beside_road(plan, plan.uniform(5, 30))
             size = plan.uniform(*width), plan.uniform(*depth)
@@ -120,8 +156,8 @@ def _yard(plan: Plan, lot: _Lot, sheds: float, distance: float) -> None:
         _hedge(plan, lot, back)
     if plan.chance(sheds):
         u, deep = plan.uniform(-1, max(w - 4, 0)), plan.uniform(2.6, 6.2)
-        plan.build("box", lot.at(u, back + plan.uniform(3, distance)), lot.angle, plan.uniform(3, 6.2), deep, "shed", 0.85,
-                   plan.chance(0.5))
+        corner, size = lot.at(u, back + plan.uniform(3, distance)), (plan.uniform(3, 6.2), deep)
+        plan.build("box", corner, lot.angle, *size, "shed", 0.85, plan.chance(0.5))
 
 
 def _hedge(plan: Plan, lot: _Lot, back: float) -> None:
@@ -132,7 +168,7 @@ def _hedge(plan: Plan, lot: _Lot, back: float) -> None:
 
 
 def _parcels(plan: Plan, ring, block: Polygon, depth: float) -> list[Polygon]:
-    """A ring of houses cut into parcels across its middle line, some with a rear wing."""
+    """A ring of houses cut into parcels across its middle line."""
     middle = block.buffer(-depth / 2, join_style="mitre")
     middle = max(shapely.get_parts(middle), key=lambda part: part.area).exterior
     at, points = 0.0, []

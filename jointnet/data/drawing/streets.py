@@ -12,7 +12,9 @@ from shapely.affinity import rotate, translate
 from jointnet.data.drawing.plan import MARGIN, Plan, Road, curve
 
 
-def lattice(plan: Plan, angle: float, across: float, along: float, width: float, alley: float = 0, wobble: float = 0) -> None:
+def lattice(
+    plan: Plan, angle: float, across: float, along: float, width: float, alley: float = 0, wobble: float = 0
+) -> None:
     """A grid of streets, `across` and `along` metres apart, turned by `angle` degrees; alleys halve the blocks."""
     half, middle = 0.75 * plan.size + 2 * MARGIN, plan.size / 2
     roads = []
@@ -79,7 +81,8 @@ def _close(plan: Plan, main: Road, width: float) -> list[Road]:
     points = [start]
     for _ in range(4):
         heading += plan.rng.normal(0, 0.25)
-        points.append(points[-1] + plan.uniform(0.06, 0.11) * plan.size * np.array([math.cos(heading), math.sin(heading)]))
+        stride = plan.uniform(0.06, 0.11) * plan.size
+        points.append(points[-1] + stride * np.array([math.cos(heading), math.sin(heading)]))
     head = shapely.Point(points[-1]).buffer(3.5).exterior
     return [Road(curve(points), width), Road(LineString(head.coords), 7.0, "close")]
 
