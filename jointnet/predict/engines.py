@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,11 +95,11 @@ def _openvino_engine(model, size: int) -> Engine:
     """OpenVINO on the processor, in float32 throughout."""
     import openvino
 
-    core = openvino.Core()
-    compiled = core.compile_model(
-        openvino_model(model, size), "CPU",
-        {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
-    )
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = int(threads)
+    compiled = openvino.Core().compile_model(openvino_model(model, size), "CPU", settings)
     return Engine("openvino", lambda windows: compiled(windows)[0].copy(), 1)
 
 

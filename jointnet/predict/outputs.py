@@ -26,6 +26,7 @@ class ScenePrediction:
         probability: raster of 0 to 254 for 0 to 1, 255 where there is no imagery; one band per class.
         mask: raster of 0 and 255; one band per class.
         layers: class -> GeoPackage in the scene's CRS; empty where no polygons were asked for.
+        shape: (height, width) of the rasters, in pixels.
         settings: what it was made with.
         seconds: wall-clock time of this run; 0 if everything was there already.
     """
@@ -34,6 +35,7 @@ class ScenePrediction:
     probability: Path
     mask: Path
     layers: dict[str, Path]
+    shape: tuple[int, int]
     settings: dict
     seconds: float = 0.0
 
@@ -63,7 +65,8 @@ def plan(source, scene: Source, out: Path, settings: Settings, polygons: bool, m
                   "nodata": scene.nodata_rule}
     layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if polygons else {}
     return ScenePrediction(
-        scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, json.loads(json.dumps(made_with))
+        scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, scene.grid.shape,
+        json.loads(json.dumps(made_with)),
     )
 
 

@@ -67,6 +67,7 @@ def test_the_ramp_of_two_overlapping_pixels_is_a_squared_sine_of_a_quarter_and_t
     np.testing.assert_allclose(ramp_weights(6, 4), expected, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(size=st.integers(2, 64), share=st.floats(0, 0.5))
 def test_neighbours_weights_add_up_to_one_for_any_overlap_up_to_half(size, share):
     stride = size - int(size * share)

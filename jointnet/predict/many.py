@@ -1,0 +1,201 @@
+"""Many scenes in; their predictions out, spread over the workers of a Dask cluster, one scene a task."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from jointnet.predict.source import PredictionError, PredictionWarning
+
+REPORT = "prediction_report.json"
+
+
+@dataclass
+class ManyReport:
+    """What `predict_many` did.
+
+    Attributes:
+        scenes: how many were asked for.
+        done: name -> seconds, of the scenes that were predicted now.
+        skipped: names of the scenes that were there already.
+        failed: name -> why, of the scenes that could not be predicted.
+        pixels: of all scenes predicted now.
+        seconds: wall-clock time of the whole run.
+    """
+
+    scenes: int
+    done: dict[str, float] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    pixels: int = 0
+    seconds: float = 0.0
+
+    def __str__(self):
+        """One line for people."""
+        speed = self.pixels / self.seconds / 1e6 if self.seconds else 0
+        return (f"{len(self.done)} of {self.scenes} scenes predicted, {len(self.skipped)} were there, "
+                f"{len(self.failed)} failed; {self.pixels / 1e6:.1f} million pixels in {self.seconds:.0f} s "
+                f"({speed:.2f} million a second)")
+
+
+def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | None = None, workers: int | None = None,
+                 retries: int = 1, progress: bool = True, bands: Sequence[int] | None = None,
+                 bounds: Sequence[float] | None = None, gsd: float | None = None, threshold=None,
+                 overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "auto",
+                 dtype: str = "uint8", polygons: bool = True, overwrite: bool = False) -> ManyReport:
+    """Predicts many scenes, each as `predict_scene` does, and writes a report beside them.
+
+    Scenes that are finished are skipped. A scene whose worker dies goes on, on another worker, after the last rows that
+    were finished. A scene that fails is tried again, then listed; the others are done all the same.
+
+    Args:
+        model: as in `predict_scene`; a Keras model is saved beside the outputs for the workers to load. Workers on
+            other machines must see the same paths.
+        sources: image files, or scenes of a dataset; no two of one name.
+        out: folder for the outputs and `prediction_report.json`.
+        scheduler: address of a Dask scheduler, as "tcp://10.0.0.1:8786"; without it a cluster on this machine.
+        workers: processes of that local cluster; without it one for every four cores.
+        retries: how often a scene that failed is tried again.
+        progress: False shows no progress bar.
+        bands: as in `predict_scene`, and so for the arguments below.
+        bounds: part of every scene, in its CRS.
+        gsd: metres per pixel of the scenes.
+        threshold: one for all classes, or class -> threshold.
+        overlap: of the windows.
+        size: of the windows, in pixels.
+        tta: eight turns and flips.
+        engine: the runtime.
+        dtype: of the probability raster.
+        polygons: False writes no vector files.
+        overwrite: True replaces outputs that were made with other settings.
+
+    Raises:
+        PredictionError: if there is no scene, or two have one name.
+        ImportError: if Dask is not installed.
+        OSError: if the scheduler does not answer.
+    """
+    began = time.perf_counter()
+    out = Path(out)
+    names = _names(sources)
+    options = {"bands": bands, "bounds": bounds, "gsd": gsd, "threshold": threshold, "overlap": overlap, "size": size,
+               "tta": tta, "engine": engine, "dtype": dtype, "polygons": polygons, "overwrite": overwrite}
+    report = ManyReport(len(names))
+    with _client(scheduler, workers, len(names)) as client, _shared(model, out) as weights:
+        futures = {
+            client.submit(_predict_one, weights, source, str(out.resolve()), options, retries=retries, pure=False): name
+            for name, source in zip(names, sources, strict=True)
+        }
+        _collect(client, futures, report, progress)
+    report.seconds = time.perf_counter() - began
+    (out / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _names(sources: Sequence) -> list[str]:
+    """The name of each scene's outputs."""
+    names = [source.name if hasattr(source, "image") else Path(source).stem for source in sources]
+    if not names:
+        raise PredictionError("there is no scene to predict; name at least one image")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise PredictionError(f"several scenes are called {', '.join(twice)} and so would be their outputs; "
+                              f"predict them into different folders")
+    return names
+
+
+def _predict_one(weights, source, out: str, options: dict) -> tuple[float, int]:
+    """(seconds, pixels) of one scene, on a worker. 0 seconds: it was there already."""
+    from jointnet.predict.scenes import predict_scene
+
+    model = _loaded(weights) if isinstance(weights, str) else weights
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)
+        result = predict_scene(model, source, out, progress=False, **options)
+    height, width = result.shape
+    return result.seconds, height * width
+
+
+@lru_cache(maxsize=1)
+def _loaded(weights: str):
+    """The network, once per worker."""
+    from jointnet.network.weights import load_model
+
+    return load_model(weights)
+
+
+def _collect(client, futures: dict, report: ManyReport, progress: bool) -> None:
+    """Sorts finished tasks into the report; an interrupt cancels those that are left."""
+    from distributed import as_completed
+
+    try:
+        for future in tqdm(as_completed(futures), total=len(futures), unit="scene", disable=not progress):
+            name = futures[future]
+            if future.status != "finished":
+                report.failed[name] = _reason(future)
+                continue
+            seconds, pixels = future.result()
+            if seconds:
+                report.done[name] = round(seconds, 3)
+                report.pixels += pixels
+            else:
+                report.skipped.append(name)
+    except BaseException:
+        client.cancel(list(futures))
+        raise
+
+
+def _reason(future) -> str:
+    """Why a task failed, in a sentence."""
+    error = future.exception()
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def _client(scheduler: str | None, workers: int | None, scenes: int) -> Iterator:
+    """A client of the scheduler, or of a cluster on this machine that lasts as long as the block."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError("many scenes at once need Dask; pip install 'jointnet[dask]'") from error
+    if scheduler is not None:
+        with Client(scheduler, timeout="30s") as client:
+            yield client
+        return
+    cores = os.cpu_count() or 1
+    count = min(workers or max(1, cores // 4), scenes)
+    threads = str(max(1, cores // count))
+    cluster = LocalCluster(
+        n_workers=count, threads_per_worker=1, dashboard_address=None, memory_limit=None,
+        env={"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+@contextmanager
+def _shared(model, out: Path) -> Iterator:
+    """The model in a form that workers can get: a name or path, or a function as it is."""
+    if isinstance(model, Path):
+        model = str(model.resolve())
+    if isinstance(model, str) or not hasattr(model, "save_weights"):
+        out.mkdir(parents=True, exist_ok=True)
+        yield model
+        return
+    from jointnet.network.weights import save_model
+
+    folder = out / ".shared_weights"
+    try:
+        yield str(save_model(model, folder / "model.weights.h5").resolve())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
