@@ -13,6 +13,7 @@ from rasterio.transform import from_origin
 from typer.testing import CliRunner
 
 from jointnet.cli import app
+from jointnet.data.catalogue import open_dataset
 from jointnet.network.model import build_jointnet
 from jointnet.network.weights import Card, save_model
 from jointnet.terminal import expand, names, numbers
@@ -214,6 +215,48 @@ def test_scores_that_cannot_be_written_are_a_sentence_too(scored):
     target = scored / "no such folder" / "scores.json"
     result = jointnet("evaluate", scored / "out", "-d", "folder", "--root", scored / "data", "--json", target)
     assert_refused(result, "no such folder")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_train_leaves_weights_that_predict_takes(tmp_path):
+    random = np.random.default_rng(1)
+    for split in ("train", "validation"):
+        for kind, bands in (("images", 3), ("masks", 1)):
+            pixels = random.integers(0, 2, (32, 32, bands)).astype(np.uint8) * 255
+            write_image(tmp_path / "data" / split / kind / f"{split}1.tif", pixels)
+    short = ("--preset", "tiny", "--epochs", 1, "--steps", 1, "--patch-size", 32, "--batch-size", 1)
+    result = jointnet("train", "-d", "folder", "--root", tmp_path / "data", "-o", tmp_path / "run", *short)
+    assert result.exit_code == 0, result.output
+    assert "best validation IoU" in result.stdout
+    best = tmp_path / "run" / "best.weights.h5"
+    image = tmp_path / "data" / "train" / "images" / "train1.tif"
+    result = jointnet("predict", image, "-w", best, "-o", tmp_path / "out", "--no-polygons", "--engine", "keras")
+    assert result.exit_code == 0, result.output
+    again = jointnet("train", "-d", "folder", "--root", tmp_path / "data", "-o", tmp_path / "run", *short)
+    assert_refused(again, "run")  # another run is there; it is not overwritten
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_drawn_test_scene_is_mapped_by_the_shipped_weights(tmp_path, project_root):
+    """The way of the README, in a process of its own: everything written lies where the scene lies."""
+    scene = open_dataset("sample", split="test")["bellingham15"]
+    command = [sys.executable, "-m", "jointnet", "predict", scene.image, "-w", "sample-buildings", "-o", tmp_path]
+    run = subprocess.run(command, cwd=project_root, capture_output=True, text=True, timeout=500)
+    assert run.returncode == 0, run.stderr
+    with rasterio.open(scene.image) as image:
+        for kind in ("probability", "mask"):
+            with rasterio.open(tmp_path / f"bellingham15_{kind}.tif") as raster:
+                assert (raster.crs, raster.transform, raster.bounds) == (image.crs, image.transform, image.bounds)
+        polygons = pyogrio.read_dataframe(tmp_path / "bellingham15_buildings.gpkg")
+        assert polygons.crs == image.crs
+        left, bottom, right, top = polygons.total_bounds
+        assert image.bounds.left <= left < right <= image.bounds.right
+        assert image.bounds.bottom <= bottom < top <= image.bounds.top
+        back = pyogrio.read_dataframe(tmp_path / "bellingham15_buildings.geojson").to_crs(image.crs)
+    assert back.total_bounds == pytest.approx(polygons.total_bounds, abs=0.1)  # metres
+    assert len(back) == len(polygons) > 10
 
 
 def test_datasets_are_listed_with_the_way_to_get_them():
