@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
+# GDAL would keep a twentieth of the machine's memory in blocks that it has read; MB, and a user's own setting wins.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
+
+KEPT = 128  # files that a thread keeps open
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
 NODATA_RULES = (None, "black", "white")
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
@@ -177,25 +182,71 @@ def open_raster(path: str | Path, shape: tuple[int, int] | None = None) -> Itera
     Raises:
         RasterError: if the file is missing, is not an image, or holds no pixel or band.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with _open(Path(path)) as dataset:
+            yield RasterReader(dataset, Path(path), shape)
+
+
+def kept_raster(path: str | Path) -> RasterReader:
+    """An open `RasterReader` on the file's own grid, kept open for this thread's next call.
+
+    Opening a file takes longer than reading a patch from it. A file that has changed is opened anew; the one that was
+    not asked for longest is closed when a thread keeps more than `KEPT`. Errors as `open_raster`.
+    """
     path = Path(path)
+    if _kept.process != os.getpid():  # a forked process must not share the place in a file with its parent
+        _kept.__init__()
+    state = _state(path)
+    known, reader = _kept.readers.pop(path, (None, None))
+    if reader is None or known != state:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            reader = RasterReader(_open(path), path, None)
+    _kept.readers[path] = (state, reader)
+    while len(_kept.readers) > KEPT:
+        del _kept.readers[next(iter(_kept.readers))]  # rasterio closes a file that nobody holds
+    return reader
+
+
+class _Kept(threading.local):
+    """A thread's open files, the one asked for last at the end."""
+
+    def __init__(self):
+        self.process = os.getpid()
+        self.readers: dict[Path, tuple[tuple, RasterReader]] = {}
+
+
+_kept = _Kept()
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _open(path: Path) -> rasterio.DatasetReader:
+    """rasterio's open file, checked to hold pixels. Errors as `open_raster`."""
     if not path.exists():
         raise RasterError(f"{path} does not exist; check the path")
     if path.is_dir():
         raise RasterError(f"{path} is a folder; name an image file in it")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            dataset = rasterio.open(path)
-        except RasterioIOError as error:
-            raise RasterError(
-                f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG ({error})"
-            ) from error
-        with dataset:
-            if dataset.count == 0:
-                raise RasterError(f"{path} holds no bands; name one of its subdatasets, or another file")
-            if dataset.width == 0 or dataset.height == 0:
-                raise RasterError(f"{path} is empty: it has no pixels")
-            yield RasterReader(dataset, path, shape)
+    try:
+        dataset = rasterio.open(path)
+    except RasterioIOError as error:
+        raise RasterError(
+            f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG ({error})"
+        ) from error
+    if dataset.count and dataset.width and dataset.height:
+        return dataset
+    dataset.close()
+    if dataset.count == 0:
+        raise RasterError(f"{path} holds no bands; name one of its subdatasets, or another file")
+    raise RasterError(f"{path} is empty: it has no pixels")
 
 
 def read_info(path: str | Path) -> RasterInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.labels import rasterize_file
-from jointnet.data.raster import RasterInfo, binary_mask, open_raster, read_info, valid_pixels
+from jointnet.data.raster import RasterInfo, binary_mask, kept_raster, read_info, valid_pixels
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
@@ -63,15 +63,14 @@ class Scene:
 
     def read(self, window: tuple[int, int, int, int] | None = None, bands: Sequence[int] | None = None) -> np.ndarray:
         """uint8 (height, width, bands) of `window`, (row, col, height, width) in pixels; without it, the whole."""
-        with open_raster(self.image) as raster:
-            return raster.read(self._in_image(window), bands)
+        return kept_raster(self.image).read(self._in_image(window), bands)
 
     def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """bool (height, width): where there is imagery, by the file's mask and the dataset's rule."""
         window = self._in_image(window)
-        with open_raster(self.image) as raster:
-            valid = raster.read_valid(window)
-            return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
+        raster = kept_raster(self.image)
+        valid = raster.read_valid(window)
+        return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
 
     def read_labels(self, kind: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """uint8 {0, 1} (height, width) of one class.
@@ -91,14 +90,14 @@ class Scene:
         if path.suffix.lower() in VECTOR_SUFFIXES:
             inside = window is not None or self.part is not None  # a cut may well hold no shape
             return rasterize_file(path, self.info if window is None else self.info.crop(*window), empty_ok=inside)
-        with open_raster(path) as raster:
-            mask, image = raster.info.shape, self._image_info.shape
-            if mask != image:
-                raise ValueError(
-                    f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
-                    f"rasterise the labels on the image's grid"
-                )
-            return binary_mask(_one_band(raster.read(self._in_image(window)), path), str(path))
+        raster = kept_raster(path)
+        mask, image = raster.info.shape, self._image_info.shape
+        if mask != image:
+            raise ValueError(
+                f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
+                f"rasterise the labels on the image's grid"
+            )
+        return binary_mask(_one_band(raster.read(self._in_image(window)), path), str(path))
 
     def _in_image(self, window: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
         """The window in pixels of the image file.
