@@ -2,4 +2,5 @@
 
 from jointnet.cli import app
 
-app()
+if __name__ == "__main__":  # the processes of a local cluster import this file, too
+    app()

@@ -113,15 +113,19 @@ def predict(
         "bands": numbers(bands, "--bands", kind=int), "bounds": numbers(bounds, "--bounds", 4), "gsd": gsd,
         "threshold": threshold, "tta": tta, "engine": engine, "polygons": polygons, "overwrite": overwrite,
     }
+    from jointnet.network.weights import load_model
+
+    model = load_model(weights)
     if workers is not None or scheduler is not None:
         from jointnet.predict.many import predict_many
 
-        predict_many(weights, paths, out, workers=workers, scheduler=scheduler, **chosen)
+        report = predict_many(model, paths, out, scheduler, workers, **chosen)
+        typer.echo(report)
+        if report.failed:
+            raise ValueError("; ".join(f"{name}: {why}" for name, why in report.failed.items()))
         return
-    from jointnet.network.weights import load_model
     from jointnet.predict.scenes import predict_scene
 
-    model = load_model(weights)
     failed = 0
     for path in paths:
         try:

@@ -104,6 +104,20 @@ def test_predict_goes_on_with_the_other_images_when_one_is_wrong(image, weights,
     assert {p.name for p in out.iterdir()} == {"tile_probability.tif", "tile_mask.tif"}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_workers_predict_many_scenes_and_report(image, weights, tmp_path, project_root):
+    """In a process of its own: the workers that it starts must not start the command again."""
+    (tmp_path / "broken.tif").write_text("not an image")
+    options = ["-w", weights, "-o", tmp_path / "out", "--workers", "1", "--engine", "keras", "--no-polygons"]
+    command = [sys.executable, "-m", "jointnet", "predict", f"{tmp_path}/*.tif", *options]
+    run = subprocess.run(command, cwd=project_root, capture_output=True, text=True, timeout=500)
+    assert run.returncode == 2
+    assert "1 of 2 scenes predicted, 0 were there, 1 failed" in run.stdout
+    assert "broken.tif is not an image" in run.stderr
+    assert (tmp_path / "out" / "tile_mask.tif").exists()
+
+
 def bad_inputs(folder):
     """Name -> (arguments after `predict`, words that must be said)."""
     (folder / "notes.tif").write_text("not an image")
