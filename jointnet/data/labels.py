@@ -272,10 +272,11 @@ def _local_crs(grid: RasterInfo) -> pyproj.CRS | None:
 
 def _bounds_in(grid: RasterInfo, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
     """The grid's box, `margin` metres wider, in another CRS; None where that box is not one."""
-    left, bottom, right, top = grid.bounds
-    size = grid.pixel_size or (1.0, 1.0)
-    pad = (margin / min(size) + 2) * max(right - left, top - bottom) / min(grid.shape)
-    box = transform_bounds(grid.crs, crs.to_wkt(), left - pad, bottom - pad, right + pad, top + pad)
+    local = _local_crs(grid)
+    local = grid.crs if local is None else local.to_wkt()
+    left, bottom, right, top = transform_bounds(grid.crs, local, *grid.bounds)
+    pad = margin + 2 * max(right - left, top - bottom) / min(grid.shape)
+    box = transform_bounds(local, crs.to_wkt(), left - pad, bottom - pad, right + pad, top + pad)
     return box if np.all(np.isfinite(box)) and box[0] < box[2] and box[1] < box[3] else None
 
 
@@ -294,10 +295,11 @@ def _kinds(shapes: np.ndarray) -> str:
 
 def _burn(shapes: np.ndarray, grid: RasterInfo, all_touched: bool, empty_ok: bool) -> np.ndarray:
     """Polygons in the grid's CRS as uint8 {0, 1}; only those whose box meets the grid are looked at."""
-    shapes = _repair(_inside(shapes, grid))
+    shapes = _inside(shapes, grid)
+    if not (len(shapes) or empty_ok):
+        warnings.warn("no label lies on the image: its mask is empty; check the CRS of both", LabelWarning, 3)
+    shapes = _repair(shapes)
     if not len(shapes):
-        if not empty_ok:
-            warnings.warn("no label lies on the image: its mask is empty; check the CRS of both", LabelWarning, 3)
         return np.zeros(grid.shape, np.uint8)
     return rasterize(shapes, grid.shape, transform=grid.transform, all_touched=all_touched, dtype="uint8")
 
