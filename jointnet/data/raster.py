@@ -329,6 +329,7 @@ def warp_to_web_mercator(
 def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: RasterInfo) -> None:
     """An uncompressed GeoTIFF of an array."""
     data = data[..., None] if data.ndim == 2 else data
+    data = data.astype(np.uint8) if data.dtype == bool else data
     if data.shape[:2] != grid.shape:
         raise RasterError(f"the array is {data.shape[:2]} px, its grid {grid.shape} px; they must be equal")
     with warnings.catch_warnings():

@@ -46,9 +46,9 @@ def explorer(scene, probability, polygons):
 
 def test_errors_have_their_colours_where_they_are(open_page, explorer):
     watched = open_page(explorer)
-    assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.6))
-    assert near(colour_at(watched, ROOF_2), blend(ROOF, COLOURS["TP"], 0.6))
-    assert near(colour_at(watched, ALARM), blend(GRASS, COLOURS["FP"], 0.6))
+    assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.7))
+    assert near(colour_at(watched, ROOF_2), blend(ROOF, COLOURS["TP"], 0.7))
+    assert near(colour_at(watched, ALARM), blend(GRASS, COLOURS["FP"], 0.7))
     assert near(colour_at(watched, MEADOW), GRASS)
     watched.shot("scene_errors_1280")
 
@@ -57,8 +57,8 @@ def test_the_threshold_moves_by_keyboard_and_the_second_roof_is_missed_above_it(
     watched = open_page(explorer)
     set_slider(watched.page, "threshold", ["ArrowRight"] * 15)
     assert watched.get("threshold") == pytest.approx(0.55)
-    assert near(colour_at(watched, ROOF_2), blend(ROOF, COLOURS["FN"], 0.6))
-    assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.6))
+    assert near(colour_at(watched, ROOF_2), blend(ROOF, COLOURS["FN"], 0.7))
+    assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.7))
 
 
 def test_the_scores_are_those_of_every_pixel(open_page, explorer):
@@ -85,10 +85,10 @@ def test_each_layer_has_its_colours(open_page, explorer):
     for layer, colour in expected.items():
         watched.page.get_by_label("layer", exact=True).select_option(layer)
         watched.page.wait_for_timeout(80)
-        assert near(colour_at(watched, ROOF_1), blend(ROOF, colour, 0.6))
+        assert near(colour_at(watched, ROOF_1), blend(ROOF, colour, 0.7))
     watched.page.get_by_label("layer", exact=True).select_option("probability")
     watched.page.wait_for_timeout(80)
-    assert near(colour_at(watched, MEADOW), blend(GRASS, explorer.about["ramp"][26], 0.6))  # 0.1 * 255 = 25.5 -> 26
+    assert near(colour_at(watched, MEADOW), blend(GRASS, explorer.about["ramp"][26], 0.7))  # 0.1 * 255 = 25.5 -> 26
 
 
 def test_the_swipe_cuts_between_two_layers_and_moves_by_mouse_and_keyboard(open_page, explorer):
@@ -96,7 +96,7 @@ def test_the_swipe_cuts_between_two_layers_and_moves_by_mouse_and_keyboard(open_
     page = watched.page
     page.get_by_label("swipe against", exact=True).select_option("image")
     page.wait_for_timeout(80)
-    assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.6))  # column 55, left of the middle
+    assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.7))  # column 55, left of the middle
     assert near(colour_at(watched, ROOF_2), ROOF)
     box = page.locator(".jn-divider").bounding_box()
     stage = page.locator(".jn-stage").bounding_box()
@@ -111,7 +111,7 @@ def test_the_swipe_cuts_between_two_layers_and_moves_by_mouse_and_keyboard(open_
     page.keyboard.press("End")
     page.wait_for_timeout(80)
     assert watched.get("swipe_at") == 1
-    assert near(colour_at(watched, ROOF_2), blend(ROOF, COLOURS["TP"], 0.6))
+    assert near(colour_at(watched, ROOF_2), blend(ROOF, COLOURS["TP"], 0.7))
 
 
 def test_the_wheel_zooms_about_the_cursor_once_the_scene_was_clicked(open_page, explorer):

@@ -64,6 +64,11 @@ def test_an_array_is_warped_as_its_file_is(scene):
     assert np.array_equal(from_file[1], from_array[1])
 
 
+def test_a_mask_may_be_bool(scene):
+    from_bool = warp_to_web_mercator(scene.read_labels() > 0, scene.info, resampling="nearest")[0]
+    assert np.array_equal(from_bool, warp_to_web_mercator(scene.read_labels(), scene.info, resampling="nearest")[0])
+
+
 def test_an_array_without_a_grid_is_refused():
     with pytest.raises(RasterError, match="pass the grid of its scene"):
         warp_to_web_mercator(np.zeros((4, 4), np.uint8))

@@ -66,7 +66,7 @@ class SceneExplorer(Explorer):
     ends = traitlets.Bytes().tag(sync=True)
     counts = traitlets.List().tag(sync=True)
     threshold = traitlets.Float(0.5).tag(sync=True)
-    opacity = traitlets.Float(0.6).tag(sync=True)
+    opacity = traitlets.Float(0.7).tag(sync=True)
     layer = traitlets.Unicode("image").tag(sync=True)
     swipe = traitlets.Unicode("off").tag(sync=True)
     swipe_at = traitlets.Float(0.5).tag(sync=True)

@@ -1,0 +1,142 @@
+"""The explorers and the map in a real JupyterLab: pixels, keyboard, the way to the kernel and back, no network."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jointnet.show.layers import COLOURS, rgb
+from tests.browser.conftest import read_shot, watch
+from tests.browser.lab import HUB, Lab, ask_kernel, kernel_says, open_notebook, run_all, save
+from tests.show.known_scene import GRASS, ROOF
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SETUP = """
+import tempfile
+from pathlib import Path
+from jointnet import SceneExplorer, show_map
+from tests.show.known_scene import draw_scene, known_polygons, known_probability
+scene = draw_scene(Path(tempfile.mkdtemp()))
+"""
+EXPLORER = """
+explorer = SceneExplorer(scene, probability=known_probability(), threshold=0.4, max_size=80)
+explorer
+"""
+MAP = """
+shown = show_map(scene, mask=known_probability() > 0.6, polygons=known_polygons())
+shown
+"""
+
+
+def share_of(pixels: np.ndarray, colour, tolerance: int = 12) -> float:
+    """The share of pixels of a colour."""
+    return float((np.abs(pixels[..., :3].astype(int) - np.array(colour)).max(-1) <= tolerance).mean())
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    running = Lab(tmp_path_factory.mktemp("lab"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def new_page(browser):
+    """A function that opens a watched page; afterwards it must have been quiet."""
+    opened = []
+
+    def make(width=1280, height=1000):
+        context = browser.new_context(viewport={"width": width, "height": height})
+        opened.append((context, watch(context.new_page())))
+        return opened[-1][1]
+
+    yield make
+    for context, watched in opened:
+        context.close()
+        assert watched.outside == []
+        assert [c for c in watched.complaints if "jn" in c or "anywidget" in c or "leaflet" in c] == []
+
+
+def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
+    lab.write("kit.ipynb", SETUP, EXPLORER, MAP)
+    watched = new_page()
+    page = watched.page
+    open_notebook(lab, page, "kit.ipynb")
+    run_all(page, 3)
+
+    page.wait_for_selector(".jn[data-ready=true]", timeout=20_000)
+    explorer = page.locator(".jn-stage canvas")
+    explorer.scroll_into_view_if_needed()
+    pixels = watched.canvas()
+    assert share_of(pixels, GRASS) > 0.2
+    painted = np.array(GRASS) * 0.3 + np.array(rgb(COLOURS["FP"])) * 0.7
+    assert share_of(pixels, painted) > 0.01
+    watched.shot("lab_explorer")
+
+    # by keyboard, to the kernel
+    page.get_by_label("threshold", exact=True).focus()
+    for _ in range(15):
+        page.keyboard.press("ArrowRight")
+    assert kernel_says(page, "explorer.threshold", 0.55)
+    assert kernel_says(page, "explorer.scores['iou']", 2000 / 4400)
+    assert "IoU 0.455" in page.inner_text(".jn-scores")
+
+    # from the kernel
+    ask_kernel(page, "setattr(explorer, 'layer', 'truth')")
+    page.wait_for_timeout(300)
+    assert page.get_by_label("layer", exact=True).input_value() == "truth"
+
+    # a closer look comes at full resolution: the overview has 80 px, the scene 160
+    ask_kernel(page, "explorer.zoom_to(40, 55, 60)")
+    page.wait_for_selector(".jn[data-crop]", timeout=10_000)
+    row, _, height, width = (int(x) for x in page.get_attribute(".jn", "data-crop").split(","))
+    assert width == 60
+    assert row + height <= 120
+
+    # an exception in Python is shown where the reader looks
+    ask_kernel(page, "explorer._receive(explorer, {'kind': 'crop', 'window': [0, 0, 9999, 9999], 'size': 1}, [])")
+    page.wait_for_selector(".jn-error:not([hidden])", timeout=5_000)
+
+    # the map
+    page.locator(".leaflet-container").scroll_into_view_if_needed()
+    page.wait_for_selector(".leaflet-image-layer", timeout=20_000)
+    page.wait_for_timeout(1200)
+    pixels = read_shot(watched.shot("lab_map"))
+    assert share_of(pixels, GRASS, 16) > 0.02
+    assert page.locator(".leaflet-interactive").count() == 2  # one outline for each roof
+
+    save(page)
+    page.wait_for_timeout(600)
+    saved = json.loads((lab.folder / "notebooks" / "kit.ipynb").read_text())
+    assert "image/png" in saved["cells"][1]["outputs"][0]["data"]
+
+    # changed outside Jupyter, the notebook is not trusted: its pictures are shown, nothing runs
+    saved["cells"][0]["source"] = "1"
+    (lab.folder / "notebooks" / "shared.ipynb").write_text(json.dumps(saved))
+    other = new_page()
+    open_notebook(lab, other.page, "shared.ipynb")
+    picture = other.page.locator(".jp-RenderedImage img").first
+    picture.wait_for(timeout=15_000)
+    other.page.wait_for_timeout(300)
+    assert picture.evaluate("i => i.naturalWidth") == 160
+    assert other.page.locator(".jn").count() == 0
+    other.shot("lab_untrusted")
+
+
+def test_explorer_and_map_live_under_a_hub(tmp_path, browser):
+    running = Lab(tmp_path, "/user/ada/", HUB)
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    watched = watch(context.new_page())
+    try:
+        running.write("kit.ipynb", SETUP, EXPLORER, MAP)
+        open_notebook(running, watched.page, "kit.ipynb")
+        run_all(watched.page, 3)
+        watched.page.wait_for_selector(".jn[data-ready=true]", timeout=20_000)
+        assert share_of(watched.canvas(), GRASS) > 0.2
+        watched.page.locator(".leaflet-container").scroll_into_view_if_needed()
+        watched.page.wait_for_selector(".leaflet-image-layer", timeout=20_000)
+        assert watched.outside == []
+    finally:
+        context.close()
+        running.stop()
