@@ -1,6 +1,8 @@
-"""Masks in, scores of their outlines out: agreement within a few pixels, by distance transform."""
+"""Masks in, scores of their outlines out: agreement within a few pixels."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -9,6 +11,7 @@ from jointnet.evaluate.counts import Counts, TwoWay, as_masks, count_pixels
 
 RHO = 3.0  # pixels, as in Mnih's thesis
 BOUNDARY_WIDTH = 3.0  # pixels
+FAR = 12.0  # pixels from which on the distance transform is faster
 
 
 def relaxed_counts(
@@ -65,7 +68,22 @@ def boundary_counts(
 
 
 def within(mask: np.ndarray, distance: float) -> np.ndarray:
-    """Where a pixel of the mask lies within `distance` pixels (Euclidean, between centres): bool, of the same shape."""
+    """Where a pixel of the mask lies within `distance` pixels (Euclidean, between centres): bool, of the same shape.
+
+    A few pixels are reached faster by moving the mask over a disc than by the distance transform, which gives the same.
+    """
     if not mask.any():
         return np.zeros(mask.shape, bool)
-    return distance_transform_edt(~mask) <= distance
+    if distance >= FAR:
+        return distance_transform_edt(~mask) <= distance
+    height, width = mask.shape
+    near, wide, reach = np.zeros(mask.shape, bool), mask.copy(), 0
+    for down in range(min(int(distance), height - 1), -1, -1):  # rows of the disc, from its narrow ends to its middle
+        half = min(math.isqrt(int(distance**2 - down**2)), width - 1)
+        for by in range(reach + 1, half + 1):
+            wide[:, by:] |= mask[:, :-by]
+            wide[:, :-by] |= mask[:, by:]
+        reach = half
+        near[down:] |= wide[: height - down]
+        near[: height - down] |= wide[down:]
+    return near

@@ -9,14 +9,16 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from scipy.ndimage import binary_dilation, find_objects, mean
+from scipy.ndimage import binary_dilation
 
 from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.inputs import Prediction, find_predictions, read_strips
 from jointnet.evaluate.kinds import Error, sort_errors
 from jointnet.evaluate.objects import Overlaps, find_overlaps
-from jointnet.predict.vectorize import mask_polygons, to_world
+from jointnet.predict.trace import Tracer
+from jointnet.predict.vectorize import to_world
 
+TRACED_ROWS = 512
 COLUMNS = ("id", "scene", "city", "kind", "source", "area_m2", "area_px", "label_px", "predicted_px", "iou",
            "mean_probability", "touches", "row", "col", "x", "y")
 
@@ -42,15 +44,13 @@ def scene_errors(
     """
     truth, predicted, valid, probability = _read_whole(scene, prediction, kind, threshold)
     overlaps = find_overlaps(truth, predicted, valid)
+    del truth, predicted
     errors = sorted(sort_errors(overlaps), key=lambda e: -max(e.label_px, e.predicted_px))
-    places = {"label": find_objects(overlaps.truth), "predicted": find_objects(overlaps.predicted)}
-    means = _mean_probabilities(overlaps, probability, errors)
-    outlines, rows = [], []
-    for index, error in enumerate(errors):
+    outlines, means = _outlines(overlaps, errors, probability)
+    rows = []
+    for index, (error, outline) in enumerate(zip(errors, outlines, strict=True)):
         labels = overlaps.truth if error.source == "label" else overlaps.predicted
-        place = places[error.source][error.number - 1]
-        outlines.append(_outline(labels, error.number, place))
-        touches = [*_touched(overlaps, error), *_limits(labels, error.number, place, valid)]
+        touches = [*_touched(overlaps, error), *_limits(labels, error.number, outline.bounds, valid)]
         rows.append({
             "id": f"{scene.name}-{index + 1}", "scene": scene.name, "city": scene.city, "kind": error.kind,
             "source": error.source, "label_px": error.label_px, "predicted_px": error.predicted_px, "iou": error.iou,
@@ -107,29 +107,36 @@ def label_suspects(errors: gpd.GeoDataFrame, confident: float = 0.9) -> gpd.GeoD
 
 def _read_whole(scene: Scene, prediction: Prediction, kind: str, threshold: float | None):
     """Labels, prediction and valid pixels as bool (height, width), and float32 probabilities or None."""
-    strips = list(read_strips(scene, prediction, kind, threshold))
-    truth, predicted, valid = (np.concatenate([getattr(s, n) for s in strips]) for n in ("truth", "predicted", "valid"))
-    known = strips[0].probability is not None
-    return truth, predicted, valid, np.concatenate([s.probability for s in strips]) if known else None
+    truth, predicted, valid = np.zeros((3, *scene.info.shape), bool)
+    probability = None if prediction.probability is None else np.zeros(scene.info.shape, np.float32)
+    for strip in read_strips(scene, prediction, kind, threshold):
+        rows = slice(strip.row, strip.row + len(strip.truth))
+        truth[rows], predicted[rows], valid[rows] = strip.truth, strip.predicted, strip.valid
+        if probability is not None:
+            probability[rows] = np.nan_to_num(strip.probability)
+    return truth, predicted, valid, probability
 
 
-def _mean_probabilities(overlaps: Overlaps, probability: np.ndarray | None, errors: list[Error]) -> np.ndarray:
-    """Mean probability over each error's outline; NaN without probabilities."""
-    means = np.full(len(errors), np.nan)
-    if probability is None:
-        return means
-    probability = np.nan_to_num(probability, copy=False)
+def _outlines(
+    overlaps: Overlaps, errors: list[Error], probability: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outline of each error in (column, row) pixels of the scene, and mean probability over it (NaN without any)."""
+    outlines, means = np.empty(len(errors), object), np.full(len(errors), np.nan)
     for source, labels in (("label", overlaps.truth), ("predicted", overlaps.predicted)):
-        rows = [i for i, e in enumerate(errors) if e.source == source]
-        if rows:
-            means[rows] = mean(probability, labels, [errors[i].number for i in rows])
-    return means
-
-
-def _outline(labels: np.ndarray, number: int, place: tuple[slice, slice]) -> shapely.Polygon:
-    """The object's outline in (column, row) pixels of the scene."""
-    polygon = mask_polygons(labels[place] == number)[0]
-    return shapely.transform(polygon, lambda points: points + (place[1].start, place[0].start))
+        index = np.array([i for i, e in enumerate(errors) if e.source == source], int)
+        if not len(index):
+            continue
+        place_of = np.full(labels.max() + 1, -1)  # object -> its error
+        place_of[[errors[i].number for i in index]] = index
+        tracer = Tracer(labels.shape[1])
+        for top in range(0, len(labels), TRACED_ROWS):
+            rows = slice(top, top + TRACED_ROWS)
+            tracer.add(place_of[labels[rows]] >= 0, None if probability is None else probability[rows])
+        polygons, _, mean = tracer.finish()
+        x, y = (get(shapely.point_on_surface(polygons)).astype(int) for get in (shapely.get_x, shapely.get_y))
+        places = place_of[labels[y, x]]
+        outlines[places], means[places] = polygons, mean
+    return outlines, means
 
 
 def _touched(overlaps: Overlaps, error: Error) -> list[str]:
@@ -139,19 +146,19 @@ def _touched(overlaps: Overlaps, error: Error) -> list[str]:
     return [f"{'predicted' if error.source == 'label' else 'label'} {n}" for n in numbers]
 
 
-def _limits(labels: np.ndarray, number: int, place: tuple[slice, slice], valid: np.ndarray) -> list[str]:
+def _limits(labels: np.ndarray, number: int, bounds: tuple[float, ...], valid: np.ndarray) -> list[str]:
     """Whether the object lies at the scene's edge, or beside missing imagery."""
-    ends = [(s.start, s.stop, size) for s, size in zip(place, labels.shape, strict=True)]
-    limits = ["scene edge"] if any(start == 0 or stop == size for start, stop, size in ends) else []
-    around = tuple(slice(max(0, start - 1), stop + 1) for start, stop, _ in ends)
+    left, top, right, bottom = map(int, bounds)
+    height, width = labels.shape
+    limits = ["scene edge"] if left == 0 or top == 0 or right == width or bottom == height else []
+    around = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
     if not valid[around].all() and (binary_dilation(labels[around] == number) & ~valid[around]).any():
         limits.append("no imagery")
     return limits
 
 
-def _table(rows: list[dict], outlines: list, scene: Scene) -> gpd.GeoDataFrame:
+def _table(rows: list[dict], outlines: np.ndarray, scene: Scene) -> gpd.GeoDataFrame:
     """Rows and outlines in pixels as a table in the scene's CRS."""
-    outlines = np.array(outlines, object)
     table = gpd.GeoDataFrame(rows, geometry=to_world(outlines, scene.info), crs=scene.info.crs)
     middles = shapely.point_on_surface(outlines)
     table["area_px"] = shapely.area(outlines)

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from jointnet.data.raster import RasterInfo, write_raster
 from jointnet.data.scene import Dataset, Scene
+
+settings.register_profile("without_deadline", deadline=None)  # a busy machine is no failure
+settings.load_profile("without_deadline")
 
 
 def grid_of(shape, gsd=0.5, epsg=32633):
