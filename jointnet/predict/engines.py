@@ -86,8 +86,8 @@ def _keras_engine(model, size: int) -> Engine:
 
     batch = _batch_for(size)
     if keras.backend.backend() == "tensorflow":
-        traced = _traced(model, size)
-        return Engine("keras", lambda windows: traced(windows).numpy(), batch)
+        function = traced(model, size)
+        return Engine("keras", lambda windows: function(windows).numpy(), batch)
     return Engine("keras", lambda windows: keras.ops.convert_to_numpy(model(windows, training=False)), batch)
 
 
@@ -107,12 +107,12 @@ def openvino_model(model, size: int):
     """The network as an `openvino.Model` of uint8 windows of `size` px, scaling inside, with one output."""
     import openvino
 
-    whole = openvino.convert_model(_traced(model, size).get_concrete_function())
+    whole = openvino.convert_model(traced(model, size).get_concrete_function())
     output = next(o for o in whole.outputs if o.get_element_type() == openvino.Type.f32)
     return openvino.Model([output], whole.get_parameters(), "jointnet")
 
 
-def _traced(model, size: int):
+def traced(model, size: int):
     """The network as a TensorFlow function of uint8 (n, size, size, bands)."""
     import tensorflow as tf
 

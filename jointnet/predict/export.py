@@ -1,0 +1,119 @@
+"""A network in; a file that runs without this package out, with scaling and card inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from jointnet.predict.engines import openvino_model, traced
+
+FORMATS = {"openvino": ".xml", "savedmodel": "", "onnx": ".onnx"}
+CARD_KEY = "jointnet_card"
+
+
+def export(model, path: str | Path, format: str, size: int | None = None) -> Path:
+    """Writes the network of uint8 windows (n, size, size, bands) -> float32 probabilities; returns the path.
+
+    Args:
+        model: a Keras model, or a name or path for `load_model`.
+        path: what to write; OpenVINO's ends in .xml and gets a .bin beside it, a SavedModel is a folder.
+        format: "openvino", "savedmodel" or "onnx".
+        size: side of the windows in pixels; without it the patch size of the card.
+
+    The card is JSON: under `jointnet_card` in OpenVINO's rt_info and in ONNX's metadata, in
+    `assets.extra/card.json` of a SavedModel.
+
+    Raises:
+        ValueError: if the format is unknown or the path does not end as it should.
+        ImportError: if the format needs a package that is not installed.
+    """
+    from jointnet.network.weights import card_of, load_model
+
+    path = Path(path)
+    if format not in FORMATS:
+        raise ValueError(f"format {format!r} is unknown; choose from {', '.join(FORMATS)}")
+    if path.suffix != FORMATS[format]:
+        raise ValueError(f"{path} must end in {FORMATS[format] or 'a folder name without a suffix'} for {format}")
+    model = load_model(model) if isinstance(model, str | Path) else model
+    card = card_of(model)
+    write = {"openvino": _openvino, "savedmodel": _saved_model, "onnx": _onnx}[format]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".draft_{path.name}")
+    try:
+        write(model, aside, size or card.patch_size, json.dumps(asdict(card)))
+        _move(aside, path)
+    finally:
+        _remove(aside)
+    return path
+
+
+def read_card(path: str | Path) -> dict:
+    """The card inside an exported network."""
+    path = Path(path)
+    if path.is_dir():
+        return json.loads((path / "assets.extra" / "card.json").read_text(encoding="utf-8"))
+    if path.suffix == ".xml":
+        import openvino
+
+        return json.loads(openvino.Core().read_model(path).get_rt_info(CARD_KEY).astype(str))
+    import onnx
+
+    return json.loads({p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}[CARD_KEY])
+
+
+def _openvino(model, path: Path, size: int, card: str) -> None:
+    """OpenVINO's intermediate representation, in float32."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise ImportError("exporting to OpenVINO needs it; pip install 'jointnet[openvino]'") from error
+    converted = openvino_model(model, size)
+    converted.set_rt_info(card, CARD_KEY)
+    openvino.save_model(converted, path, compress_to_fp16=False)
+
+
+def _saved_model(model, path: Path, size: int, card: str) -> None:
+    """TensorFlow's SavedModel, with the signature `serving_default`."""
+    import tensorflow as tf
+
+    holder = tf.Module()
+    holder.values = [variable.value for variable in model.variables]
+    holder.serve = traced(model, size)
+    tf.saved_model.save(holder, path, signatures={"serving_default": holder.serve})
+    extra = path / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    (extra / "card.json").write_text(card, encoding="utf-8")
+
+
+def _onnx(model, path: Path, size: int, card: str) -> None:
+    """ONNX, through tf2onnx."""
+    try:
+        import onnx
+        import tf2onnx
+    except ImportError as error:
+        raise ImportError("exporting to ONNX needs two more packages; pip install onnx tf2onnx") from error
+    function = traced(model, size)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=18)
+    proto.metadata_props.add(key=CARD_KEY, value=card)
+    onnx.save(proto, path)
+
+
+def _move(aside: Path, path: Path) -> None:
+    """The finished draft to its name, over what was there."""
+    _remove(path)
+    if aside.suffix == ".xml":
+        os.replace(aside.with_suffix(".bin"), path.with_suffix(".bin"))
+    os.replace(aside, path)
+
+
+def _remove(path: Path) -> None:
+    """Deletes a file with its companion, or a folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+        return
+    path.unlink(missing_ok=True)
+    if path.suffix == ".xml":
+        path.with_suffix(".bin").unlink(missing_ok=True)
