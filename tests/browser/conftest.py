@@ -88,7 +88,8 @@ def open_page(browser, tmp_path):
 
     def open_one(explorer, width=1280, height=900, dark=False):
         path = explorer.to_html(tmp_path / f"page{len(opened)}.html")
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
+        scheme = "dark" if dark else "light"
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         watched = watch(context.new_page())
         opened.append((context, watched))
         watched.page.goto(path.as_uri())

@@ -36,13 +36,15 @@ class Lab:
              "--ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={base_url}", "--allow-root",
              f"--ServerApp.root_dir={folder / 'notebooks'}", "--LabApp.expose_app_in_browser=True",
              "--LabApp.extension_manager=readonly"],
-            env=os.environ | self._environment() | (extra or {}), stdout=self._log, stderr=subprocess.STDOUT, cwd=folder)
+            env=os.environ | self._environment() | (extra or {}), cwd=folder,
+            stdout=self._log, stderr=subprocess.STDOUT)
         self._wait()
 
     def _environment(self) -> dict[str, str]:
         """Every folder of Jupyter's inside the test's own."""
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
-               "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
+               "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+               "IPYTHONDIR": "ipython"}
         return {name: str(self.folder / part) for name, part in own.items()} | {
             "PYTHONPATH": str(ROOT), "JUPYTER_NO_CONFIG": "", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 

@@ -157,7 +157,8 @@ def test_the_cursor_reads_pixel_place_and_probability(open_page, explorer):
     page = watched.page
     box = page.locator(".jn-stage canvas").bounding_box()
     scale = box["height"] / (HEIGHT * 1.02)
-    page.mouse.move(box["x"] + box["width"] / 2 + (55.5 - 80) * scale, box["y"] + box["height"] / 2 + (40.5 - 60) * scale)
+    x = box["x"] + box["width"] / 2 + (55.5 - 80) * scale
+    page.mouse.move(x, box["y"] + box["height"] / 2 + (40.5 - 60) * scale)
     text = page.inner_text(".jn-readout")
     assert "row 40, column 55" in text
     # 600000 + 55.5 * 0.5 = 600027.75, 5340000 - 40.5 * 0.5 = 5339979.75; the mouse is right to a third of a pixel

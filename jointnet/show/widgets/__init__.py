@@ -1,5 +1,6 @@
 """Explorers: widgets that run in any notebook and as pages of their own."""
 
+from jointnet.show.widgets.loss import LossExplorer
 from jointnet.show.widgets.scene import SceneExplorer
 
-__all__ = ["SceneExplorer"]
+__all__ = ["LossExplorer", "SceneExplorer"]

@@ -20,6 +20,7 @@ from jointnet.show.layers import (
     as_bytes,
     as_scene,
     encode,
+    encode_photo,
     fit,
     paint,
     probability_table,
@@ -154,8 +155,8 @@ class SceneExplorer(Explorer):
         return state | {"about": state["about"] | {"live": False}}
 
     def _read(self, window, max_size: int) -> tuple[bytes, bytes, bytes]:
-        """A window as the browser gets it: JPEG of the image, PNG of the probability, PNG of the truth's codes."""
-        photo = encode(read_image(self._scene, window, max_size, self._bands), "jpeg")
+        """A window as the browser gets it: the image, PNG of the probability, PNG of the truth's codes."""
+        photo = encode_photo(read_image(self._scene, window, max_size, self._bands))
         values, codes = b"", self._codes(window, max_size)
         if self._probability is not None:
             values = encode(as_bytes(self._layer(self._probability, window, max_size)))
