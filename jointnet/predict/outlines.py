@@ -11,7 +11,8 @@ import shapely
 
 from jointnet.predict.vectorize import areas, local_crs
 
-DIAGONAL = np.deg2rad(25)  # edges further than this from both main directions keep their own
+DIAGONAL = np.deg2rad(25)  # long edges further than this from both main directions keep their own
+LONG = 4  # times the tolerance: shorter edges are cut corners
 KEEP_IOU = 0.7  # a regular outline that agrees less than this with its building is not used
 
 
@@ -31,8 +32,9 @@ def regularise(table: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
 
     Simplified edges are taken for walls. The main direction of a building is the mean of its walls' directions,
     weighted by length, where directions a quarter turn apart count as one (the mean of four times the angle). Walls
-    near it, or square to it, are turned to it about their middles; slanted ones stay. Neighbouring walls meet where
-    their lines cross. An outline that this spoils (invalid, or IoU with the building under 0.7) stays simplified.
+    near it or square to it, and short ones, are turned to it about their middles; long slanted ones stay.
+    Neighbouring walls meet where their lines cross. An outline that this spoils (invalid, or IoU with the building
+    under 0.7) stays simplified.
 
     Args:
         table: polygons from `vectorize`.
@@ -61,7 +63,7 @@ def _reshaped(table: gpd.GeoDataFrame, change) -> gpd.GeoDataFrame:
     crs = local_crs(table)
     metric = table.geometry if crs is None else table.geometry.to_crs(crs)
     shapes = gpd.GeoSeries(shapely.make_valid(change(metric.to_numpy())), index=table.index, crs=metric.crs)
-    table = table.set_geometry(shapes if crs is None else shapes.to_crs(table.crs))
+    table = table.set_geometry((shapes if crs is None else shapes.to_crs(table.crs)).make_valid())
     column = "area_px" if table.crs is None else "area_m2"
     if column in table:
         table[column] = np.round(areas(table), 2)
@@ -96,7 +98,8 @@ def _straight_ring(ring: shapely.LinearRing, direction: float, tolerance: float)
     along = np.roll(points, -1, axis=0) - points
     length = np.hypot(*along.T)
     off = (np.arctan2(along[:, 1], along[:, 0]) - direction + np.pi / 4) % (np.pi / 2) - np.pi / 4
-    turned = np.arctan2(along[:, 1], along[:, 0]) - np.where(np.abs(off) <= DIAGONAL, off, 0)
+    slanted = (np.abs(off) > DIAGONAL) & (length > LONG * tolerance)
+    turned = np.arctan2(along[:, 1], along[:, 0]) - np.where(slanted, 0, off)
     walls = _merge_walls((points + np.roll(points, -1, axis=0)) / 2, turned, length, tolerance)
     if len(walls) < 3:
         return None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jointnet.data.raster import RasterError
+
 
 class Spool:
     """A folder of finished bands of rows, numbered from 0, each of which appears whole or not at all.
@@ -37,12 +39,20 @@ class Spool:
         return count
 
     def add(self, number: int, start: int, probability: np.ndarray, mask: np.ndarray) -> None:
-        """Stores band `number`, whose first row is `start`: both arrays (rows, width, classes), mask of {0, 1}."""
+        """Stores band `number`, whose first row is `start`: both arrays (rows, width, classes), mask of {0, 1}.
+
+        Raises:
+            RasterError: if it cannot be written, as on a full disk.
+        """
         path = self._path(number)
         aside = path.with_suffix(".draft")
-        with aside.open("wb") as file:
-            np.savez_compressed(file, start=start, probability=probability, mask=np.packbits(mask, axis=1))
-        os.replace(aside, path)
+        try:
+            with aside.open("wb") as file:
+                np.savez_compressed(file, start=start, probability=probability, mask=np.packbits(mask, axis=1))
+            os.replace(aside, path)
+        except OSError as error:
+            raise RasterError(f"{self.folder.parent} cannot be written to: check that the disk is not full and that "
+                              f"the folder is yours ({error})") from error
 
     def rows(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """(first row, probability, mask) of every band, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import warnings
 from pathlib import Path
@@ -111,6 +112,7 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
 
     Raises:
         ValueError: if the suffix is another.
+        ImportError: if GeoParquet is wanted and pyarrow is not installed.
         OSError: if the file cannot be written.
     """
     path = Path(path)
@@ -118,21 +120,24 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
         raise ValueError(f"{path} must end in {', '.join(FORMATS)}")
     name = (name or path.stem) + ("_pixels" if table.crs is None else "")
     aside = path.with_name(f".draft_{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _write(table, aside, name)
         os.replace(aside, path)
     except (OSError, RuntimeError) as error:
         raise OSError(f"{path} cannot be written: check that {path.parent} is a folder that you may write to and "
                       f"that the disk is not full ({error})") from error
     finally:
-        aside.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            aside.unlink(missing_ok=True)
     return path
 
 
 def _write(table: gpd.GeoDataFrame, path: Path, name: str) -> None:
     """One file in the format of its suffix."""
     if path.suffix == ".parquet":
+        if importlib.util.find_spec("pyarrow") is None:
+            raise ImportError("GeoParquet needs one more package; pip install pyarrow, or write .gpkg")
         table.to_parquet(path)
         return
     options = {"driver": FORMATS[path.suffix], "layer": name, "engine": "pyogrio", "index": False}

@@ -1,0 +1,160 @@
+"""What is wrong with a scene or a folder is said in one sentence, and no file is left behind."""
+
+import errno
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+
+from jointnet.data.raster import RasterError, RasterInfo, write_raster
+from jointnet.predict import spool
+from jointnet.predict.scenes import predict_scene, read_probability
+from jointnet.predict.settings import Settings
+from jointnet.predict.source import PredictionWarning
+
+
+def network(windows):
+    """Brightness, of three bands at 0.5 m."""
+    return windows.astype(np.float32).mean(axis=-1, keepdims=True) / 255
+
+
+network.card = Settings(bands=3, classes=("buildings",), patch_size=32, gsd=0.5)
+
+
+def refused(source, tmp_path, says, **options):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=says) as caught:
+        predict_scene(network, source, out, progress=False, **options)
+    assert "\n" not in str(caught.value)
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+def test_a_missing_file(tmp_path):
+    refused(tmp_path / "none.tif", tmp_path, "does not exist")
+
+
+def test_a_folder(tmp_path):
+    refused(tmp_path, tmp_path, "is a folder")
+
+
+def test_a_text_file(tmp_path):
+    (tmp_path / "note.tif").write_text("not an image")
+    refused(tmp_path / "note.tif", tmp_path, "not an image")
+
+
+def test_more_bands_than_the_weights_take_need_a_choice(tmp_path, grid, image):
+    wide = write_raster(tmp_path / "wide.tif", np.concatenate([image, image[..., :2]], axis=-1), grid)
+    refused(wide, tmp_path, r"has 5 bands and the network takes 3; choose them, for example bands=\[1, 2, 3\]")
+    chosen = predict_scene(network, wide, tmp_path / "out", bands=(3, 1, 2), progress=False)
+    np.testing.assert_allclose(read_probability(chosen.probability)[..., 0], image.mean(-1) / 255, atol=0.003)
+
+
+def test_fewer_bands_than_the_weights_take(tmp_path, grid, image):
+    grey = write_raster(tmp_path / "grey.tif", image[..., 0], grid)
+    refused(grey, tmp_path, r"has 1 bands and the network takes 3; .*bands=\[1, 1, 1\]")
+    assert predict_scene(network, grey, tmp_path / "out", bands=(1, 1, 1), progress=False).shape == (120, 200)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_deep_and_float_images(tmp_path, grid, image, dtype):
+    refused(write_raster(tmp_path / "deep.tif", image.astype(dtype), grid), tmp_path, f"{dtype} values.*gdal_translate")
+
+
+def test_a_file_cut_short_in_the_middle(tmp_path, grid):
+    tall = RasterInfo(256, 2048, 3, "uint8", grid.crs, grid.transform)
+    noise = np.random.default_rng(0).integers(1, 256, (2048, 256, 3), dtype=np.uint8)
+    path = tmp_path / "cut.tif"
+    profile = {"driver": "GTiff", "width": 256, "height": 2048, "count": 3, "dtype": "uint8", "crs": tall.crs,
+               "transform": tall.transform, "tiled": True, "blockxsize": 256, "blockysize": 256}
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.write(np.moveaxis(noise, -1, 0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(path, tmp_path, "damaged or cut short")
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, scene_path, monkeypatch):
+    def full(*arguments, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool.np, "savez_compressed", full)
+    with pytest.raises(RasterError, match="No space left on device") as caught:
+        predict_scene(network, scene_path, tmp_path / "out", progress=False)
+    assert "disk" in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_failure_at_the_end_removes_what_was_written_before(tmp_path, scene_path, monkeypatch):
+    def broken(*arguments):
+        raise OSError("the file cannot be written")
+
+    monkeypatch.setattr("jointnet.predict.outputs.write_vectors", broken)
+    with pytest.raises(OSError, match="cannot be written"):
+        predict_scene(network, scene_path, tmp_path / "out", progress=False)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_window_larger_than_the_scene_is_filled_with_mirrors(tmp_path, scene_path, image):
+    result = predict_scene(network, scene_path, tmp_path / "out", size=256, progress=False)
+    np.testing.assert_allclose(read_probability(result.probability)[..., 0], image.mean(-1) / 255, atol=0.003)
+
+
+def test_a_rotated_scene_keeps_its_rotation_in_rasters_and_polygons(tmp_path, grid, image):
+    turned = grid.transform @ Affine.rotation(30)
+    path = write_raster(tmp_path / "turned.tif", image, RasterInfo(200, 120, 3, "uint8", grid.crs, turned))
+    result = predict_scene(network, path, tmp_path / "out", threshold=153.5 / 255, progress=False)
+    with rasterio.open(result.mask) as raster:
+        assert raster.transform.almost_equals(turned)
+        mask = raster.read(1)
+    shapes = pyogrio.read_dataframe(result.geopackage).geometry
+    again = rasterize(shapes, mask.shape, transform=turned, fill=0, default_value=255, dtype="uint8")
+    assert np.array_equal(again, mask)
+
+
+@pytest.mark.parametrize("metres", [0.125, 0.25, 1.0])
+def test_a_scene_of_another_gsd_is_resampled_for_the_network_and_written_on_its_own_grid(tmp_path, grid, image, metres):
+    there = RasterInfo(200, 120, 3, "uint8", grid.crs, Affine(metres, 0, 5e5, 0, -metres, 5e6))
+    path = write_raster(tmp_path / "other.tif", image, there)
+    with pytest.warns(PredictionWarning, match="was trained at 0.5 m"):
+        result = predict_scene(network, path, tmp_path / "out", progress=False)
+    with rasterio.open(result.probability) as raster:
+        assert (raster.shape, raster.transform) == ((120, 200), there.transform)
+    # hills 100 px and more across survive resampling to half or a quarter of the pixels but for a few grey levels
+    np.testing.assert_allclose(read_probability(result.probability)[..., 0], image.mean(-1) / 255, atol=0.05)
+
+
+def test_a_part_of_a_resampled_scene_equals_that_part_of_the_whole(tmp_path, grid, image):
+    there = RasterInfo(200, 120, 3, "uint8", grid.crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
+    path = write_raster(tmp_path / "fine.tif", image, there)
+    with pytest.warns(PredictionWarning):
+        whole = predict_scene(network, path, tmp_path / "whole", progress=False)
+    with pytest.warns(PredictionWarning):
+        part = predict_scene(network, path, tmp_path / "part", progress=False,
+                             bounds=(5e5 + 10, 5e6 - 22.5, 5e5 + 30, 5e6 - 5))
+    found = read_probability(part.probability)[..., 0]
+    assert found.shape == (70, 80)
+    inside = read_probability(whole.probability)[20:90, 40:120, 0]
+    np.testing.assert_allclose(found[4:-4, 4:-4], inside[4:-4, 4:-4], atol=1.5 / 254)
+
+
+def test_a_gsd_that_is_stated_wins_over_the_georeference(tmp_path, grid, image):
+    there = RasterInfo(200, 120, 3, "uint8", grid.crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
+    path = write_raster(tmp_path / "fine.tif", image, there)
+    result = predict_scene(network, path, tmp_path / "out", gsd=0.5, progress=False)  # no warning: nothing resampled
+    np.testing.assert_allclose(read_probability(result.probability)[..., 0], image.mean(-1) / 255, atol=0.003)
+
+
+def test_outputs_that_cannot_be_written(tmp_path, scene_path):
+    (tmp_path / "out").write_text("a file in the way")
+    with pytest.raises(RasterError, match="cannot be written to"):
+        predict_scene(network, scene_path, tmp_path / "out" / "deeper", progress=False)
+
+
+def test_unreadable_weights(tmp_path, scene_path):
+    (tmp_path / "broken.weights.h5").write_bytes(b"not weights")
+    with pytest.raises(ValueError, match="broken"):
+        predict_scene(tmp_path / "broken.weights.h5", scene_path, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()

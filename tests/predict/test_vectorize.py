@@ -1,0 +1,147 @@
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from rasterio.crs import CRS
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+
+from jointnet.data.raster import RasterInfo, read_mask, write_raster
+from jointnet.predict.outlines import iou_between, regularise, simplify
+from jointnet.predict.vectorize import mask_polygons, vectorize, vectorize_raster, write_vectors
+
+MASKS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "test_city"
+
+
+def grid_of(epsg=32633, metres=0.5, size=100, x=5e5, y=5e6):
+    crs = None if epsg is None else CRS.from_epsg(epsg)
+    return RasterInfo(size, size, 1, "uint8", crs, Affine(metres, 0, x, 0, -metres, y))
+
+
+@pytest.fixture
+def mask():
+    """A house of 20 x 30 px with a courtyard of 4 x 4 px, and a shed of 2 x 2 px."""
+    mask = np.zeros((100, 100), np.uint8)
+    mask[10:30, 10:40] = 1
+    mask[18:22, 20:24] = 0
+    mask[60:62, 70:72] = 1
+    return mask
+
+
+def test_attributes_are_area_in_m2_mean_probability_and_scene(mask):
+    probability = np.where(mask, 0.75, 0.1)
+    table = vectorize(mask, grid_of(), probability, "town7")
+    # 584 px and 4 px of 0.25 m2; UTM's scale on its middle meridian is 0.9996
+    np.testing.assert_allclose(table.area_m2, np.array([146, 1]) / 0.9996**2, atol=0.006)
+    assert table.mean_probability.tolist() == [0.75, 0.75]
+    assert table.scene.tolist() == ["town7", "town7"]
+    assert [len(p.interiors) for p in table.geometry] == [1, 0]
+
+
+def test_small_patches_are_left_out(mask):
+    assert len(vectorize(mask, grid_of(), min_area=1.01)) == 1
+
+
+def test_areas_in_degrees_are_square_metres_too(mask):
+    degrees = 0.5 / 111_195  # 0.5 m of latitude; half of that in longitude at 60 degrees north
+    grid = grid_of(4326, degrees, x=10, y=60)
+    table = vectorize(mask, grid)
+    assert table.area_m2.max() == pytest.approx(146 * 0.5, rel=0.01)
+
+
+def test_strips_of_rasters_give_what_arrays_give(mask, tmp_path):
+    grid = grid_of()
+    path = write_raster(tmp_path / "mask.tif", mask * 255, grid)
+    levels = write_raster(tmp_path / "probability.tif", np.where(mask, 127, 20).astype(np.uint8), grid)
+    table = vectorize_raster(path, levels, scene="a")
+    assert table.mean_probability.tolist() == [0.5, 0.5]
+    expected = vectorize(mask, grid, scene="a")
+    assert shapely.equals(table.geometry.to_numpy(), expected.geometry.to_numpy()).all()
+
+
+def test_geojson_is_wgs84_wound_as_rfc7946_wants_and_geopackage_keeps_the_crs(mask, tmp_path):
+    table = vectorize(mask, grid_of())
+    path = write_vectors(table, tmp_path / "houses.geojson")
+    document = json.loads(path.read_text())
+    assert "crs" not in document  # RFC 7946 knows no other than WGS 84
+    shell, hole = document["features"][0]["geometry"]["coordinates"]
+    assert shapely.LinearRing(shell).is_ccw
+    assert not shapely.LinearRing(hole).is_ccw
+    assert 14.9 < shell[0][0] < 15.1  # UTM 33's middle meridian is 15 degrees east
+    package = write_vectors(table, tmp_path / "houses.gpkg")
+    assert pyogrio.read_dataframe(package).crs == "EPSG:32633"
+
+
+def test_a_table_without_buildings_is_a_valid_file(tmp_path):
+    table = vectorize(np.zeros((5, 5), np.uint8), grid_of(size=5), np.zeros((5, 5)))
+    for name in ("none.geojson", "none.gpkg"):
+        assert len(pyogrio.read_dataframe(write_vectors(table, tmp_path / name))) == 0
+
+
+def test_geoparquet_is_written_or_the_missing_package_is_named(mask, tmp_path):
+    table = vectorize(mask, grid_of())
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError, match="pip install pyarrow"):
+            write_vectors(table, tmp_path / "houses.parquet")
+        assert list(tmp_path.iterdir()) == []
+        return
+    assert gpd.read_parquet(write_vectors(table, tmp_path / "houses.parquet")).crs == "EPSG:32633"
+
+
+def test_other_formats_and_folders_in_the_way_are_refused(mask, tmp_path):
+    table = vectorize(mask, grid_of())
+    with pytest.raises(ValueError, match="must end in"):
+        write_vectors(table, tmp_path / "houses.shp")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot be written"):
+        write_vectors(table, tmp_path / "file" / "houses.gpkg")
+
+
+def turned_house(degrees):
+    """A mask of an L-shaped house of 30 x 20 m, turned, at 0.25 m."""
+    house = shapely.Polygon([(0, 0), (30, 0), (30, 8), (12, 8), (12, 20), (0, 20)])
+    house = shapely.affinity.rotate(house, degrees, origin=(0, 0))
+    house = shapely.affinity.translate(house, 5e5 + 40, 5e6 - 50)
+    grid = grid_of(metres=0.25, size=400)
+    return house, vectorize(rasterize([house], grid.shape, transform=grid.transform), grid)
+
+
+@pytest.mark.parametrize("degrees", [0, 17, 45, 70])
+def test_a_turned_house_gets_its_six_right_angles_back(degrees):
+    house, table = turned_house(degrees)
+    regular = regularise(table, 0.75).geometry[0]
+    corners = np.asarray(regular.exterior.coords)[:-1]
+    assert len(corners) == 6
+    before, after = corners - np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0) - corners
+    cosine = (before * after).sum(axis=1) / np.hypot(*before.T) / np.hypot(*after.T)
+    np.testing.assert_allclose(cosine, 0, atol=0.01)
+    shared = regular.intersection(house).area
+    assert shared / (regular.area + house.area - shared) > 0.97
+
+
+def test_what_simplification_costs_is_measured():
+    _, table = turned_house(30)
+    straight = simplify(table, 0.5)
+    assert shapely.get_num_coordinates(straight.geometry[0]) < 0.1 * shapely.get_num_coordinates(table.geometry[0])
+    assert 0.95 < iou_between(table, straight) < 1
+    assert iou_between(table, table) == pytest.approx(1)
+    assert straight.area_m2[0] == pytest.approx(straight.geometry[0].area / 0.9996**2, rel=1e-3)
+
+
+def test_the_iou_of_a_square_and_its_half_is_a_half():
+    one = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 2, 2)])
+    half = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 2)])
+    assert iou_between(one, half) == pytest.approx(0.5)
+
+
+@pytest.mark.skipif(not MASKS.exists(), reason="real masks are not at ../shared/data/test_city")
+def test_a_real_mask_comes_back_from_its_polygons():
+    path = MASKS / "sfo36_reference_prediction.png"
+    mask = read_mask(path, (0, 0, 1000, 5000))
+    assert np.array_equal(rasterize(mask_polygons(mask), mask.shape), mask)
