@@ -243,10 +243,10 @@ def _open(path: Path) -> rasterio.DatasetReader:
         ) from error
     if dataset.count and dataset.width and dataset.height:
         return dataset
-    dataset.close()
-    if dataset.count == 0:
-        raise RasterError(f"{path} holds no bands; name one of its subdatasets, or another file")
-    raise RasterError(f"{path} is empty: it has no pixels")
+    with dataset:
+        if dataset.count == 0:
+            raise RasterError(f"{path} holds no bands; name one of its subdatasets, or another file")
+        raise RasterError(f"{path} is empty: it has no pixels")
 
 
 def read_info(path: str | Path) -> RasterInfo:
