@@ -151,14 +151,15 @@ def evaluate(
     threshold: Annotated[
         float | None, typer.Option(help="Apply this to the probabilities; without it the masks are scored.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write every number into this file.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write these and the pixel counts into this file.")] = None,
 ) -> None:
     """Score predictions against labels: IoU and accuracy, pooled per city and overall."""
     from jointnet.data.catalogue import open_dataset
     from jointnet.evaluate.scores import evaluate as score
 
     scores = score(predictions, open_dataset(dataset, root, names(cities), split), kind, threshold)
-    typer.echo(scores.table().to_string(float_format="{:.4f}".format))
+    shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "precision", "recall", "f1"]
+    typer.echo(scores.table()[shown].to_string(float_format="{:.4f}".format, na_rep="-"))
     for tiles, what in ((scores.predicted_only, "predicted, without labels"), (scores.unpredicted, "not predicted")):
         if tiles:
             typer.echo(f"{what}: {', '.join(tiles)}")
