@@ -1,0 +1,60 @@
+"""Validation probabilities in, the threshold and temperature that a card should hold out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jointnet.evaluate.calibration import apply_temperature, fit_temperature, with_temperature
+from jointnet.evaluate.thresholds import ProbabilityCounts
+
+if TYPE_CHECKING:  # the card's module loads Keras
+    from jointnet.network.weights import Card
+
+
+def tuned_card(
+    card: Card, counts: ProbabilityCounts, kind: str = "buildings", score: str = "iou", temperature: bool = False
+) -> Card:
+    """A copy of a card with the best threshold for one class, and on request a fitted temperature.
+
+    A temperature changes every class's probabilities: the other classes' thresholds are moved along, so that their
+    masks stay as they are. It multiplies the card's own, at which the probabilities were predicted.
+
+    Args:
+        card: of the weights that predicted the counted probabilities.
+        counts: of validation scenes, `evaluate(...).probabilities`.
+        kind: class that was counted.
+        score: that the threshold is to make highest.
+        temperature: fit one too; the threshold is chosen after it, as prediction applies them.
+
+    Raises:
+        ValueError: if the card has no such class, or the counts hold no foreground.
+    """
+    if kind not in card.classes:
+        raise ValueError(f"the card of {card.name} has no class {kind!r}; it has {', '.join(card.classes)}")
+    factor = fit_temperature(counts) if temperature else 1.0
+    thresholds = dict(card.thresholds)
+    if factor != 1.0:
+        counts = with_temperature(counts, factor)
+        thresholds = {name: float(apply_temperature(t, factor)) for name, t in thresholds.items()}
+    thresholds[kind] = counts.best_threshold(score)
+    return replace(card, thresholds=thresholds, temperature=card.temperature * factor)
+
+
+def tune_weights(
+    path: str | Path, counts: ProbabilityCounts, kind: str = "buildings", score: str = "iou", temperature: bool = False
+) -> Card:
+    """`tuned_card`, written over the card beside the weights at `path`; prediction uses it from then on.
+
+    Arguments and errors as `tuned_card`; the weights stay as they are.
+    """
+    from jointnet.network.weights import Card, card_path
+
+    place = card_path(Path(path))
+    card = tuned_card(Card.from_json(place.read_text(encoding="utf-8")), counts, kind, score, temperature)
+    draft = place.with_name(f".draft-{place.name}")
+    draft.write_text(card.to_json(), encoding="utf-8")
+    os.replace(draft, place)
+    return card
