@@ -22,7 +22,7 @@ from jointnet.data.drawing.paint import paint
 from jointnet.data.drawing.plan import Plan
 from jointnet.data.drawing.towns import plan_town
 from jointnet.data.labels import rasterize_lines, rasterize_polygons
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import RasterInfo, read_info, write_raster
 
 TRAINING_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
 SAMPLE = {
@@ -30,6 +30,7 @@ SAMPLE = {
     "test": ("bellingham15", "bloomington17", "innsbruck21", "sfo36", "tyrol-e35"),
 }
 SIZE, GSD = 1024, 0.3  # pixels, metres
+EDITION = "1"  # raise it when the drawing changes: samples of another edition are drawn again
 SOURCE = "drawn by jointnet, not a photograph"
 DIGITS = 9  # decimals of longitude and latitude: a tenth of a millimetre
 
@@ -60,7 +61,7 @@ class DrawnScene:
 
 
 def draw_sample(root: Path, seed: int = 0, progress: Callable[[str], None] | None = None) -> Path:
-    """Draws those of the fifteen sample scenes that `root` lacks, and returns `root`.
+    """Draws those of the fifteen sample scenes that `root` lacks, or has from another seed or edition; returns `root`.
 
     Files are laid out as INRIA's are: `train/images/austin1.tif` with its masks in `gt` and `roads`, and the shapes
     behind them in `polygons` and `centre_lines`. A scene's image appears last, when all that belongs to it is there.
@@ -73,13 +74,13 @@ def draw_sample(root: Path, seed: int = 0, progress: Callable[[str], None] | Non
     root = Path(root)
     for split, names in SAMPLE.items():
         for name in names:
-            if not all(path.exists() for path in scene_files(root / split, name).values()):
+            if not _is_drawn(scene_files(root / split, name), seed):
                 if progress:
                     progress(name)
                 save_scene(draw_scene(name, seed=seed), root / split)
-    readme = root / "README.txt"
-    if not readme.exists():
-        readme.write_text(_README.format(seed=seed), encoding="utf-8")
+    readme, text = root / "README.txt", _README.format(seed=seed, edition=EDITION)
+    if not readme.exists() or readme.read_text(encoding="utf-8") != text:
+        readme.write_text(text, encoding="utf-8")
     return root
 
 
@@ -121,7 +122,7 @@ def save_scene(scene: DrawnScene, folder: Path) -> None:
         RasterError: if the folder cannot be written to; nothing is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tags = {"JOINTNET_SOURCE": SOURCE, "JOINTNET_SEED": str(scene.seed), "JOINTNET_SCENE": scene.name}
+    tags = {"JOINTNET_SOURCE": SOURCE, "JOINTNET_SCENE": scene.name, **_stamp(scene.seed)}
     files = scene_files(folder, scene.name)
     with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder) as aside:
         drafts = scene_files(Path(aside), scene.name)
@@ -133,6 +134,19 @@ def save_scene(scene: DrawnScene, folder: Path) -> None:
         for part in ("gt", "roads", "polygons", "centre_lines", "images"):
             files[part].parent.mkdir(exist_ok=True)
             os.replace(drafts[part], files[part])
+
+
+def _stamp(seed: int) -> dict[str, str]:
+    """The tags that tell drawings apart."""
+    return {"JOINTNET_SEED": str(seed), "JOINTNET_EDITION": EDITION}
+
+
+def _is_drawn(files: dict[str, Path], seed: int) -> bool:
+    """Whether all files of a scene are there, drawn from this seed by this edition."""
+    if not all(path.exists() for path in files.values()):
+        return False
+    tags = read_info(files["images"]).tags or {}
+    return all(tags.get(name) == value for name, value in _stamp(seed).items())
 
 
 def _split_name(name: str) -> tuple[str, int]:
@@ -198,7 +212,7 @@ def _write_geojson(path: Path, table: gpd.GeoDataFrame) -> None:
 
 
 _README = """\
-The scenes in this folder were drawn by the program jointnet (seed {seed}); none is a photograph.
+The scenes in this folder were drawn by the program jointnet (seed {seed}, edition {edition}); none is a photograph.
 
 They carry the names and the split of tiles of the INRIA Aerial Image Labeling benchmark and lie where those cities lie,
 but show no real street or building. Scores on them say nothing about real imagery.

@@ -99,7 +99,7 @@ def city_blocks(plan: Plan, depth: float, storeys, share: float = 0.92) -> None:
         plan.surfaces.append(Surface(court, inside, 1))
         eave, pitch = 3.2 * plan.uniform(*storeys), plan.uniform(0.5, 0.8)
         ring = block.difference(court)
-        for parcel in [ring] if plan.chance(0.15) else _parcels(plan, ring, block, depth):
+        for parcel in [ring] if plan.chance(0.25) else _parcels(plan, ring, block, depth):
             if parcel.geom_type != "Polygon" or plan.chance(0.03):
                 continue
             flat = plan.chance(plan.city.flat)

@@ -11,14 +11,17 @@ from jointnet.data.drawing.lots import Lots, city_blocks, frontage, infill, pool
 from jointnet.data.drawing.plan import Plan
 from jointnet.data.drawing.streets import lattice, winding
 
+SMALLEST = 150.0  # metres; a smaller scene is the corner of a town of this size, else it would be all junctions
+
 
 def plan_town(city: City, size: float, rng: np.random.Generator) -> Plan:
     """A town of one city on a square of `size` metres; the generator decides everything random."""
-    plan = Plan(size, city, rng)
+    plan = Plan(max(size, SMALLEST), city, rng)
     FORMS[city.form](plan)
     decoys(plan, per_hectare=8)
     parked_cars(plan)
     plant(plan)
+    plan.size = size
     return plan
 
 
