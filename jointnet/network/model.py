@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 DILATION_RATES = (1, 2, 5, 1, 2, 5)
@@ -167,11 +168,10 @@ class GroupNormalization(layers.GroupNormalization):
 
     def call(self, inputs):
         """(batch, h, w, channels) -> the same shape, each group with mean 0 and variance 1, then gamma and beta."""
-        channels = inputs.shape[-1]
-        per_group = channels // self.groups
+        share = self._shares(inputs.shape[-1])
         wide = ops.cast(inputs, "float32")
-        mean = self._over_groups(ops.mean(wide, axis=(1, 2)), per_group)  # (batch, channels)
-        square = self._over_groups(ops.mean(ops.square(wide), axis=(1, 2)), per_group)
+        mean = ops.matmul(ops.mean(wide, axis=(1, 2)), share)  # (batch, channels), the same within a group
+        square = ops.matmul(ops.mean(ops.square(wide), axis=(1, 2)), share)
         variance = ops.maximum(square - ops.square(mean), 0.0)
         scale = ops.rsqrt(variance + self.epsilon)
         if self.scale:
@@ -182,7 +182,7 @@ class GroupNormalization(layers.GroupNormalization):
         scale, shift = (ops.cast(v[:, None, None, :], inputs.dtype) for v in (scale, shift))
         return inputs * scale + shift
 
-    def _over_groups(self, per_channel, per_group: int):
-        """Means per channel -> means per group, repeated for each channel: (batch, channels)."""
-        grouped = ops.mean(ops.reshape(per_channel, (-1, self.groups, per_group)), axis=-1)
-        return ops.repeat(grouped, per_group, axis=-1)
+    def _shares(self, channels: int) -> np.ndarray:
+        """(channels, channels) matrix that turns means per channel into means per group, repeated for each channel."""
+        per_group = channels // self.groups
+        return np.kron(np.eye(self.groups), np.full((per_group, per_group), 1 / per_group)).astype("float32")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def train(
         patch_size: side of a patch in pixels, a multiple of 8; by default the card's, or the preset's.
         batch_size: patches a step.
         loss: a name of `losses.LOSSES`, or one for each class, by commas; the default follows the classes.
-        learning_rate: peak of a cosine schedule with a short warm-up, for AdamW.
+        learning_rate: peak of a cosine schedule with a short warm-up, for Adam.
         seed: of the weights and the patches; the same seed gives the same batches.
         foreground_share: share of the patches that surely hold foreground.
         colour_jitter: see `jitter_colours`.
@@ -136,7 +137,7 @@ def fit(
     if model is not None:
         network.set_weights(model.get_weights())
     total = max(1, epochs * len(batches))
-    network.compile(_optimizer(learning_rate, total), PixelLoss(card.loss), weighted_metrics=_metrics(card),
+    network.compile(_optimizer(learning_rate), PixelLoss(card.loss), weighted_metrics=_metrics(card),
                     jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
     first = state.restore(network) if resume else 0
     batches.epoch = first
@@ -144,7 +145,7 @@ def fit(
     keeper = CheckpointCallback(state, card, patience, steps_per_epoch=len(batches))
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
-                    callbacks=[keeper, *(callbacks or [])], verbose=verbose)
+                    callbacks=[CosineRate(learning_rate, total, len(batches)), keeper, *(callbacks or [])], verbose=verbose)
     except KeyboardInterrupt:
         keeper.ended = "stopped"
     if not state.best.exists():
@@ -173,13 +174,37 @@ def _metrics(card: Card) -> list[keras.metrics.Metric]:
     return [IoU(DEFAULT_THRESHOLD, name="iou"), *each]
 
 
-def _optimizer(learning_rate: float, total: int) -> keras.optimizers.Optimizer:
-    """AdamW; the rate climbs over the first twentieth of all steps and falls to a hundredth along a cosine."""
-    warm_up = max(1, total // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 10, max(1, total - warm_up), alpha=0.1, warmup_target=learning_rate, warmup_steps=warm_up
-    )
-    return keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
+def _optimizer(learning_rate: float) -> keras.optimizers.Optimizer:
+    """Adam with the gradient's length limited."""
+    return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
+
+
+class CosineRate(keras.callbacks.Callback):
+    """The learning rate climbs over the first twentieth of all steps, then falls to a hundredth along a cosine.
+
+    Set from outside at each step: a Keras schedule is worked out again for every variable of the network, which
+    makes the first step many times slower. It depends on the step's number alone, so a resumed run goes on exactly.
+    """
+
+    def __init__(self, peak: float, total: int, steps_per_epoch: int):
+        super().__init__()
+        self.peak, self.total, self.steps_per_epoch, self.epoch = peak, total, steps_per_epoch, 0
+
+    def rate(self, step: int) -> float:
+        """At a step, counted from 0."""
+        warm_up = max(1, self.total // 20)
+        if step < warm_up:
+            return self.peak * (0.1 + 0.9 * step / warm_up)
+        way = min(1.0, (step - warm_up) / max(1, self.total - warm_up))
+        return self.peak * (0.01 + 0.99 * (1 + math.cos(math.pi * way)) / 2)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers where the run is."""
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Sets the rate of the step."""
+        self.model.optimizer.learning_rate = self.rate(self.epoch * self.steps_per_epoch + batch)
 
 
 def _some(dataset, split: str):

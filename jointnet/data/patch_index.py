@@ -1,0 +1,103 @@
+"""Where a scene has imagery and where it has foreground, counted once on a coarse grid and kept in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pooch
+
+from jointnet.data.scene import Scene
+
+CELL = 32  # side of a cell, in pixels
+STRIP = 16 * CELL  # rows read at a time
+
+
+@dataclass(frozen=True)
+class SceneIndex:
+    """Counts on a grid of cells of `CELL` px.
+
+    Attributes:
+        shape: (height, width) of the scene, in pixels.
+        valid: pixels with imagery in each cell, int32 (rows, cols).
+        foreground: valid pixels of any class in each cell, int32 (rows, cols).
+    """
+
+    shape: tuple[int, int]
+    valid: np.ndarray
+    foreground: np.ndarray
+
+    @property
+    def foreground_share(self) -> float:
+        """Foreground in valid pixels; 0 where nothing is valid."""
+        return float(self.foreground.sum() / max(1, self.valid.sum()))
+
+
+def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None) -> SceneIndex:
+    """The index of a scene, from the cache unless a file has changed since.
+
+    Args:
+        scene: with labels of all `classes`.
+        classes: what counts as foreground.
+        cache: folder of the cache; the user's cache folder without it. One that cannot be written to is no error.
+    """
+    cache = Path(pooch.os_cache("jointnet")) / "patch_index" if cache is None else cache
+    path = cache / f"{_fingerprint(scene, classes)}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return SceneIndex(scene.info.shape, kept["valid"], kept["foreground"])
+    except (OSError, ValueError, KeyError, EOFError):
+        pass  # not there, or damaged: counted anew
+    index = count_cells(scene, classes)
+    _keep(path, index)
+    return index
+
+
+def count_cells(scene: Scene, classes: Sequence[str]) -> SceneIndex:
+    """Counts a scene strip by strip, so that no more than 512 rows are held."""
+    height, width = scene.info.shape
+    rows = []
+    for top in range(0, height, STRIP):
+        window = (top, 0, min(STRIP, height - top), width)
+        valid = scene.read_valid(window)
+        foreground = np.zeros_like(valid)
+        for kind in classes:
+            foreground |= scene.read_labels(kind, window) > 0
+        rows.append((_cells(valid), _cells(foreground & valid)))
+    valid, foreground = (np.concatenate(part) for part in zip(*rows, strict=True))
+    return SceneIndex((height, width), valid, foreground)
+
+
+def _cells(flags: np.ndarray) -> np.ndarray:
+    """True pixels in each cell; cells at the edge may be smaller."""
+    height, width = flags.shape
+    padded = np.pad(flags, ((0, -height % CELL), (0, -width % CELL)))
+    blocks = padded.reshape(padded.shape[0] // CELL, CELL, padded.shape[1] // CELL, CELL)
+    return blocks.sum(axis=(1, 3), dtype=np.int32)
+
+
+def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
+    """Changes when the image, a label, the rule or the part does."""
+    files = [scene.image]
+    for kind in classes:
+        found = scene.labels.get(kind, ())
+        files += found if isinstance(found, tuple) else [found]
+    stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
+    text = json.dumps([stats, list(classes), scene.nodata, scene.part, CELL])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _keep(path: Path, index: SceneIndex) -> None:
+    """Writes the cache in one step; a place that cannot be written to only costs the next count."""
+    draft = path.with_name(f"{path.stem}.{os.getpid()}.draft.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(draft, valid=index.valid, foreground=index.foreground)
+        os.replace(draft, path)
+    except OSError:
+        draft.unlink(missing_ok=True)

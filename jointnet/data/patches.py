@@ -1,0 +1,180 @@
+"""Scenes to training batches: windows read straight from the files, nothing cut to disk, no scene held whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jointnet.backend import keras
+from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
+from jointnet.data.patch_index import CELL, SceneIndex, index_scene
+from jointnet.data.scene import Scene
+
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def read_patch(
+    scene: Scene, row: int, col: int, size: int, classes: Sequence[str] = ("buildings",)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A patch with its labels and weights; what lies beyond the scene is black, unlabelled and without weight.
+
+    Args:
+        scene: to read from.
+        row, col: of the patch's first pixel.
+        size: side in pixels.
+        classes: labels to read.
+
+    Returns:
+        image uint8 (size, size, bands), labels uint8 {0, 1} (size, size, classes), weights float32 (size, size, 1),
+        0 where there is no imagery.
+    """
+    height, width = (min(size, full - start) for full, start in zip(scene.info.shape, (row, col), strict=True))
+    window = (row, col, height, width)
+    image = scene.read(window)
+    labels = np.stack([scene.read_labels(kind, window) for kind in classes], axis=-1)
+    weights = scene.read_valid(window)[..., None].astype(np.float32)
+    if (height, width) != (size, size):
+        beyond = ((0, size - height), (0, size - width), (0, 0))
+        image, labels, weights = (np.pad(a, beyond) for a in (image, labels, weights))
+    return image, labels, weights
+
+
+class PatchBatches(keras.utils.PyDataset):
+    """Random patches of labelled scenes, augmented: (image, labels, weights) by the batch, for `fit`.
+
+    A batch depends on seed, epoch and its number alone, so any number of workers gives the same batches.
+
+    Args:
+        scenes: with labels of all `classes`.
+        patch_size: side of a patch, in pixels.
+        batch_size: patches a batch.
+        classes: labels to read.
+        steps: batches an epoch; by default as many as cover the scenes once.
+        foreground_share: share of the patches that surely hold foreground of any class.
+        colour_jitter: strength, see `jitter_colours`; 0 leaves colours alone.
+        turns: whether patches are flipped and turned.
+        seed: of every draw.
+        workers: threads that read ahead.
+
+    Raises:
+        ValueError: if there is no scene, or no valid pixel in any of them.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        patch_size: int = 256,
+        batch_size: int = 4,
+        classes: Sequence[str] = ("buildings",),
+        steps: int | None = None,
+        foreground_share: float = 0.5,
+        colour_jitter: float = 0.2,
+        turns: bool = True,
+        seed: int = 0,
+        workers: int = 1,
+    ):
+        super().__init__(workers=workers)
+        self.scenes, self.classes = list(scenes), tuple(classes)
+        self.patch_size, self.batch_size = patch_size, batch_size
+        self.foreground_share, self.colour_jitter, self.turns = foreground_share, colour_jitter, turns
+        self.seed, self.epoch = seed, 0
+        if not self.scenes:
+            raise ValueError("there is no scene to cut patches from; check the split and the cities")
+        self.sampler = _Sampler([index_scene(s, self.classes) for s in self.scenes], patch_size)
+        pixels = sum(s.info.height * s.info.width for s in self.scenes)
+        self.steps = steps or max(1, round(pixels / (batch_size * patch_size**2)))
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return self.steps
+
+    def __getitem__(self, index: int) -> Batch:
+        """image uint8 (batch, s, s, bands), labels uint8 (batch, s, s, classes), weights float32 (batch, s, s, 1)."""
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        patches = [self._draw(rng) for _ in range(self.batch_size)]
+        return tuple(np.stack(part) for part in zip(*patches, strict=True))
+
+    def on_epoch_end(self) -> None:
+        """Moves on to other patches; Keras calls it."""
+        self.epoch += 1
+
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One patch."""
+        number, row, col = self.sampler.draw(rng, rng.random() < self.foreground_share)
+        image, labels, weights = read_patch(self.scenes[number], row, col, self.patch_size, self.classes)
+        if self.turns:
+            symmetry = int(rng.integers(SYMMETRIES))
+            image, labels, weights = (turn(a, symmetry) for a in (image, labels, weights))
+        return jitter_colours(image, rng, self.colour_jitter), labels, weights
+
+
+class GridBatches(keras.utils.PyDataset):
+    """Every pixel of the scenes once, in patches side by side, in order and as they are: for validation.
+
+    At the right and bottom edges patches reach beyond the scene, with weight 0 there. Arguments as `PatchBatches`.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        patch_size: int = 256,
+        batch_size: int = 4,
+        classes: Sequence[str] = ("buildings",),
+        workers: int = 1,
+    ):
+        super().__init__(workers=workers)
+        self.patch_size, self.batch_size, self.classes = patch_size, batch_size, tuple(classes)
+        self.places = [
+            (scene, row, col)
+            for scene in scenes
+            for row in range(0, scene.info.height, patch_size)
+            for col in range(0, scene.info.width, patch_size)
+        ]
+        if not self.places:
+            raise ValueError("there is no scene to cut patches from; check the split and the cities")
+
+    def __len__(self) -> int:
+        """Batches in all."""
+        return -(-len(self.places) // self.batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        """As `PatchBatches`; the last batch may be smaller."""
+        places = self.places[index * self.batch_size : (index + 1) * self.batch_size]
+        patches = [read_patch(scene, row, col, self.patch_size, self.classes) for scene, row, col in places]
+        return tuple(np.stack(part) for part in zip(*patches, strict=True))
+
+
+class _Sampler:
+    """Draws places of patches: scenes by their valid area, or by their foreground, then a place within.
+
+    Args:
+        indexes: one for each scene.
+        size: of a patch, in pixels.
+    """
+
+    def __init__(self, indexes: Sequence[SceneIndex], size: int):
+        self.indexes, self.size = indexes, size
+        valid = np.array([i.valid.sum() for i in indexes], float)
+        foreground = np.array([i.foreground.sum() for i in indexes], float)
+        if not valid.any():
+            raise ValueError("no scene holds a valid pixel: every pixel is no-data; check the dataset's no-data rule")
+        self.cells = {}
+        for name, weight in (("valid", valid), ("foreground", foreground)):
+            self.cells[name] = None if not weight.any() else weight / weight.sum()
+        self.nonzero = [
+            {"valid": np.argwhere(i.valid), "foreground": np.argwhere(i.foreground)} for i in indexes
+        ]
+
+    def draw(self, rng: np.random.Generator, foreground: bool) -> tuple[int, int, int]:
+        """(number of the scene, row, col) of a patch that holds at least one cell of what is asked for."""
+        kind = "foreground" if foreground and self.cells["foreground"] is not None else "valid"
+        number = int(rng.choice(len(self.indexes), p=self.cells[kind]))
+        places = self.nonzero[number][kind]
+        cell = places[rng.integers(len(places))]
+        starts = []
+        for position, length in zip(cell, self.indexes[number].shape, strict=True):
+            low = position * CELL + CELL - self.size  # the patch ends with the cell, or begins with it
+            starts.append(int(np.clip(rng.integers(min(low, position * CELL), position * CELL + 1), 0,
+                                      max(0, length - self.size))))
+        return number, *starts

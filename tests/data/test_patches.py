@@ -1,0 +1,123 @@
+"""Patches read from drawn GeoTIFFs: in their place, weighted, and the same for the same seed."""
+
+import numpy as np
+import pytest
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+from jointnet.data.augment import SYMMETRIES, jitter_colours, turn, turn_back
+from jointnet.data.patch_index import count_cells, index_scene
+from jointnet.data.patches import GridBatches, PatchBatches, read_patch
+from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.scene import Scene
+
+GRID = RasterInfo(120, 100, 3, "uint8", CRS.from_epsg(32614), from_origin(600_000, 3_300_000, 0.3, 0.3))
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """100 x 120 px; the red band is the row, the green the column; a building at 40-60, 70-90; left edge no-data."""
+    rows, cols = np.mgrid[0:100, 0:120].astype(np.uint8)
+    image = np.stack([rows, cols, np.full_like(rows, 9)], -1)
+    image[:, :10] = 0
+    mask = np.zeros((100, 120), np.uint8)
+    mask[40:60, 70:90] = 255
+    write_raster(tmp_path / "image.tif", image, GRID)
+    write_raster(tmp_path / "mask.tif", mask, GRID)
+    return Scene("toy", tmp_path / "image.tif", labels={"buildings": tmp_path / "mask.tif"}, nodata="black")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_a_patch_holds_the_pixels_labels_and_weights_of_its_place(scene):
+    image, labels, weights = read_patch(scene, 30, 5, 32)
+    assert (image[0, 6] == [30, 11, 9]).all()
+    assert weights[:, :5].sum() == 0 and weights[:, 5:].min() == 1
+    assert read_patch(scene, 40, 64, 32)[1].sum() == 20 * 20
+    assert labels.dtype == np.uint8 and weights.dtype == np.float32
+
+
+def test_a_patch_that_reaches_beyond_the_scene_is_black_there_and_weighs_nothing(scene):
+    image, labels, weights = read_patch(scene, 90, 100, 32)
+    assert weights.sum() == 10 * 20
+    assert image[10:].max() == 0 and labels[:, 20:].max() == 0
+
+
+def test_the_grid_covers_every_valid_pixel_once(scene):
+    grid = GridBatches([scene], 32, 5)
+    weights = sum(grid[k][2].sum() for k in range(len(grid)))
+    foreground = sum(grid[k][1].sum() for k in range(len(grid)))
+    assert (weights, foreground) == (100 * 110, 400)
+
+
+def test_the_same_seed_gives_the_same_batches_and_another_epoch_gives_others(scene):
+    first, second = (PatchBatches([scene], 32, 4, steps=3, seed=5) for _ in range(2))
+    np.testing.assert_array_equal(first[2][0], second[2][0])
+    second.on_epoch_end()
+    assert (first[2][0] != second[2][0]).any()
+
+
+def test_every_patch_that_should_hold_foreground_does(scene):
+    batches = PatchBatches([scene], 32, 8, steps=4, foreground_share=1.0, turns=False, colour_jitter=0)
+    assert all(batches[k][1].sum(axis=(1, 2, 3)).min() > 0 for k in range(4))
+
+
+def test_turned_patches_keep_image_and_labels_together(scene):
+    batches = PatchBatches([scene], 32, 16, steps=1, foreground_share=1.0, colour_jitter=0)
+    image, labels, weights = batches[0]
+    rows, cols = image[..., 0].astype(int), image[..., 1].astype(int)
+    expected = (rows >= 40) & (rows < 60) & (cols >= 70) & (cols < 90)
+    np.testing.assert_array_equal(labels[..., 0][weights[..., 0] > 0], expected[weights[..., 0] > 0])
+
+
+@pytest.mark.parametrize("symmetry", range(SYMMETRIES))
+def test_turning_back_undoes_a_turn_exactly(symmetry):
+    patch = np.arange(5 * 5 * 2).reshape(5, 5, 2)
+    np.testing.assert_array_equal(turn_back(turn(patch, symmetry), symmetry), patch)
+
+
+def test_the_eight_turns_differ():
+    patch = np.arange(9).reshape(3, 3)
+    assert len({turn(patch, k).tobytes() for k in range(SYMMETRIES)}) == 8
+
+
+def test_colours_change_but_black_stays_black_and_strength_zero_changes_nothing():
+    image = np.random.default_rng(0).integers(1, 256, (8, 8, 3), dtype=np.uint8)
+    image[0] = 0
+    changed = jitter_colours(image, np.random.default_rng(1), 0.3)
+    assert changed[0].max() == 0 and (changed[1:] != image[1:]).any() and changed.dtype == np.uint8
+    np.testing.assert_array_equal(jitter_colours(image, np.random.default_rng(1), 0), image)
+
+
+def test_the_index_counts_valid_and_foreground_pixels_of_each_cell(scene):
+    index = count_cells(scene, ["buildings"])
+    assert index.valid.shape == (4, 4) and index.valid.sum() == 100 * 110
+    assert index.valid[0, 0] == 32 * 22
+    assert index.foreground[1, 2] == (60 - 40) * (90 - 70)  # rows 32-63, columns 64-95
+    assert index.foreground_share == pytest.approx(400 / 11_000)
+
+
+def test_a_changed_mask_is_counted_anew(scene, tmp_path):
+    assert index_scene(scene, ["buildings"], tmp_path / "kept").foreground.sum() == 400
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    mask = np.zeros((100, 120), np.uint8)
+    mask[0:3, 50:60] = 255
+    write_raster(scene.labels["buildings"], mask, GRID)
+    assert index_scene(scene, ["buildings"], tmp_path / "kept").foreground.sum() == 30
+
+
+def test_a_damaged_index_is_counted_anew(scene, tmp_path):
+    index_scene(scene, ["buildings"], tmp_path / "kept")
+    next((tmp_path / "kept").iterdir()).write_bytes(b"PK no zip")
+    assert index_scene(scene, ["buildings"], tmp_path / "kept").foreground.sum() == 400
+
+
+def test_scenes_without_a_valid_pixel_are_refused(tmp_path):
+    write_raster(tmp_path / "image.tif", np.zeros((100, 120, 3), np.uint8), GRID)
+    write_raster(tmp_path / "mask.tif", np.zeros((100, 120), np.uint8), GRID)
+    empty = Scene("empty", tmp_path / "image.tif", labels={"buildings": tmp_path / "mask.tif"}, nodata="black")
+    with pytest.raises(ValueError, match="every pixel is no-data"):
+        PatchBatches([empty], 32)

@@ -1,0 +1,134 @@
+"""A tiny training on drawn numbers: it learns, it resumes exactly, it keeps what it had."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from jointnet.network.training import TrainingError, fit, train
+from jointnet.network.weights import Card, WeightsError, card_path, load_model, save_model
+
+CARD = Card(name="toy", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,), patch_size=16, loss="cross_entropy_dice", seed=1)
+
+
+class BrightSquares(keras.utils.PyDataset):
+    """Patches in which what is bright is a building; the same for the same epoch and number."""
+
+    def __init__(self, steps=4, seed=0, break_at=None):
+        super().__init__()
+        self.steps, self.seed, self.epoch, self.break_at = steps, seed, 0, break_at
+
+    def __len__(self):
+        return self.steps
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        labels = np.zeros((4, 16, 16, 1), "float32")
+        for patch in labels:
+            row, col = rng.integers(0, 8, 2)
+            patch[row : row + 8, col : col + 8] = 1
+        image = (60 + 140 * labels + rng.normal(0, 20, (4, 16, 16, 3))).clip(0, 255).astype("uint8")
+        weights = np.ones_like(labels)
+        return image, labels, np.nan * weights if self.break_at == self.epoch else weights
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+
+def test_training_learns_and_keeps_the_best_weights_with_their_card(tmp_path):
+    run = fit(CARD, BrightSquares(8), BrightSquares(2, seed=9), tmp_path, 6, learning_rate=0.01, verbose=0)
+    assert run.ended == "finished" and len(run.history["val_iou"]) == 6
+    assert max(run.history["val_iou"]) > 0.8
+    card = json.loads((tmp_path / "best.json").read_text())
+    assert card["scores"]["validation"]["iou"] == pytest.approx(max(run.history["val_iou"]), abs=1e-4)
+    assert card["steps"] == 8 * (1 + int(np.argmax(run.history["val_iou"])))
+    assert (tmp_path / "history.csv").read_text().startswith("epoch,")
+    assert run.model.card.patch_size == 16
+
+
+def test_two_and_two_epochs_give_the_weights_of_four(tmp_path):
+    def four(out, **options):
+        return fit(CARD, BrightSquares(), BrightSquares(1, seed=9), out, 4, verbose=0, **options)
+
+    four(tmp_path / "whole")
+    with pytest.raises(Killed):
+        four(tmp_path / "parts", callbacks=[KillAfter(2)])
+    four(tmp_path / "parts", resume=True)
+    whole, parts = (last_weights(tmp_path / name) for name in ("whole", "parts"))
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Killed(Exception):
+    pass
+
+
+class KillAfter(keras.callbacks.Callback):
+    """Breaks training off in the middle of the epoch after `epochs`."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs, self.begun = epochs, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.begun == self.epochs and batch == 1:
+            raise Killed
+
+
+def last_weights(out):
+    model = CARD.build()
+    model.compile(keras.optimizers.Adam())
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(out / json.loads((out / "state.json").read_text())["weights"])
+    return model.get_weights()
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_epoch_before(tmp_path):
+    broken = BrightSquares(break_at=2)  # Keras passes over the first epoch's batches once to learn their shapes
+    with pytest.raises(TrainingError, match="loss became nan at step 1; the last finished epoch is kept"):
+        fit(CARD, broken, BrightSquares(1), tmp_path, 3, verbose=0)
+    assert json.loads((tmp_path / "state.json").read_text())["epochs"] == 1
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 1, verbose=0)
+    with pytest.raises(TrainingError, match="holds a run already: resume it"):
+        fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 1, verbose=0)
+
+
+def test_patience_ends_a_training_that_no_longer_improves(tmp_path):
+    run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 9, learning_rate=1e-9, patience=2, verbose=0)
+    assert run.ended == "early" and len(run.history["loss"]) == 3
+
+
+def test_an_unknown_preset_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(ValueError, match="choose from tiny, small, base"):
+        train("huge", None, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_saved_weights_come_back_with_their_card(tmp_path):
+    model = CARD.build()
+    path = save_model(model, tmp_path / "toy.weights.h5", replace(CARD, thresholds={"buildings": 0.4}))
+    again = load_model(path)
+    assert again.card.threshold == 0.4
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["toy.json", "toy.weights.h5"]
+
+
+def test_weights_that_cannot_be_used_are_refused_with_advice(tmp_path):
+    with pytest.raises(WeightsError, match="no weights called 'nothing'; choose from"):
+        load_model("nothing")
+    path = save_model(CARD.build(), tmp_path / "toy.weights.h5", CARD)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="damaged"):
+        load_model(path)
+    card_path(path).unlink()
+    with pytest.raises(WeightsError, match="has no card; put toy.json beside it"):
+        load_model(path)
