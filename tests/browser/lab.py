@@ -51,7 +51,7 @@ class Lab:
     def _wait(self) -> None:
         """Returns when the server answers."""
         address = f"http://127.0.0.1:{self.port}{self.base_url}api/status?token={TOKEN}"
-        for _ in range(300):
+        for _ in range(600):
             if self._process.poll() is not None:
                 raise RuntimeError(f"JupyterLab ended:\n{(self.folder / 'server.log').read_text()[-3000:]}")
             try:
@@ -87,20 +87,20 @@ def open_notebook(lab: Lab, page, name: str) -> None:
     """Opens a notebook and waits until it can be seen."""
     page.goto(lab.address(name))
     page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget"
-                           " && window.jupyterapp.shell.currentWidget.content.widgets", timeout=60_000)
+                           " && window.jupyterapp.shell.currentWidget.content.widgets", timeout=120_000)
 
 
 def run_all(page, cells: int) -> None:
     """Runs every cell, waits until all are done, and fails on an error output."""
     page.wait_for_function(
         "() => { const s = window.jupyterapp.shell.currentWidget.sessionContext;"
-        " return s.session && s.session.kernel && s.session.kernel.status === 'idle'; }", timeout=60_000)
+        " return s.session && s.session.kernel && s.session.kernel.status === 'idle'; }", timeout=120_000)
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(
         "n => window.jupyterapp.shell.currentWidget.content.widgets.filter("
-        "c => c.model.type === 'code' && c.model.executionCount > 0).length >= n", arg=cells, timeout=90_000)
+        "c => c.model.type === 'code' && c.model.executionCount > 0).length >= n", arg=cells, timeout=150_000)
     page.wait_for_function(
-        "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'", timeout=60_000)
+        "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'", timeout=120_000)
     errors = page.evaluate(
         "window.jupyterapp.shell.currentWidget.content.widgets.flatMap(c => (c.model.sharedModel.outputs || [])"
         ".filter(o => o.output_type === 'error').map(o => o.ename + ': ' + o.evalue))")

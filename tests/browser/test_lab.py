@@ -10,7 +10,7 @@ from tests.browser.conftest import read_shot, watch
 from tests.browser.lab import HUB, Lab, ask_kernel, kernel_says, open_notebook, run_all, save
 from tests.show.known_scene import GRASS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SETUP = """
 import tempfile

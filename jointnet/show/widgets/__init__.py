@@ -1,6 +1,8 @@
 """Explorers: widgets that run in any notebook and as pages of their own."""
 
 from jointnet.show.widgets.loss import LossExplorer
+from jointnet.show.widgets.network import NetworkExplorer
+from jointnet.show.widgets.patches import PatchExplorer
 from jointnet.show.widgets.scene import SceneExplorer
 
-__all__ = ["LossExplorer", "SceneExplorer"]
+__all__ = ["LossExplorer", "NetworkExplorer", "PatchExplorer", "SceneExplorer"]

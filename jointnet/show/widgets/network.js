@@ -1,0 +1,125 @@
+// NetworkExplorer: what one output pixel sees through a stack of dilations, and what a network's layers make of a patch.
+
+const SETS = [
+  ["1,2,5,1,2,5", "1 2 5 1 2 5 (JointNet)"], ["1,1,1,1,1,1", "1 1 1 1 1 1 (no dilation)"],
+  ["2,2,2,2,2,2", "2 2 2 2 2 2 (gridding)"], ["1,2,4,8", "1 2 4 8"], ["5,5,5", "5 5 5"], ["1,2,5", "1 2 5"],
+];
+
+/** Ways from each input pixel to the output pixel in the middle, row by row; as count_paths in receptive_field.py. */
+function countPaths(rates, dense) {
+  const side = 1 + 2 * rates.reduce((a, b) => a + b, 0);
+  let paths = new Float64Array(side * side);
+  paths[((side * side) - 1) / 2] = 1;
+  for (const rate of rates) {
+    const next = dense ? paths.slice() : new Float64Array(side * side);
+    for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
+      const ways = paths[y * side + x];
+      if (!ways) continue;
+      for (let dy = -rate; dy <= rate; dy += rate) for (let dx = -rate; dx <= rate; dx += rate) next[(y + dy) * side + x + dx] += ways;
+    }
+    paths = next;
+  }
+  return { side, paths };
+}
+
+async function renderNetwork({ model, el }) {
+  const about = model.get("about");
+  const ramp = about.ramp;
+  const field = h("canvas", { class: "jn-field-map", role: "img" });
+  const seen = h("p", { class: "jn-sentence jn-seen", "aria-live": "polite" });
+  const rates = h("input", { class: "jn-select jn-rates", id: `jn-rates-${++labelCount}`, "data-lm-suppress-shortcuts": "true",
+    spellcheck: "false", inputmode: "numeric" });
+  const sets = h("select", { class: "jn-select", "aria-label": "well-known rates", "data-lm-suppress-shortcuts": "true" },
+    h("option", { value: "" }, "choose …"), ...SETS.map(([value, text]) => h("option", { value }, text)));
+  const wrong = h("span", { class: "jn-wrong", role: "alert", hidden: true }, "give one to eight whole numbers from 1 to 12");
+  const legend = h("div", { class: "jn-bar jn-legendline" });
+  fillLegend(legend, [["#ffffff", "never looked at"],
+    [`linear-gradient(90deg, ${[0, 64, 128, 192, 255].map((i) => ramp[i]).join(",")})`, "one way … many ways (logarithm)"]]);
+  const left = h("div", { class: "jn-half" }, h("div", { class: "jn-about" }, h("strong", {}, "What one pixel sees")),
+    h("div", { class: "jn-bar" },
+      h("span", { class: "jn-field" }, h("label", { for: rates.id }, "dilation rates"), rates), sets,
+      toggle(model, "dense", "joined as in the block"), wrong),
+    legend, field, seen);
+
+  function setRates(text) {
+    const numbers = text.split(/[\s,;]+/).filter(Boolean).map(Number);
+    const good = numbers.length >= 1 && numbers.length <= 8 && numbers.every((n) => Number.isInteger(n) && n >= 1 && n <= 12);
+    wrong.hidden = good;
+    rates.setAttribute("aria-invalid", String(!good));
+    if (good) { model.set("rates", numbers); model.save_changes(); }
+  }
+  rates.addEventListener("change", () => setRates(rates.value));
+  sets.addEventListener("change", () => { if (sets.value) setRates(sets.value); });
+
+  function drawField() {
+    rates.value = model.get("rates").join(", ");
+    const { side, paths } = countPaths(model.get("rates"), model.get("dense"));
+    const most = Math.log(Math.max(...paths) + 1);
+    const image = new ImageData(side, side);
+    const out = new Uint32Array(image.data.buffer);
+    let unseen = 0;
+    paths.forEach((ways, i) => {
+      out[i] = ways ? word(ramp[Math.round((255 * Math.log(ways + 1)) / most)]) : word("#ffffff");
+      unseen += !ways;
+    });
+    field.width = side;
+    field.height = side;
+    field.getContext("2d").putImageData(image, 0, 0);
+    const share = (100 * unseen) / (side * side);
+    seen.textContent = `One output pixel sees ${side} × ${side} pixels; ${share.toFixed(share && share < 10 ? 1 : 0)} % of them it never looks at.`;
+    field.setAttribute("aria-label", seen.textContent);
+    root.dataset.field = `${side},${unseen}`;
+  }
+
+  const maps = h("div", { class: "jn-maps" });
+  const facts = h("p", { class: "jn-sentence" });
+  const patch = h("canvas", { class: "jn-input", role: "img", "aria-label": "the patch" });
+  const right = about.layers.length === 0 ? null : h("div", { class: "jn-half" },
+    h("div", { class: "jn-about" }, h("strong", {}, "What its layers make of a patch")),
+    h("div", { class: "jn-bar" }, choice(model, "layer", "layer", about.layers.map((n) => [n, n]))),
+    h("div", { class: "jn-patchline" }, patch, facts), maps);
+  const root = h("div", { class: "jn jn-network", "data-ready": "false" }, h("div", { class: "jn-halves" }, left, right),
+    about.note ? h("div", { class: "jn-foot" }, h("span", {}, about.note)) : null, errorLine(model));
+  el.append(root);
+
+  async function drawMaps() {
+    if (!right) return;
+    const found = model.get("found"), sheet = await greyOf(model.get("maps"));
+    if (!sheet) return;
+    const { height, width, columns, channels, ranges, dead } = found;
+    const table = ramp.map((c) => word(c));
+    maps.replaceChildren(...ranges.map(([low, high], i) => {
+      const canvas = h("canvas", { role: "img", "aria-label": `channel ${i}`, title: `channel ${i}: ${low} to ${high}` });
+      canvas.width = width;
+      canvas.height = height;
+      const image = new ImageData(width, height);
+      const out = new Uint32Array(image.data.buffer);
+      const top = Math.floor(i / columns) * height, leftmost = (i % columns) * width;
+      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) out[y * width + x] = table[sheet.data[(top + y) * sheet.width + leftmost + x]];
+      canvas.getContext("2d").putImageData(image, 0, 0);
+      return h("figure", {}, canvas, h("figcaption", {}, String(i)));
+    }));
+    facts.textContent = `${found.layer}: ${channels} channels of ${found.rows} × ${found.cols} pixels`
+      + (ranges.length < channels ? `, the first ${ranges.length} shown` : "")
+      + `. ${dead} of them are the same everywhere. Each is stretched from its smallest to its largest value.`;
+    root.dataset.layer = found.layer;
+  }
+
+  async function drawPatch() {
+    const bitmap = await bitmapOf(model.get("patch"));
+    if (!bitmap) return;
+    patch.width = bitmap.width;
+    patch.height = bitmap.height;
+    patch.getContext("2d").drawImage(bitmap, 0, 0);
+  }
+
+  for (const trait of ["rates", "dense"]) model.on(`change:${trait}`, drawField);
+  model.on("change:maps", drawMaps);
+  model.on("change:patch", drawPatch);
+  drawField();
+  await drawPatch();
+  await drawMaps();
+  root.dataset.ready = "true";
+}
+
+export default { render: renderNetwork };

@@ -1,0 +1,58 @@
+"""NetworkExplorer in a real browser: its field is NumPy's, its maps are the layer's."""
+
+import numpy as np
+import pytest
+
+from jointnet.network.receptive_field import count_paths
+from jointnet.show.widgets import NetworkExplorer
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(("rates", "dense"), [((1, 2, 5, 1, 2, 5), False), ((2, 2, 2), False), ((2, 3), True)])
+def test_the_field_is_the_one_that_numpy_counts(open_page, rates, dense):
+    explorer = NetworkExplorer(rates=rates)
+    explorer.dense = dense
+    watched = open_page(explorer)
+    paths = count_paths(rates, dense)
+    assert watched.page.get_attribute(".jn-network", "data-field") == f"{len(paths)},{(paths == 0).sum()}"
+    pixels = watched.canvas(".jn-field-map")
+    assert np.array_equal((pixels[..., :3] == 255).all(-1), paths == 0)
+    ramp = explorer.about["ramp"]
+    middle = "#" + bytes(pixels[len(paths) // 2, len(paths) // 2, :3].tolist()).hex()
+    assert middle == ramp[255] or paths.max() != paths[len(paths) // 2, len(paths) // 2]
+
+
+def test_rates_are_typed_and_nonsense_is_answered(open_page):
+    watched = open_page(NetworkExplorer(), width=900)
+    box = watched.page.get_by_label("dilation rates", exact=True)
+    box.fill("5 5 5")
+    box.press("Enter")
+    # 31 px a side, every fifth is reached: 7 x 7 of 961 without the ways around
+    watched.page.get_by_label("joined as in the block", exact=True).uncheck()
+    assert watched.page.get_attribute(".jn-network", "data-field") == f"31,{31 * 31 - 49}"
+    box.fill("0, x")
+    box.press("Enter")
+    assert watched.page.locator(".jn-wrong").is_visible()
+    assert watched.get("rates") == [5, 5, 5]
+
+
+def test_feature_maps_are_the_layers_output(open_page, scene):
+    keras = pytest.importorskip("jointnet.backend", reason="needs the network").keras
+    image = keras.Input((None, None, 3))
+    out = keras.layers.Conv2D(9, 1, name="atrous")(image)
+    model = keras.Model(image, out)
+    explorer = NetworkExplorer(model, scene.read((0, 0, 64, 80)), note="drawn scene, not a photograph")
+    watched = open_page(explorer)
+    watched.shot("network_1280")
+    kernel, bias = model.get_layer("atrous").get_weights()
+    expected = scene.read((0, 0, 64, 80)).astype(float) @ kernel[0, 0] + bias
+    found = watched.canvas(".jn-maps figure:nth-child(4) canvas")
+    assert found.shape[:2] == (64, 80)
+    values = expected[..., 3]
+    levels = np.round(255 * (values - values.min()) / (values.max() - values.min())).astype(int)
+    ramp = np.array([list(bytes.fromhex(c[1:])) for c in explorer.about["ramp"]])
+    assert np.abs(found[..., :3].astype(int) - ramp[levels]).max() <= 3
+    assert "9 channels of 64 × 80 pixels" in watched.page.inner_text(".jn-patchline")
+    with pytest.raises(ValueError, match="no layer 'nope'"):
+        NetworkExplorer(model, scene.read(), layer="nope")
