@@ -31,8 +31,8 @@ def regularise(table: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
     """The table with right angles: each building is turned to its main direction and its walls set straight.
 
     Simplified edges are taken for walls. The main direction of a building is the mean of its walls' directions,
-    weighted by length, where directions a quarter turn apart count as one (the mean of four times the angle). Walls
-    near it or square to it, and short ones, are turned to it about their middles; long slanted ones stay.
+    weighted by squared length, where directions a quarter turn apart count as one (the mean of four times the angle).
+    Walls near it or square to it, and short ones, are turned to it about their middles; long slanted ones stay.
     Neighbouring walls meet where their lines cross. An outline that this spoils (invalid, or IoU with the building
     under 0.7) stays simplified.
 
@@ -89,7 +89,7 @@ def _main_direction(polygon: shapely.Polygon) -> float:
     """Direction of the walls in radians, modulo a quarter turn."""
     points = np.asarray(polygon.exterior.coords)
     dx, dy = np.diff(points, axis=0).T
-    return float(np.angle(np.sum(np.hypot(dx, dy) * np.exp(4j * np.arctan2(dy, dx)))) / 4)
+    return float(np.angle(np.sum((dx**2 + dy**2) * np.exp(4j * np.arctan2(dy, dx)))) / 4)
 
 
 def _straight_ring(ring: shapely.LinearRing, direction: float, tolerance: float) -> np.ndarray | None:

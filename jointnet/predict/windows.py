@@ -101,15 +101,15 @@ class WindowGrid:
         stop = self.height if k == len(self.tops) - 1 else int(np.clip(self.tops[k + 1], 0, self.height))
         return start, stop
 
-    def total_weight(self, start: int, stop: int) -> np.ndarray:
+    def total_weight(self, ramp: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Sum of all windows' weights over rows [start, stop) of the scene: float32 (stop - start, width)."""
-        ramp = ramp_weights(self.size, self.stride)
         rows = _line_weight(self.tops, ramp, start, stop)
         return rows[:, None] * _line_weight(self.lefts, ramp, 0, self.width)
 
 
 def predict_windows(read: Read, grid: WindowGrid, engine: Engine, batch: int = 1, first: int = 0,
-                    on_windows: Callable[[int], object] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+                    on_windows: Callable[[int], object] | None = None, equal: bool = False
+                    ) -> Iterator[tuple[int, np.ndarray]]:
     """The blended answer, top to bottom: yields (k, float32 (rows, width, classes)) for rows `grid.finished(k)`.
 
     Only one row of windows is held, whatever the scene's height. A run that starts at `first` repeats the rows of
@@ -122,8 +122,9 @@ def predict_windows(read: Read, grid: WindowGrid, engine: Engine, batch: int = 1
         batch: windows shown to the engine at once.
         first: row of windows to start from.
         on_windows: called with the number of windows just done, for progress.
+        equal: True averages with equal weights, to show what blending is for.
     """
-    ramp = ramp_weights(grid.size, grid.stride)
+    ramp = np.ones(grid.size, np.float32) if equal else ramp_weights(grid.size, grid.stride)
     weight = (ramp[:, None] * ramp)[..., None]
     reach = math.ceil(grid.size / grid.stride) - 1
     pool = None
@@ -137,7 +138,7 @@ def predict_windows(read: Read, grid: WindowGrid, engine: Engine, batch: int = 1
                 on_windows(1)
         start, stop = grid.finished(k)
         if k >= first:
-            yield k, _normalised(pool, grid, k, start, stop)
+            yield k, _normalised(pool, grid, ramp, k, start, stop)
         pool[: grid.size - grid.stride] = pool[grid.stride :]
         pool[grid.size - grid.stride :] = 0
 
@@ -188,8 +189,8 @@ def _run(strip: np.ndarray, grid: WindowGrid, engine: Engine, batch: int) -> Ite
         yield from zip(numbers, answers, strict=True)
 
 
-def _normalised(pool: np.ndarray, grid: WindowGrid, k: int, start: int, stop: int) -> np.ndarray:
+def _normalised(pool: np.ndarray, grid: WindowGrid, ramp: np.ndarray, k: int, start: int, stop: int) -> np.ndarray:
     """Rows [start, stop) of the scene out of the pool of row `k` of windows, divided by their weights."""
     top, left = int(grid.tops[k]), int(grid.lefts[0])
     rows = pool[start - top : stop - top, -left : -left + grid.width]
-    return rows / grid.total_weight(start, stop)[..., None]
+    return rows / grid.total_weight(ramp, start, stop)[..., None]
