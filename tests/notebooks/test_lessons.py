@@ -11,10 +11,11 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def unseen_errors(notebook: nbformat.NotebookNode) -> list[str]:
-    """Errors that a run passes over: in the output of a widget, where `interact` and `with Output():` put them."""
-    states = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    outputs = [o for model in states.values() for o in model.get("state", {}).get("outputs", ())]
-    return [f"{o['ename']}: {o['evalue']}" for o in outputs if o.get("output_type") == "error"]
+    """Errors that a run passes over: `interact` and `with Output():` put them into a widget, explorers show them."""
+    saved = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    states = [model.get("state", {}) for model in saved.values()]
+    outputs = [o for state in states for o in state.get("outputs", ()) if o.get("output_type") == "error"]
+    return [f"{o['ename']}: {o['evalue']}" for o in outputs] + [s["error"] for s in states if s.get("error")]
 
 
 def printed_warnings(notebook: nbformat.NotebookNode) -> list[str]:
@@ -33,6 +34,17 @@ def test_a_lesson_runs_on_its_own(lesson, run_lesson, request):
     assert printed_warnings(result.nb) == []
 
 
+EXPLORER = """
+from jointnet.show.widgets.base import Explorer, shows_errors
+class Failing(Explorer):
+    _esm = "export default {}"
+    @shows_errors
+    def fail(self):
+        return {}["layer"]
+explorer = Failing()
+"""
+
+
 def notebook_file(folder: Path, *cells: str) -> Path:
     path = folder / "drawn.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell(c) for c in cells]), path)
@@ -44,11 +56,12 @@ def test_an_error_inside_a_widget_does_not_pass_unseen(tmp_path, run_lesson):
         tmp_path,
         "import ipywidgets\nwith ipywidgets.Output():\n    1 / 0",
         "ipywidgets.interact(lambda x: [][x], x=3)",
+        EXPLORER + "explorer.fail()",
     )
     result = run_lesson(lesson)
     assert result.error is None  # why the scan is needed
     kinds = [error.split(":")[0] for error in unseen_errors(result.nb)]
-    assert sorted(kinds) == ["IndexError", "ZeroDivisionError"]
+    assert sorted(kinds) == ["IndexError", "KeyError", "ZeroDivisionError"]
 
 
 def test_a_warning_under_a_cell_is_found(tmp_path, run_lesson):
