@@ -9,9 +9,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import geopandas as gpd
 import matplotlib.pyplot as plt
 import numpy as np
+import shapely
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -260,6 +263,75 @@ def show_blending_weights(weights: np.ndarray, stride: int | None = None) -> Fig
     axes[1].set(title=f"windows every {stride} px", xlabel="pixel", ylabel="weight", ylim=(0, None))
     axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return _finish(figure)
+
+
+@_styled
+def show_side_by_side(pictures: Mapping[str, np.ndarray], drawn: bool = False) -> Figure:
+    """Pictures of one size in a row, each under its name: images as they are, probabilities and masks by colour.
+
+    Args:
+        pictures: name -> uint8 (height, width, bands), or probability or mask (height, width[, 1]) in [0, 1].
+        drawn: True adds that the scenes were drawn.
+    """
+    shape = next(iter(pictures.values())).shape
+    figure, axes = _figure(1, len(pictures), min(4.6, 12 / len(pictures)), shape[0] / shape[1])
+    for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
+        if picture.ndim == 3 and picture.shape[-1] > 1:
+            axis.imshow(as_rgb(picture))
+        else:
+            axis.imshow(_plane(picture), PROBABILITY, vmin=0, vmax=1, interpolation="nearest")
+        axis.set_axis_off()
+        axis.set_title(name)
+    return _finish(figure, drawn)
+
+
+@_styled
+def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window: tuple[int, int, int, int]) -> Figure:
+    """One piece of a scene under each of several sets of outlines, side by side.
+
+    Args:
+        scene: the image below.
+        outlines: name -> polygons in any CRS; of a scene without georeference, in (column, row) pixels.
+        window: (row, col, height, width) in pixels.
+    """
+    row, col, height, width = window
+    image = scene.read(window)
+    figure, axes = _figure(1, len(outlines), min(4.6, 12 / len(outlines)), height / width)
+    for axis, (name, table) in zip(axes, outlines.items(), strict=True):
+        _image(axis, as_rgb(image))
+        placed = scene.info.crs is not None
+        shapes = (table.to_crs(scene.info.crs) if placed else table).geometry.to_numpy()
+        lines = [shapely.get_coordinates(line) for line in shapely.get_parts(shapely.boundary(shapely.get_parts(shapes)))]
+        if placed:
+            lines = [np.column_stack(~scene.info.transform @ tuple(line.T)) for line in lines]
+        corner = (col + 0.5, row + 0.5)  # a picture counts from the middle of its first pixel
+        axis.add_collection(LineCollection([line - corner for line in lines], colors=COLOURS["outline"], linewidths=2))
+        axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=name)
+    return _finish(figure, scene.drawn)
+
+
+@_styled
+def show_sweep(
+    table, chosen: float | None = None, measures: Sequence[str] = ("iou", "precision", "recall"), drawn: bool = False
+) -> Figure:
+    """Scores over the threshold, one line each, the chosen threshold marked.
+
+    Args:
+        table: DataFrame with a row per threshold, which is its index, and a column per measure.
+        chosen: the threshold in use.
+        measures: columns to show.
+        drawn: True adds that the scenes were drawn.
+    """
+    figure, axes = _figure(1, 1, 6.2, 0.62)
+    axis = axes[0]
+    for measure, colour in zip(measures, (BLUE, ORANGE, GREEN, RED), strict=False):
+        axis.plot(table.index, table[measure], color=colour, label=_title(measure))
+    if chosen is not None:
+        axis.axvline(chosen, color="#333333", linewidth=1.2, linestyle="--", label=f"threshold {chosen:.2f}")
+    axis.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(0, 1.005), title="scores over the threshold")
+    axis.grid()
+    axis.legend(loc="lower center", ncols=2)
+    return _finish(figure, drawn)
 
 
 @_styled

@@ -4,5 +4,6 @@ from jointnet.show.widgets.loss import LossExplorer
 from jointnet.show.widgets.network import NetworkExplorer
 from jointnet.show.widgets.patches import PatchExplorer
 from jointnet.show.widgets.scene import SceneExplorer
+from jointnet.show.widgets.training import TrainingMonitor
 
-__all__ = ["LossExplorer", "NetworkExplorer", "PatchExplorer", "SceneExplorer"]
+__all__ = ["LossExplorer", "NetworkExplorer", "PatchExplorer", "SceneExplorer", "TrainingMonitor"]

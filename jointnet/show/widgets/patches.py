@@ -59,6 +59,7 @@ class PatchExplorer(Explorer):
             images, codes, patches = _from_scenes(scenes, size, limit, kind)
             drawn = any(s.drawn for s in scenes)
         self.images, self.codes, self.patches = images, codes, patches
+        self.selected = int(np.argmax([p["share"] for p in patches]))
         side = min(LARGEST, images.shape[1])
         small = np.stack([resize(as_rgb(i), (side, side), "average") for i in images])
         flags = np.stack([resize(c, (side, side), "nearest") for c in codes])
