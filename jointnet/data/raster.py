@@ -134,15 +134,21 @@ class RasterReader:
             RasterError: if the window leaves the raster, a band does not exist or the file is damaged there.
         """
         indexes = self.band_indexes(bands)
-        data = self._read(window, lambda **kw: self._dataset.read(indexes, **kw), Resampling[resampling], len(indexes))
-        return np.ascontiguousarray(np.moveaxis(data, 0, -1))
+        shape = (window or (0, 0, *self.info.shape))[2:]
+
+        def read_interleaved(out_shape: tuple[int, int] = shape, **arguments) -> np.ndarray:
+            pixels = np.empty((*out_shape, len(indexes)), self._dataset.dtypes[indexes[0] - 1])
+            self._dataset.read(indexes, out=np.moveaxis(pixels, -1, 0), **arguments)  # GDAL itself puts bands last
+            return pixels
+
+        return self._read(window, read_interleaved, Resampling[resampling])
 
     def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """Where the file itself says that there is imagery: bool (height, width), from alpha, mask band or nodata."""
         if not self._has_mask:
             _, _, height, width = window or (0, 0, *self.info.shape)
             return np.ones((height, width), bool)
-        return self._read(window, self._dataset.dataset_mask, Resampling.nearest, None) > 0
+        return self._read(window, self._dataset.dataset_mask, Resampling.nearest) > 0
 
     def band_indexes(self, bands: Sequence[int] | None) -> list[int]:
         """The 1-based indexes to read: `bands` checked, or every band that is not alpha."""
@@ -154,7 +160,7 @@ class RasterReader:
             raise RasterError(f"{self.path} has bands 1 to {count}; bands={list(bands)} asks for others")
         return list(bands)
 
-    def _read(self, window, read, resampling: Resampling, count: int | None) -> np.ndarray:
+    def _read(self, window, read, resampling: Resampling) -> np.ndarray:
         row, col, height, width = window or (0, 0, *self.info.shape)
         if row < 0 or col < 0 or row + height > self.info.height or col + width > self.info.width:
             raise RasterError(
@@ -164,8 +170,7 @@ class RasterReader:
         sy, sx = self.source.height / self.info.height, self.source.width / self.info.width
         arguments = {"window": Window(col * sx, row * sy, width * sx, height * sy)}
         if self.info is not self.source:
-            shape = (height, width) if count is None else (count, height, width)
-            arguments |= {"out_shape": shape, "resampling": resampling}
+            arguments |= {"out_shape": (height, width), "resampling": resampling}
         try:
             return read(**arguments)
         except RasterioError as error:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.enums import Resampling
 
 import jointnet.data.raster as raster
 from jointnet.data.raster import RasterError, kept_raster, write_raster
@@ -96,3 +98,18 @@ def test_a_scene_is_found_by_name_or_place(tmp_path):
     assert [s.name for s in dataset.select(names="b")] == ["b"]
     with pytest.raises(ValueError, match="d has no scene 'c'; choose from a, b"):
         dataset.select(names=["a", "c"])
+
+
+@pytest.mark.parametrize("shape", [None, (50, 40)])
+def test_bands_come_last_whatever_the_window_the_choice_and_the_scale(numbered, shape):
+    """Against rasterio's own (bands, height, width)."""
+    size = shape or (200, 200)
+    with raster.open_raster(numbered.image, shape) as reader, rasterio.open(numbered.image) as bare:
+        whole = bare.read(out_shape=(3, *size), resampling=Resampling.bilinear)
+        found = reader.read()
+        np.testing.assert_array_equal(found, whole.transpose(1, 2, 0))
+        assert found.flags.c_contiguous
+        part = reader.read((20, 10, 30, 20), bands=[2, 1])
+        assert part.shape == (30, 20, 2)
+        if shape is None:
+            np.testing.assert_array_equal(part, whole[[1, 0], 20:50, 10:30].transpose(1, 2, 0))
