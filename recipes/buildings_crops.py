@@ -19,7 +19,7 @@ from PIL import Image
 
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.network.training import fit
-from jointnet.network.weights import Card
+from jointnet.network.weights import Card, load_model
 
 TERMS = "crops of INRIA's training tiles, re-published under a CC BY 4.0 claim of the uploader; terms not verified"
 LIMITS = (
@@ -129,20 +129,23 @@ def main() -> None:
     parser.add_argument("--keep-empty", type=float, default=0.3, help="share of crops without buildings")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="go on from these weights, with a new schedule")
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
+    start = load_model(args.weights) if args.weights else None
     training = read_crops(args.crops, args.group, "train", args.keep_empty, args.seed)
     validation = read_crops(args.crops, args.group, "validation")
     card = Card(
         name=args.out.name, preset=args.preset, patch_size=args.patch_size, gsd=0.3, loss="cross_entropy_dice",
         data=f"{args.group}: {len(training)} training crops of 512 px", terms=TERMS, limits=LIMITS, seed=args.seed,
         batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
+        steps=start.card.steps if start else 0,
     )
     run = fit(
         card,
         CropBatches(training, args.patch_size, args.batch_size, args.steps, seed=args.seed),
         CropTiles(validation, args.patch_size, args.batch_size),
-        args.out, args.epochs, learning_rate=args.learning_rate, precision=args.precision, resume=args.resume,
+        args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision, resume=args.resume,
         verbose=2,
     )
     print(f"{run.ended}: {run.out / 'best.weights.h5'}, validation {run.card.scores}")

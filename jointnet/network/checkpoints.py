@@ -18,6 +18,10 @@ class TrainingError(RuntimeError):
     """Training cannot begin or go on; the message says what was kept and what to do."""
 
 
+class StopTraining(Exception):
+    """Raised by a callback to end training after the running step; the last finished epoch stays as it is."""
+
+
 class RunState:
     """Files of a run in `out`: best.weights.h5 + best.json, history.csv, state.json and the weights it names.
 
@@ -99,7 +103,7 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     Args:
         state: the run's folder.
-        card: of the weights; steps and the validation score are filled in.
+        card: of the weights; its steps are counted on and the validation score is filled in.
         patience: epochs without a better `monitor` before training ends; None never does.
         steps_per_epoch: batches in an epoch.
         monitor: the larger the better.
@@ -129,7 +133,7 @@ class CheckpointCallback(keras.callbacks.Callback):
             if logs.get(self.monitor, 0.0) > max(before, default=-math.inf):
                 scores = {"validation": {k.removeprefix("val_"): round(float(v), 4)
                                          for k, v in logs.items() if k.startswith("val_")}}
-                card = replace(self.card, steps=(epoch + 1) * self.steps_per_epoch, scores=scores)
+                card = replace(self.card, steps=self.card.steps + (epoch + 1) * self.steps_per_epoch, scores=scores)
                 save_model(self.model, self.state.best, card)
             self.state.save(self.model, logs)
         except OSError as error:

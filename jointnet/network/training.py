@@ -9,11 +9,11 @@ from pathlib import Path
 
 import keras
 
-from jointnet.network.checkpoints import CheckpointCallback, RunState, TrainingError
+from jointnet.network.checkpoints import CheckpointCallback, RunState, StopTraining, TrainingError
 from jointnet.network.losses import DEFAULT_LOSS, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
-from jointnet.network.weights import DEFAULT_THRESHOLD, Card, card_of, load_model
+from jointnet.network.weights import DEFAULT_THRESHOLD, Card, card_of, load_model, save_model
 
 PATCH_SIZE = {"tiny": 128, "small": 256, "base": 256}
 BATCH_SIZE = {"tiny": 8, "small": 4, "base": 4}
@@ -58,6 +58,9 @@ def train(
     patience: int | None = None,
     precision: str = "float32",
     resume: bool = False,
+    terms: str = "",
+    limits: str = "",
+    recipe: str = "",
     callbacks: list[keras.callbacks.Callback] | None = None,
     verbose: int | str = "auto",
 ) -> Run:
@@ -79,6 +82,7 @@ def train(
         patience: epochs without a better validation IoU before it ends; None never ends early.
         precision: "float32", or "bfloat16" where the processor has it (about twice as fast on recent ones).
         resume: go on from the last finished epoch in `out`.
+        terms, limits, recipe: words for the card.
         callbacks: more of Keras' callbacks.
         verbose: as Keras' `fit`.
 
@@ -104,6 +108,7 @@ def train(
         loss=loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes), seed=seed,
         data=f"{dataset.name}, split train: {len(training)} scenes of {', '.join(training.cities)}",
         drawn=dataset.drawn, batch_size=batch_size, thresholds=dict(card.thresholds), scores={}, sha256="",
+        terms=terms or card.terms, limits=limits or card.limits, recipe=recipe or card.recipe,
     )
     model = None if isinstance(model_or_preset, str) else model_or_preset
     return fit(
@@ -146,10 +151,12 @@ def fit(
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
                     callbacks=[CosineRate(learning_rate, total, len(batches)), keeper, *(callbacks or [])], verbose=verbose)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopTraining):
         keeper.ended = "stopped"
-    if not state.best.exists():
-        raise TrainingError(f"stopped before the first epoch of {state.out} ended, so nothing was kept; run it again")
+        for callback in callbacks or []:  # Keras tells nobody
+            callback.on_train_end()
+    if not state.best.exists():  # stopped in the first epoch: what there is, is the best
+        save_model(network, state.best, card)
     return Run(state.out, state.history, load_model(state.best), keeper.ended)
 
 

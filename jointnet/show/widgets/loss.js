@@ -25,13 +25,6 @@ const LOSSES = {
   },
 };
 
-function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
 /** A chart of lines over p in (0, 1): [{name, points: [[p, y]]}], with marked values of p. */
 function chart(title, label, series, top, marks) {
   const W = 460, H = 280, L = 52, R = 12, T = 30, B = 42;

@@ -138,3 +138,11 @@ function fitCanvas(canvas) {
   if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
   return ratio;
 }
+
+/** An element of a drawing: svg("text", {x: 1, y: 2}, "text"). */
+function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}

@@ -1,37 +1,29 @@
 // TrainingMonitor: loss by step, scores by epoch, patches that sharpen, and Stop.
 
-const SVG = "http://www.w3.org/2000/svg";
 const SERIES = [
   ["val_iou", "IoU, validation", "#d55e00", ""],
-  ["iou", "IoU, training", "#0072b2", "6 4"],
+  ["iou", "IoU, training", "#009e73", "6 4"],
 ];
-
-function mark(tag, attributes, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /** Lines over x in [0, right]: [{points, colour, dash}]; y runs from 0 to top. */
 function lines(title, below, series, right, top, digits) {
   const W = 460, H = 230, L = 46, R = 14, T = 30, B = 40;
   const x = (v) => L + (v / Math.max(right, 1)) * (W - L - R), y = (v) => H - B - Math.min(v / top, 1) * (H - T - B);
-  const root = mark("svg", { viewBox: `0 0 ${W} ${H}`, class: "jn-chart", role: "img", "aria-label": title });
-  root.append(mark("text", { x: L, y: 18, class: "jn-title" }, title));
+  const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "jn-chart", role: "img", "aria-label": title });
+  root.append(svg("text", { x: L, y: 18, class: "jn-title" }, title));
   for (let i = 0; i <= 4; i++) {
     const value = (top * i) / 4;
-    root.append(mark("line", { x1: L, x2: W - R, y1: y(value), y2: y(value), class: "jn-grid" }));
-    root.append(mark("text", { x: L - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(digits)));
+    root.append(svg("line", { x1: L, x2: W - R, y1: y(value), y2: y(value), class: "jn-grid" }));
+    root.append(svg("text", { x: L - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(digits)));
   }
-  root.append(mark("text", { x: L, y: H - B + 16, "text-anchor": "middle" }, "0"));
-  root.append(mark("text", { x: W - R, y: H - B + 16, "text-anchor": "end" }, String(right)));
-  root.append(mark("text", { x: (L + W - R) / 2, y: H - 6, "text-anchor": "middle" }, below));
+  root.append(svg("text", { x: L, y: H - B + 16, "text-anchor": "middle" }, "0"));
+  root.append(svg("text", { x: W - R, y: H - B + 16, "text-anchor": "end" }, String(right)));
+  root.append(svg("text", { x: (L + W - R) / 2, y: H - 6, "text-anchor": "middle" }, below));
   for (const { points, colour, dash } of series) {
     const d = points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)},${y(b).toFixed(1)}`).join("");
-    root.append(mark("path", { d, fill: "none", stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash }));
+    root.append(svg("path", { d, fill: "none", stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash }));
     for (const [a, b] of points.length < 40 && dash === "" ? points : [])
-      root.append(mark("circle", { cx: x(a), cy: y(b), r: 2.5, fill: colour }));
+      root.append(svg("circle", { cx: x(a), cy: y(b), r: 2.5, fill: colour }));
   }
   return root;
 }
@@ -41,7 +33,16 @@ function renderTraining({ model, el }) {
     model.set("stop", true);
     model.save_changes();
     show();
+    setTimeout(interruptIfUnheard, 700);
   });
+  // A kernel that is busy hears no widget unless Jupyter gives widgets a subshell; an interrupt it always hears, and
+  // training ends on it as it does on Stop.
+  function interruptIfUnheard() {
+    if (model.get("heard") || model.get("done")) return;
+    const kernel = model.widget_manager?.kernel;
+    if (kernel) kernel.interrupt();
+    else status.textContent = "this notebook cannot reach the busy kernel: interrupt the kernel, which keeps as much";
+  }
   const bar = h("progress", { max: 1, class: "jn-progress", "aria-label": "share of all steps done" });
   const status = h("span", { role: "status" });
   const charts = h("div", { class: "jn-charts" });

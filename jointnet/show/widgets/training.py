@@ -18,15 +18,16 @@ POINTS = 400  # of the loss curve; a longer one is thinned
 class TrainingMonitor(Explorer):
     """Watch a training: show the monitor in a cell, then hand `monitor.callback(...)` to `train` in the same or the next.
 
-    Stop is heard within one step although the kernel is busy, because Jupyter hears widgets beside the running cell
-    (subshells, ipykernel 7 and JupyterLab 4.4 or newer); elsewhere interrupt the kernel, which keeps as much.
+    Stop is heard within one step although the kernel is busy: by the widget itself where Jupyter runs widgets in a
+    subshell, else by an interrupt of the kernel, which the button sends. Training ends alike on both: the last
+    finished epoch is kept, and the cells behind it run.
 
     Attributes:
         curve: [step, loss] of the steps so far, the loss a running mean.
         history: name -> value of each finished epoch, as Keras reports it.
         status: one line on where the training is.
         progress: share of all steps done, 0 to 1.
-        stop: True once Stop was pressed.
+        stop: True once Stop was pressed; `heard` once Python knows of it.
         done: True once training has ended.
     """
 
@@ -39,9 +40,14 @@ class TrainingMonitor(Explorer):
     progress = traitlets.Float(0.0).tag(sync=True)
     steps_per_epoch = traitlets.Int(1).tag(sync=True)
     stop = traitlets.Bool(False).tag(sync=True)
+    heard = traitlets.Bool(False).tag(sync=True)
     done = traitlets.Bool(False).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
     caption = traitlets.Unicode("").tag(sync=True)
+
+    @traitlets.observe("stop")
+    def _hear(self, change):
+        self.heard = change.new
 
     def callback(self, patches=None, drawn: bool = False):
         """A Keras callback that feeds this monitor and obeys its Stop button.
@@ -79,7 +85,7 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
             monitor.stop, monitor.done, monitor.curve, monitor.history = False, False, [], {}
             monitor.steps_per_epoch = int(self.params["steps"])
             self.total = self.params["epochs"] * self.params["steps"]
-            self.first, self.began, self.looked, self.epoch = None, time.monotonic(), 0.0, 0
+            self.first, self.began, self.looked, self.epoch, self.step = None, time.monotonic(), 0.0, 0, 0
             monitor.status = "preparing the first step"
             self._show_patches()
 
@@ -91,6 +97,7 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
             now = time.monotonic()
             if self.first is None:
                 self.first, self.began = step, now  # the first step holds the tracing, which tells nothing of the rest
+            self.step = step
             if monitor.stop:
                 raise StopTraining
             if now - self.looked >= PAUSE:
@@ -102,8 +109,9 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
             self._show_patches()
 
         def on_train_end(self, logs=None):
-            monitor.progress, monitor.done = 1.0, True
-            monitor.status = f"finished after {self.epoch + 1} epochs"
+            monitor.progress, monitor.done = self.step / self.total, True
+            kept = f"stopped after step {self.step}; the last finished epoch is kept"
+            monitor.status = f"finished after {self.epoch + 1} epochs" if self.step == self.total else kept
 
         def _look(self, step, loss):
             points = [*monitor.curve, [step, round(loss, 4)]]
