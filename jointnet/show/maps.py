@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import geopandas as gpd
 import ipyleaflet
 import leafmap
 import numpy as np
-from ipywidgets import HTML, Checkbox, FloatSlider, HBox, Layout, VBox
+from ipywidgets import HTML, Button, Checkbox, Dropdown, FloatSlider, HBox, Layout, VBox
+from shapely.geometry import box
 
 from jointnet.data.labels import read_features
 from jointnet.data.raster import RasterError, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.show.layers import COLOURS, DRAWN, as_bytes, as_rgb, as_scene, data_url, paint, probability_table
+from jointnet.show.widgets import SceneExplorer
 
 BLANK_TILE = (
     "data:image/gif;base64,R0lGODlhAQABAIAAAPLy8v///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="  # one light grey pixel
@@ -82,6 +85,118 @@ def show_map(
     return shown
 
 
+def show_cities(
+    dataset: Dataset,
+    predictions: str | Path | None = None,
+    split: str | None = "test",
+    basemap: str | None = None,
+    max_size: int = 2048,
+    height: str = "600px",
+) -> CityMap:
+    """The cities of a dataset on one map: choose a city, then a tile, and look at its prediction.
+
+    Args:
+        dataset: scenes with a georeference.
+        predictions: folder that `predict` wrote into.
+        split: only the scenes of this split; None for all.
+        basemap: as in `show_map`.
+        max_size: longest side of a picture in pixels.
+        height: of the map, in CSS units.
+
+    Raises:
+        RasterError: if a scene has no georeference.
+        ValueError: if no scene is left.
+    """
+    scenes = _scenes(dataset if split is None else dataset.select(split=split))
+    _check_georeference(scenes)
+    return CityMap(scenes, None if predictions is None else Path(predictions), basemap, max_size, height)
+
+
+class CityMap(VBox):
+    """Tiles as outlines on a map, lists to choose a city and a tile, and below it the tile's explorer when wanted."""
+
+    def __init__(self, scenes: list[Scene], predictions: Path | None, basemap: str | None, max_size: int, height: str):
+        self._scenes = {scene.name: scene for scene in scenes}
+        self._predictions, self._max_size, self._panel = predictions, max_size, None
+        self.map = _new_map(basemap, height)
+        self.outlines = _tile_outlines(scenes)
+        layer = ipyleaflet.GeoJSON(
+            data=json.loads(self.outlines.to_json()), name="tiles", hover_style={"weight": 4},
+            style={"color": COLOURS["FN"], "weight": 2, "fillOpacity": 0.08})
+        layer.on_click(self._clicked)
+        self.map.add(layer)
+        cities = sorted({s.city for s in scenes})
+        self.city = Dropdown(options=[("all cities", ""), *((c, c) for c in cities)], description="city")
+        self.tile = Dropdown(options=[("choose a tile", ""), *((n, n) for n in self._scenes)], description="tile")
+        self.swipe = Button(description="swipe it in SceneExplorer", disabled=True, layout=Layout(width="200px"))
+        self.message = HTML()
+        self.city.observe(self._city_chosen, "value")
+        self.tile.observe(self._tile_chosen, "value")
+        self.swipe.on_click(self._swipe)
+        super().__init__([HBox([self.city, self.tile, self.swipe]), self.message, self.map])
+        self._zoom(self.outlines)
+
+    def files(self, scene: Scene) -> dict[str, Path]:
+        """What is predicted for a scene: "probability" and "polygons", where the files exist."""
+        if self._predictions is None:
+            return {}
+        stem = self._predictions / scene.image.stem
+        names = {"probability": f"{stem}_probability.tif", "polygons": f"{stem}_buildings.geojson"}
+        return {kind: Path(name) for kind, name in names.items() if Path(name).exists()}
+
+    def _zoom(self, outlines: gpd.GeoDataFrame) -> None:
+        west, south, east, north = outlines.total_bounds
+        zoom_to(self.map, (south, west, north, east))
+
+    def _clicked(self, feature=None, **_event) -> None:
+        self.tile.value = feature["properties"]["name"]
+
+    def _city_chosen(self, change) -> None:
+        kept = self.outlines[[change["new"] in ("", self._scenes[n].city) for n in self.outlines["name"]]]
+        self.tile.options = [("choose a tile", ""), *((n, n) for n in kept["name"])]
+        self._zoom(kept)
+
+    def _tile_chosen(self, change) -> None:
+        if self._panel is not None:
+            self._panel.remove()
+        self._panel, self.children = None, self.children[:3]
+        self.swipe.disabled = not change["new"]
+        self.message.value = ""
+        if not change["new"]:
+            return
+        scene = self._scenes[change["new"]]
+        try:
+            self._open(scene)
+        except (OSError, ValueError) as error:  # in a callback nobody would see it
+            self.message.value = f'<span style="color:#B33C00">{escape(str(error))}</span>'
+
+    def _open(self, scene: Scene) -> None:
+        """Lays a tile and its prediction on the map."""
+        files = self.files(scene)
+        self._panel = _Panel(self.map)
+        _add_scene(self._panel, scene, self._max_size)
+        if "probability" in files:
+            _add_probability(self._panel, files["probability"], scene, 0.5, self._max_size)
+        if "polygons" in files:
+            _add_polygons(self._panel, files["polygons"], scene, "polygons", COLOURS["outline"])
+        self._panel.finish([DRAWN] if scene.drawn else [])
+        if not files:
+            folder = self._predictions or "runs/predictions"
+            self.message.value = (
+                f"{escape(scene.name)} is not predicted yet. Run <code>python -m jointnet predict "
+                f"{escape(str(scene.image))} --weights sample-buildings --out {escape(str(folder))}</code>, then call "
+                f"<code>show_cities(dataset, {escape(repr(str(folder)))})</code>."
+            )
+
+    def _swipe(self, _button) -> None:
+        """Puts the tile's explorer below the map."""
+        scene = self._scenes[self.tile.value]
+        files = self.files(scene)
+        explorer = SceneExplorer(scene, files.get("probability"), polygons=files.get("polygons"))
+        explorer.layer, explorer.swipe = "image", "prediction" if "probability" in files else "off"
+        self.children = [*self.children[:3], explorer]
+
+
 def zoom_to(shown: leafmap.Map, bounds: tuple[float, float, float, float]) -> None:
     """Moves a map so that (south, west, north, east) in degrees fills it."""
     south, west, north, east = bounds
@@ -106,6 +221,12 @@ def _check_georeference(scenes: Sequence[Scene]) -> None:
                 f"{scene.image.name} has no georeference, so it has no place on a map; look at it with "
                 f"SceneExplorer({scene.name!r}, ...), which needs none"
             )
+
+
+def _tile_outlines(scenes: Sequence[Scene]) -> gpd.GeoDataFrame:
+    """The outline of each scene in degrees, with its name."""
+    rows = [gpd.GeoSeries([box(*s.info.bounds)], crs=s.info.crs).to_crs("EPSG:4326").iloc[0] for s in scenes]
+    return gpd.GeoDataFrame({"name": [s.name for s in scenes]}, geometry=rows, crs="EPSG:4326")
 
 
 def _new_map(basemap: str | None, height: str) -> leafmap.Map:
@@ -143,6 +264,8 @@ class _Panel:
     def __init__(self, shown: leafmap.Map):
         self.map = shown
         self.rows: list = []
+        self.layers: list = []
+        self.control = None
         self.notes: list[str] = []
         self.boxes: list[tuple[float, float, float, float]] = []
 
@@ -152,6 +275,7 @@ class _Panel:
         layer = ipyleaflet.ImageOverlay(
             url=data_url(pixels, form), bounds=((south, west), (north, east)), opacity=opacity, name=name)
         self.map.add(layer)
+        self.layers.append(layer)
         self.boxes.append(bounds)
         self._row(layer, name, opacity, swatch, "opacity")
 
@@ -160,6 +284,7 @@ class _Panel:
         style = {"color": colour, "weight": 2, "opacity": 1.0, "fillColor": colour, "fillOpacity": filled}
         layer = ipyleaflet.GeoJSON(data=json.loads(table[["geometry"]].to_json()), style=style, name=name)
         self.map.add(layer)
+        self.layers.append(layer)
         self._row(layer, name, 1.0, f"{colour}44; border: 2px solid {colour}", "style")
 
     def _row(self, layer, name: str, opacity: float, swatch: str, target: str) -> None:
@@ -186,11 +311,20 @@ class _Panel:
         """Puts the panel on the map and zooms to what it shows."""
         text = "".join(f'<div style="line-height:1.3;font-size:11px">{note}</div>' for note in (*self.notes, *notes))
         body = [*self.rows, *([HTML(text)] if text else [])]
-        self.map.add(ipyleaflet.WidgetControl(
+        self.control = ipyleaflet.WidgetControl(
             widget=VBox(body, layout=Layout(padding="4px 8px", overflow="hidden")), position="topright",
-            transparent_bg=False))
+            transparent_bg=False)
+        self.map.add(self.control)
         corners = np.array(self.boxes)
         zoom_to(self.map, (*corners[:, :2].min(0), *corners[:, 2:].max(0)))
+
+
+    def remove(self) -> None:
+        """Takes everything off the map again."""
+        for layer in self.layers:
+            self.map.remove(layer)
+        if self.control is not None:
+            self.map.remove(self.control)
 
 
 def _add_scene(panel: _Panel, scene: Scene, max_size: int) -> None:

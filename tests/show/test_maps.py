@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import ipyleaflet
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from pyproj import Transformer
 
 from jointnet.data.raster import RasterError, warp_to_web_mercator, write_raster
-from jointnet.show.maps import show_map
+from jointnet.data.scene import Dataset
+from jointnet.show.maps import show_cities, show_map
 from tests.show.known_scene import BUILDINGS, GSD, HEIGHT, LEFT, ROOF, TOP, WIDTH, grid
 
 TO_MERCATOR = Transformer.from_crs(32633, 3857, always_xy=True)
@@ -148,3 +150,45 @@ def test_a_scene_without_georeference_is_sent_to_the_explorer(plain_scene):
 def test_layers_for_several_scenes_are_refused(scene, probability):
     with pytest.raises(ValueError, match="pick one"):
         show_map([scene, scene], probability=probability)
+
+
+@pytest.fixture
+def two_cities(scene):
+    """The known scene in two test cities."""
+    return Dataset("known", (replace(scene, split="test"), replace(scene, name="graz1", city="graz", split="test")))
+
+
+def test_a_tile_without_a_prediction_says_what_to_run(two_cities):
+    shown = show_cities(two_cities)
+    assert list(shown.outlines["name"]) == ["vienna1", "graz1"]
+    shown.tile.value = "vienna1"
+    assert "python -m jointnet predict" in shown.message.value
+    assert list(pictures(shown.map)) == ["vienna1"]
+
+
+def test_a_tile_opens_its_prediction_and_one_click_further_its_explorer(two_cities, probability, tmp_path):
+    write_raster(tmp_path / "vienna1_probability.tif", (probability * 255).astype(np.uint8), grid())
+    shown = show_cities(two_cities, tmp_path)
+    shown.tile.value = "vienna1"
+    assert list(pictures(shown.map)) == ["vienna1", "probability"]
+    assert shown.message.value == ""
+    shown.swipe.click()
+    explorer = shown.children[-1]
+    assert (explorer.layer, explorer.swipe) == ("image", "prediction")
+    shown.tile.value = ""
+    assert pictures(shown.map) == {}
+    assert shown.swipe.disabled
+    assert len(shown.children) == 3
+
+
+def test_a_city_narrows_the_tiles_to_its_own(two_cities):
+    shown = show_cities(two_cities)
+    shown.city.value = "graz"
+    assert [value for _, value in shown.tile.options] == ["", "graz1"]
+
+
+def test_a_damaged_prediction_is_told_in_the_widget(two_cities, tmp_path):
+    (tmp_path / "vienna1_probability.tif").write_text("no raster")
+    shown = show_cities(two_cities, tmp_path)
+    shown.tile.value = "vienna1"
+    assert "not an image that GDAL can read" in shown.message.value
