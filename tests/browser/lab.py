@@ -38,7 +38,11 @@ class Lab:
              "--LabApp.extension_manager=readonly"],
             env=os.environ | self._environment() | (extra or {}), cwd=folder,
             stdout=self._log, stderr=subprocess.STDOUT)
-        self._wait()
+        try:
+            self._wait()
+        except RuntimeError:
+            self.stop()
+            raise
 
     def _environment(self) -> dict[str, str]:
         """Every folder of Jupyter's inside the test's own."""
