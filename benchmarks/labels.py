@@ -1,7 +1,7 @@
 """How long footprints take to become a mask, against `rasterio.features.rasterize` alone on shapes already in place.
 
-Footprints are the 4,440 of ../shared/data where they are there, else rectangles; each time is processor time, the best of five, and the
-two take turns, so that other work on the machine does not show. The goal is a ratio of 1.3 at most.
+Footprints are the 4,440 of ../shared/data where they are there, else rectangles. Times are of the processor, best of
+five, the steps taking turns, so that other work on the machine does not show. The goal is a ratio of 1.3 at most.
 """
 
 import time
