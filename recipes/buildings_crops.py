@@ -73,6 +73,7 @@ class CropBatches(keras.utils.PyDataset):
         return tuple(np.stack(part) for part in zip(*patches, strict=True))
 
     def on_epoch_end(self):
+        """Moves on to other patches."""
         self.epoch += 1
 
     def _patch(self, crop, rng):
@@ -145,8 +146,8 @@ def main() -> None:
         card,
         CropBatches(training, args.patch_size, args.batch_size, args.steps, seed=args.seed),
         CropTiles(validation, args.patch_size, args.batch_size),
-        args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision, resume=args.resume,
-        verbose=2,
+        args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision,
+        resume=args.resume, verbose=2,
     )
     print(f"{run.ended}: {run.out / 'best.weights.h5'}, validation {run.card.scores}")
 

@@ -1,6 +1,8 @@
 """Trains the weights of the drawn sample that the lessons load, data/weights/sample-buildings and sample-roads.
 
     python recipes/sample.py --classes buildings --out runs/sample-buildings [--resume]
+
+Takes some minutes on two cores.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class RunState:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TrainingError(f"{self.out} cannot be made: choose a folder that you may write to ({error})") from error
+            raise TrainingError(f"{self.out} cannot be made: choose one that you may write to ({error})") from error
         if self._state.exists() and not resume:
             raise TrainingError(f"{self.out} holds a run already: resume it (resume=True, --resume) or choose another")
         if resume and self._state.exists():

@@ -148,9 +148,10 @@ def fit(
     batches.epoch = first
     card = replace(card, date=datetime.date.today().isoformat())
     keeper = CheckpointCallback(state, card, patience, steps_per_epoch=len(batches))
+    rate = CosineRate(learning_rate, total, len(batches))
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
-                    callbacks=[CosineRate(learning_rate, total, len(batches)), keeper, *(callbacks or [])], verbose=verbose)
+                    callbacks=[rate, keeper, *(callbacks or [])], verbose=verbose)
     except (KeyboardInterrupt, StopTraining):
         keeper.ended = "stopped"
         for callback in callbacks or []:  # Keras tells nobody

@@ -10,7 +10,10 @@ import pytest
 from jointnet.network.training import TrainingError, fit, train
 from jointnet.network.weights import Card, WeightsError, card_path, load_model, save_model
 
-CARD = Card(name="toy", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,), patch_size=16, loss="cross_entropy_dice", seed=1)
+CARD = Card(
+    name="toy", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,), patch_size=16, loss="cross_entropy_dice",
+    seed=1,
+)
 
 
 class BrightSquares(keras.utils.PyDataset):

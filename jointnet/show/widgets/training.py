@@ -16,7 +16,7 @@ POINTS = 400  # of the loss curve; a longer one is thinned
 
 
 class TrainingMonitor(Explorer):
-    """Watch a training: show the monitor in a cell, then hand `monitor.callback(...)` to `train` in the same or the next.
+    """Watch a training: show the monitor in a cell, then hand `monitor.callback(...)` to `train` in the next.
 
     Stop is heard within one step although the kernel is busy: by the widget itself where Jupyter runs widgets in a
     subshell, else by an interrupt of the kernel, which the button sends. Training ends alike on both: the last
