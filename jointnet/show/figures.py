@@ -301,7 +301,8 @@ def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window
         _image(axis, as_rgb(image))
         placed = scene.info.crs is not None
         shapes = (table.to_crs(scene.info.crs) if placed else table).geometry.to_numpy()
-        lines = [shapely.get_coordinates(line) for line in shapely.get_parts(shapely.boundary(shapely.get_parts(shapes)))]
+        rings = shapely.get_parts(shapely.boundary(shapely.get_parts(shapes)))
+        lines = [shapely.get_coordinates(ring) for ring in rings]
         if placed:
             lines = [np.column_stack(~scene.info.transform @ tuple(line.T)) for line in lines]
         corner = (col + 0.5, row + 0.5)  # a picture counts from the middle of its first pixel
@@ -429,6 +430,56 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
     _legend(axes[1], {f"{ERROR_NAMES[k]} {n / max(union, 1):.0%}": COLOURS[k] for k, n in counts.items()})
     _scale_bar(axes[0], _gsd(scene, image, window))
     return _finish(figure, scene.drawn)
+
+
+@_styled
+def show_grids(grids: Mapping[str, np.ndarray], rings: Sequence = (), centres: bool = False, columns: int = 4,
+               drawn: bool = False) -> Figure:
+    """Small arrays side by side, pixel by pixel, each on a scale of its own.
+
+    Args:
+        grids: title -> (height, width).
+        rings: of polygons drawn over each, as lists of (column, row), where a pixel's centre is at one half.
+        centres: mark the centre of every pixel.
+        columns: grids in a row.
+        drawn: True adds that the scenes were drawn.
+    """
+    columns = min(columns, len(grids))
+    height, width = next(iter(grids.values())).shape
+    figure, axes = _figure(-(-len(grids) // columns), columns, 11 / max(columns, 3), height / width)
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (title, grid) in zip(axes, grids.items(), strict=False):
+        height, width = np.shape(grid)
+        axis.pcolormesh(np.arange(width + 1), np.arange(height + 1), np.asarray(grid, float), cmap=PROBABILITY,
+                        edgecolors="#FFFFFF" if max(height, width) <= 40 else "none", linewidth=0.5)
+        for ring in rings:
+            axis.plot(*np.array([*ring, ring[0]]).T, color=RED)
+        if centres:
+            y, x = np.mgrid[:height, :width] + 0.5
+            axis.plot(x.ravel(), y.ravel(), ".", color="#333333", markersize=3)
+        axis.set(title=title, aspect="equal", ylim=(height, 0))
+    return _finish(figure, drawn)
+
+
+@_styled
+def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "", ylabel: str = "",
+                ylim: tuple[float, float] | None = None) -> Figure:
+    """Lines over one axis.
+
+    Args:
+        x: values along the axis.
+        curves: label -> one value for each of `x`.
+        xlabel, ylabel: what is along the axes.
+        ylim: from and to; what the curves hold without it.
+    """
+    figure, (axis,) = _figure(1, 1, 6.5, 0.6)
+    for (label, y), colour in zip(curves.items(), (BLUE, ORANGE, GREEN, RED, GREY), strict=False):
+        axis.plot(x, y, color=colour, label=label)
+    axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
+    axis.grid()
+    axis.legend()
+    return _finish(figure)
 
 
 def _figure(rows: int, columns: int, width: float, form: float, sharey: bool = False, space: float = 0.6):

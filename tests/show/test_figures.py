@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jointnet.predict.vectorize import vectorize
 from jointnet.show import figures
 from jointnet.show.layers import (
     DRAWN,
@@ -156,7 +157,48 @@ def test_curves_mark_the_threshold_in_use():
     assert line.get_xydata().tolist() == [[0.1, 0.2], [0.9, 0.8]]
 
 
+def test_pictures_side_by_side_keep_their_names_and_values():
+    image, probability = np.full((8, 8, 3), 90, np.uint8), np.full((8, 8, 1), 0.25, np.float32)
+    figure = figures.show_side_by_side({"the image": image, "a probability": probability}, drawn=True)
+    shown = [axis.images[0].get_array() for axis in figure.axes]
+    assert shown[0].shape == (8, 8, 3) and (shown[1] == 0.25).all()
+    assert [axis.get_title() for axis in figure.axes] == ["the image", "a probability"]
+    assert DRAWN in texts(figure)
+
+
+def test_outlines_lie_on_the_pixels_that_they_surround(scene):
+    labels = vectorize(scene.read_labels(), scene.info)
+    figure = figures.show_outlines(scene, {"labels": labels}, (0, 0, 120, 160))
+    drawn = np.concatenate([path.vertices for path in figure.axes[0].collections[0].get_paths()])
+    rows, cols = np.nonzero(scene.read_labels())
+    # the first roof pixel's outer edge lies half a pixel before its middle
+    assert drawn[:, 0].min() == pytest.approx(cols.min() - 0.5, abs=1e-6)
+    assert drawn[:, 1].max() == pytest.approx(rows.max() + 0.5, abs=1e-6)
+
+
+def test_a_sweep_marks_the_threshold_in_use():
+    table = pd.DataFrame({"iou": [0.2, 0.6], "recall": [0.9, 0.7]}, index=[0.3, 0.6])
+    figure = figures.show_sweep(table, 0.6, ("iou", "recall"))
+    assert list(figure.axes[0].lines[0].get_ydata()) == [0.2, 0.6]
+    assert "threshold 0.60" in texts(figure)
+
+
 def test_drawing_warns_of_nothing(scene):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         texts(figures.show_scene(scene))
+
+
+def test_small_arrays_are_shown_pixel_by_pixel_with_the_rings_over_them():
+    figure = figures.show_grids({"a": np.eye(3), "b": np.zeros((3, 3))}, rings=[[(0, 0), (2, 0), (2, 2)]], centres=True)
+    first = figure.axes[0]
+    assert np.array_equal(first.collections[0].get_array().reshape(3, 3), np.eye(3))
+    assert first.lines[0].get_xydata().tolist() == [[0, 0], [2, 0], [2, 2], [0, 0]]  # closed
+    assert first.lines[1].get_xydata()[0].tolist() == [0.5, 0.5]
+    assert first.get_ylim() == (3, 0)  # row 0 on top
+
+
+def test_curves_are_named_and_keep_their_values():
+    axis = figures.show_curves(np.arange(3), {"one": [1, 2, 3], "two": [3, 2, 1]}, "x", "y").axes[0]
+    assert [line.get_label() for line in axis.lines] == ["one", "two"]
+    assert axis.lines[1].get_ydata().tolist() == [3, 2, 1]
