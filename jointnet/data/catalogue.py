@@ -10,7 +10,7 @@ from pathlib import Path
 import pooch
 from tqdm.auto import tqdm
 
-from jointnet.data.drawn import SAMPLE, draw_sample, scene_files
+from jointnet.data.drawn import SAMPLE, draw_sample, scene_files, seed_of
 from jointnet.data.folder import open_folder
 from jointnet.data.inria import open_inria, parse_tile, tile_split
 from jointnet.data.massachusetts import open_massachusetts
@@ -104,9 +104,8 @@ def open_sample(root: Path) -> Dataset:
     """The fifteen drawn scenes, named and split as INRIA's tiles; those that `root` lacks are drawn first."""
     scenes = tuple(_sample_scene(root / part, name) for part, names in SAMPLE.items() for name in names)
     absent = [s for s in scenes if not all(p.exists() for p in (s.image, *s.labels.values(), *s.vectors.values()))]
-    if absent:
-        with tqdm(desc="drawing the sample", total=len(absent), unit="scene") as bar:
-            draw_sample(root, progress=lambda _: bar.update())
+    with tqdm(desc="drawing the sample", total=len(absent), unit="scene", disable=not absent) as bar:
+        draw_sample(root, seed_of(root), lambda _: bar.update())  # an older edition is drawn again
     return Dataset("sample", scenes)
 
 

@@ -84,6 +84,13 @@ def draw_sample(root: Path, seed: int = 0, progress: Callable[[str], None] | Non
     return root
 
 
+def seed_of(root: Path) -> int:
+    """The seed that the scenes in `root` were drawn from; 0 where there are none."""
+    files = (scene_files(Path(root) / split, name)["images"] for split, names in SAMPLE.items() for name in names)
+    image = next((f for f in files if f.exists()), None)
+    return int((read_info(image).tags or {}).get("JOINTNET_SEED", 0)) if image else 0
+
+
 def draw_scene(name: str, size: int = SIZE, gsd: float = GSD, seed: int = 0) -> DrawnScene:
     """One scene, the same for the same arguments.
 

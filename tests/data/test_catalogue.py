@@ -55,7 +55,7 @@ def test_the_sample_draws_only_what_is_missing(tmp_path, draw_tile):
 
 
 def test_the_sample_is_split_as_inria_and_says_that_it_is_drawn(monkeypatch, tmp_path):
-    monkeypatch.setattr(catalogue, "draw_sample", lambda root, progress: root)  # its names and splits need no drawing
+    monkeypatch.setattr(catalogue, "draw_sample", lambda root, seed, progress: root)  # its names and splits need no drawing
     dataset = open_dataset("sample", root=tmp_path)
     found = {split: [s.name for s in dataset.select(split=split)] for split in ("train", "validation", "test")}
     assert found == {
