@@ -457,7 +457,7 @@ def show_grids(grids: Mapping[str, np.ndarray], rings: Sequence = (), centres: b
             axis.plot(*np.array([*ring, ring[0]]).T, color=RED)
         if centres:
             y, x = np.mgrid[:height, :width] + 0.5
-            axis.plot(x.ravel(), y.ravel(), ".", color="#333333", markersize=3)
+            axis.plot(x.ravel(), y.ravel(), ".", color="#7F7F7F", markersize=4)
         axis.set(title=title, aspect="equal", ylim=(height, 0))
     return _finish(figure, drawn)
 
