@@ -112,9 +112,9 @@ def server(monkeypatch):
 def draw_tile():
     """Writes a small image, or a mask, with a real CRS: draw_tile(path, side=8, value=120, bands=3, origin=...)."""
 
-    def draw(path, side=8, value=120, bands=3, origin=(620_000.0, 3_350_000.0), crs=32614, gsd=0.3):
+    def draw(path, side=8, value=120, bands=3, origin=(620_000.0, 3_350_000.0), crs=32614, gsd=0.3, tags=None):
         grid = RasterInfo(side, side, bands, "uint8", CRS.from_epsg(crs), from_origin(*origin, gsd, gsd))
         shape = (side, side, bands) if bands > 1 else (side, side)
-        return write_raster(path, np.full(shape, value, np.uint8), grid)
+        return write_raster(path, np.full(shape, value, np.uint8), grid, tags=tags)
 
     return draw

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 
 import jointnet.data.catalogue as catalogue
 from jointnet.data.catalogue import Dataset, Scene, open_dataset
-from jointnet.data.drawn import SAMPLE, scene_files
+from jointnet.data.drawn import EDITION, SAMPLE, scene_files
 from jointnet.data.inria import TEST_TILES, TRAINING_TILES, parse_tile, tile_split
 from jointnet.data.raster import RasterError, RasterInfo, read_info, write_raster
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_name, split_by_share, split_in_blocks
@@ -37,26 +37,31 @@ def write_shapes(path, *shapes, crs=32614):
 # sample
 
 
-def test_the_sample_draws_only_what_is_missing(tmp_path, draw_tile):
+@pytest.fixture
+def tiny_sample(tmp_path, draw_tile):
+    """The sample's files at 8 x 8 px, stamped as the present program stamps its own."""
+    stamp = {"JOINTNET_SEED": "0", "JOINTNET_EDITION": EDITION}
     for part, names in SAMPLE.items():
         for name in names:
             for kind, path in scene_files(tmp_path / part, name).items():
                 if path.suffix == ".tif":
-                    draw_tile(path, bands=3 if kind == "images" else 1, value=0)
+                    draw_tile(path, bands=3 if kind == "images" else 1, value=0, tags=stamp)
                 else:
                     write_shapes(path, box_in(0, 0, 2, 2))
-    lost = scene_files(tmp_path / "train", "kitsap6")["images"]
-    kept = scene_files(tmp_path / "train", "austin6")["images"].read_bytes()
-    lost.unlink()
-    dataset = open_dataset("sample", root=tmp_path)
+    return tmp_path
+
+
+def test_the_sample_draws_only_what_is_missing(tiny_sample):
+    scene_files(tiny_sample / "train", "kitsap6")["images"].unlink()
+    kept = scene_files(tiny_sample / "train", "austin6")["images"].read_bytes()
+    dataset = open_dataset("sample", root=tiny_sample)
     assert dataset["kitsap6"].info.shape == (1024, 1024)
     assert dataset["austin6"].image.read_bytes() == kept
     assert dataset["kitsap6"].read_labels("buildings", (0, 0, 64, 64)).shape == (64, 64)
 
 
-def test_the_sample_is_split_as_inria_and_says_that_it_is_drawn(monkeypatch, tmp_path):
-    monkeypatch.setattr(catalogue, "draw_sample", lambda root, seed, progress: root)  # its names and splits need no drawing
-    dataset = open_dataset("sample", root=tmp_path)
+def test_the_sample_is_split_as_inria_and_says_that_it_is_drawn(tiny_sample):
+    dataset = open_dataset("sample", root=tiny_sample)
     found = {split: [s.name for s in dataset.select(split=split)] for split in ("train", "validation", "test")}
     assert found == {
         "train": ["austin6", "chicago6", "kitsap6", "tyrol-w6", "vienna6"],
