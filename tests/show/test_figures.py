@@ -162,7 +162,7 @@ def test_pictures_side_by_side_keep_their_names_and_values():
     figure = figures.show_side_by_side({"the image": image, "a probability": probability}, drawn=True)
     shown = [axis.images[0].get_array() for axis in figure.axes]
     assert shown[0].shape == (8, 8, 3) and (shown[1] == 0.25).all()
-    assert [axis.get_title() for axis in figure.axes] == ["the image", "a probability"]
+    assert [axis.get_title("left") for axis in figure.axes] == ["the image", "a probability"]
     assert DRAWN in texts(figure)
 
 
@@ -196,6 +196,11 @@ def test_small_arrays_are_shown_pixel_by_pixel_with_the_rings_over_them():
     assert first.lines[0].get_xydata().tolist() == [[0, 0], [2, 0], [2, 2], [0, 0]]  # closed
     assert first.lines[1].get_xydata()[0].tolist() == [0.5, 0.5]
     assert first.get_ylim() == (3, 0)  # row 0 on top
+
+
+def test_a_small_array_of_ones_is_not_shown_as_one_of_zeros():
+    axis = figures.show_grids({"ones": np.ones((2, 2))}).axes[0]
+    assert axis.collections[0].get_clim() == (0, 1)
 
 
 def test_curves_are_named_and_keep_their_values():
