@@ -435,7 +435,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
 @_styled
 def show_grids(grids: Mapping[str, np.ndarray], rings: Sequence = (), centres: bool = False, columns: int = 4,
                drawn: bool = False) -> Figure:
-    """Small arrays side by side, pixel by pixel, each on a scale of its own.
+    """Small arrays side by side, pixel by pixel, each on a scale of its own that holds 0.
 
     Args:
         grids: title -> (height, width).
@@ -451,7 +451,9 @@ def show_grids(grids: Mapping[str, np.ndarray], rings: Sequence = (), centres: b
         axis.set_axis_off()
     for axis, (title, grid) in zip(axes, grids.items(), strict=False):
         height, width = np.shape(grid)
-        axis.pcolormesh(np.arange(width + 1), np.arange(height + 1), np.asarray(grid, float), cmap=PROBABILITY,
+        values = np.asarray(grid, float)
+        axis.pcolormesh(np.arange(width + 1), np.arange(height + 1), values, cmap=PROBABILITY,
+                        vmin=min(values.min(), 0), vmax=max(values.max(), np.finfo(float).tiny),
                         edgecolors="#FFFFFF" if max(height, width) <= 40 else "none", linewidth=0.5)
         for ring in rings:
             axis.plot(*np.array([*ring, ring[0]]).T, color=RED)
