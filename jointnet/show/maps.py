@@ -7,6 +7,7 @@ laptop without a network, on a Hub and under any address; colours and sizes are 
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from html import escape
@@ -20,9 +21,19 @@ from ipywidgets import HTML, Button, Checkbox, Dropdown, FloatSlider, HBox, Layo
 from shapely.geometry import box
 
 from jointnet.data.labels import read_features
-from jointnet.data.raster import RasterError, warp_to_web_mercator
+from jointnet.data.raster import RasterError, read_info, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
-from jointnet.show.layers import COLOURS, DRAWN, as_bytes, as_rgb, as_scene, data_url, paint, probability_table
+from jointnet.show.layers import (
+    COLOURS,
+    DRAWN,
+    as_bytes,
+    as_rgb,
+    as_scene,
+    data_url,
+    display_values,
+    paint,
+    probability_table,
+)
 from jointnet.show.widgets import SceneExplorer
 
 BLANK_TILE = (
@@ -32,6 +43,7 @@ BASEMAPS = {
     "osm": ("https://tile.openstreetmap.org/{z}/{x}/{y}.png", "© OpenStreetMap contributors", 19),
 }
 FINEST_ZOOM = 24
+MAP_WIDTH = 760  # pixels: what a notebook beside an open file list leaves a map
 MOST_POLYGONS = 5_000  # drawn as they are; more are simplified, and the map says so
 
 
@@ -198,9 +210,22 @@ class CityMap(VBox):
 
 
 def zoom_to(shown: leafmap.Map, bounds: tuple[float, float, float, float]) -> None:
-    """Moves a map so that (south, west, north, east) in degrees fills it."""
+    """Moves a map so that (south, west, north, east) in degrees fills it.
+
+    Worked out here for a map of usual width: leaflet's own fit asks the browser and the kernel in turn, and leaves the
+    map at the whole world where either is slow.
+    """
     south, west, north, east = bounds
-    shown.fit_bounds([[south, west], [north, east]])
+    bottom, top = (math.asinh(math.tan(math.radians(y))) / (2 * math.pi) for y in (south, north))
+    across, down = max((east - west) / 360, 1e-9), max(top - bottom, 1e-9)  # shares of the world
+    fits = math.log2(min(MAP_WIDTH / across, _pixels(shown.layout.height) * 0.94 / down) / 256)
+    middle = math.degrees(math.atan(math.sinh(math.pi * (top + bottom))))
+    shown.center, shown.zoom = (middle, (west + east) / 2), min(math.floor(fits * 4) / 4, FINEST_ZOOM)
+
+
+def _pixels(height: str) -> float:
+    """The number in "600px"; 400 for other units."""
+    return float(height[:-2]) if height.endswith("px") else 400.0
 
 
 def _scenes(source) -> list[Scene]:
@@ -337,7 +362,7 @@ def _add_scene(panel: _Panel, scene: Scene, max_size: int) -> None:
 def _add_probability(panel: _Panel, source, scene: Scene, threshold: float, max_size: int) -> None:
     """Probabilities by colour, transparent below the threshold."""
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
-    values = as_bytes(pixels)
+    values = as_bytes(pixels if isinstance(source, np.ndarray) else display_values(pixels, read_info(source).tags))
     shown = valid & (values >= round(threshold * 255))
     painted = np.dstack([probability_table()[values], np.where(shown, 255, 0).astype(np.uint8)])
     colours = ",".join(f"rgb({r},{g},{b})" for r, g, b in probability_table()[:: 51])

@@ -89,7 +89,7 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
 
     # a closer look comes at full resolution: the overview has 80 px, the scene 160
     ask_kernel(page, "explorer.zoom_to(40, 55, 60)")
-    page.wait_for_selector(".jn[data-crop]", timeout=10_000)
+    page.wait_for_function("document.querySelector('.jn').dataset.crop?.split(',')[3] < 70", timeout=20_000)
     row, _, height, width = (int(x) for x in page.get_attribute(".jn", "data-crop").split(","))
     assert 60 <= width <= 62
     assert row + height <= 120

@@ -134,6 +134,16 @@ def test_a_slider_moves_the_opacity_and_a_switch_hides_the_layer(scene):
     assert layer.opacity == 0.25
 
 
+def test_the_map_opens_on_the_scene_and_fills_it(scene):
+    shown = show_map(scene, height="500px")
+    south, west, north, east = warp_to_web_mercator(scene.image)[2]
+    assert shown.center == pytest.approx([(south + north) / 2, (west + east) / 2], abs=1e-6)
+    across = (east - west) / 360 * 256 * 2**shown.zoom  # pixels; the scene is wider than high, the map as well
+    down = (north - south) * np.pi / 180 / np.cos(np.radians(south)) / (2 * np.pi) * 256 * 2**shown.zoom
+    assert across <= 760
+    assert 500 * 0.94 / 2**0.25 - 1 <= down <= 500 * 0.94 + 1
+
+
 def test_a_basemap_comes_only_when_asked_for(scene):
     shown = show_map(scene, basemap="osm")
     assert [t.name for t in shown.layers if isinstance(t, ipyleaflet.TileLayer)] == ["no basemap", "osm"]

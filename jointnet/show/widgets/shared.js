@@ -74,7 +74,7 @@ function errorLine(model) {
 /** Coloured squares with names; entries are [css colour or gradient, text]. */
 function fillLegend(element, entries) {
   element.replaceChildren(...entries.map(([colour, text]) =>
-    h("span", { class: "jn-key" }, h("span", { class: "jn-swatch", style: `background:${colour}` }), text)));
+    h("span", { class: "jn-key" }, h("span", { class: `jn-swatch${colour.startsWith("linear") ? " jn-wide" : ""}`, style: `background:${colour}` }), text)));
   element.hidden = entries.length === 0;
 }
 
