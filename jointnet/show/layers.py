@@ -13,6 +13,7 @@ from PIL import Image
 from jointnet.data.raster import Affine, RasterInfo, open_raster, read_info
 from jointnet.data.scene import Scene
 from jointnet.evaluate.errors import ERROR_COLOURS
+from jointnet.predict.values import to_probability
 
 # Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 COLOURS = {
@@ -120,7 +121,14 @@ def read_layer(
     with open_raster(source, None if whole == info.shape else whole) as raster:
         sy, sx = whole[0] / info.height, whole[1] / info.width
         first = min(round((top + row) * sy), whole[0] - shape[0]), min(round((left + col) * sx), whole[1] - shape[1])
-        return raster.read((*first, *shape), bands, resampling)
+        return display_values(raster.read((*first, *shape), bands, resampling), info.tags)
+
+
+def display_values(data: np.ndarray, tags) -> np.ndarray:
+    """Pixels of a file as they are shown: of a uint8 probability raster 255 is 1, and no imagery is 0."""
+    if data.dtype != np.uint8 or "JOINTNET_VALUES" not in (tags or {}):
+        return data
+    return np.round(np.nan_to_num(to_probability(data)) * 255).astype(np.uint8)
 
 
 def fit_whole(full: tuple[int, int], part: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:

@@ -1,0 +1,17 @@
+"""What is shown of a file is what the file means."""
+
+import numpy as np
+
+from jointnet.data.raster import Affine, RasterInfo, write_raster
+from jointnet.show.layers import ArrayScene, read_layer
+
+
+def test_a_probability_raster_is_shown_by_its_own_scale(tmp_path):
+    """predict_scene writes 0 to 254 for 0 to 1, and 255 for no imagery."""
+    grid = RasterInfo(4, 1, 1, "uint8", None, Affine.identity())
+    values = np.array([[0, 127, 254, 255]], np.uint8)
+    for name, tags in (("own.tif", {"JOINTNET_VALUES": "0-254"}), ("mask.tif", {})):
+        write_raster(tmp_path / name, values, grid, tags=tags)
+    scene = ArrayScene(np.zeros((1, 4, 3), np.uint8))
+    assert read_layer(tmp_path / "own.tif", scene)[..., 0].tolist() == [[0, 128, 255, 0]]  # 127 / 254 * 255 = 127.5
+    assert read_layer(tmp_path / "mask.tif", scene)[..., 0].tolist() == [[0, 127, 254, 255]]
