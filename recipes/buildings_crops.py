@@ -128,6 +128,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--keep-empty", type=float, default=0.3, help="share of crops without buildings")
+    parser.add_argument("--zoom", type=float, default=1.33, help="patches are drawn up to so much larger or smaller")
+    parser.add_argument("--colour", type=float, default=0.3, help="strength of the colour jitter")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help="go on from these weights, with a new schedule")
@@ -144,7 +146,8 @@ def main() -> None:
     )
     run = fit(
         card,
-        CropBatches(training, args.patch_size, args.batch_size, args.steps, seed=args.seed),
+        CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom), args.colour,
+                    args.seed),
         CropTiles(validation, args.patch_size, args.batch_size),
         args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision,
         resume=args.resume, verbose=2,

@@ -1,0 +1,73 @@
+"""Scores building weights on the validation crops, fits threshold and temperature there, and writes them to the card.
+
+    python recipes/score_crops.py CROPS WEIGHTS --out data/weights/NAME.weights.h5
+
+CROPS is laid out as in buildings_crops.py. Whole crops are predicted as scenes are, in blended windows of the patch
+size. Group `inria_crops` decides threshold and temperature; `inria_lossless` is only scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from buildings_crops import read_crops
+
+from jointnet import load_model, predict_array
+from jointnet.evaluate.calibration import calibration_summary, fit_temperature, with_temperature
+from jointnet.evaluate.counts import bootstrap_interval
+from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
+from jointnet.network.weights import SUFFIX, save_model
+
+
+def count_crops(model, crops: list[dict]) -> list[tuple[str, ProbabilityCounts]]:
+    """(city, histogram of probabilities) of each crop, without temperature."""
+    model.card = replace(model.card, temperature=1.0)
+    return [
+        (c["city"], count_probabilities(predict_array(model, c["image"])[..., 0], c["mask"], c["valid"]))
+        for c in crops
+    ]
+
+
+def score_table(counted: list[tuple[str, ProbabilityCounts]], temperature: float, threshold: float) -> dict:
+    """Scores by city and pooled, with an interval by bootstrap over crops."""
+    tempered = [(city, with_temperature(counts, temperature)) for city, counts in counted]
+    table = {}
+    for city in (*sorted({city for city, _ in tempered}), "pooled"):
+        each = [counts for name, counts in tempered if city in (name, "pooled")]
+        pixels = [c.counts_at(threshold) for c in each]
+        pooled = sum(pixels[1:], pixels[0])
+        names = ("iou", "accuracy", "background_accuracy", "precision", "recall", "f1")
+        table[city] = {n: round(getattr(pooled, n), 4) for n in names} | {"crops": len(each)}
+        table[city]["iou_interval"] = [round(v, 4) for v in bootstrap_interval(pixels)]
+    everything = sum((c for _, c in tempered[1:]), tempered[0][1])
+    return table | {"calibration": {k: round(float(v), 4) for k, v in calibration_summary(everything).items()}}
+
+
+def main() -> None:
+    """Reads the command line, scores, writes, and prints the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("crops", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    model = load_model(args.weights)
+    validation, lossless = (
+        count_crops(model, read_crops(args.crops, group, "validation")) for group in ("inria_crops", "inria_lossless")
+    )
+    everything = sum((c for _, c in validation[1:]), validation[0][1])
+    temperature = round(float(fit_temperature(everything)), 3)
+    threshold = with_temperature(everything, temperature).best_threshold("iou")
+    scores = {
+        "inria_crops validation": score_table(validation, temperature, threshold),
+        "inria_lossless": score_table(lossless, temperature, threshold),
+    }
+    card = replace(model.card, name=args.out.name.removesuffix(SUFFIX), thresholds={"buildings": float(threshold)},
+                   temperature=temperature, scores=scores)
+    save_model(model, args.out, card)
+    print(card.to_json())
+
+
+if __name__ == "__main__":
+    main()
