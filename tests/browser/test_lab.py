@@ -10,7 +10,7 @@ from tests.browser.conftest import read_shot, watch
 from tests.browser.lab import HUB, Lab, ask_kernel, kernel_says, open_notebook, run_all, save
 from tests.show.known_scene import GRASS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600, func_only=True)]
 
 SETUP = """
 import tempfile
@@ -65,7 +65,7 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
     open_notebook(lab, page, "kit.ipynb")
     run_all(page, 3)
 
-    page.wait_for_selector(".jn[data-ready=true]", timeout=20_000)
+    page.wait_for_selector(".jn[data-ready=true]", timeout=60_000)
     explorer = page.locator(".jn-stage canvas")
     explorer.scroll_into_view_if_needed()
     pixels = watched.canvas()
@@ -89,7 +89,7 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
 
     # a closer look comes at full resolution: the overview has 80 px, the scene 160
     ask_kernel(page, "explorer.zoom_to(40, 55, 60)")
-    page.wait_for_function("document.querySelector('.jn').dataset.crop?.split(',')[3] < 70", timeout=20_000)
+    page.wait_for_function("document.querySelector('.jn').dataset.crop?.split(',')[3] < 70", timeout=60_000)
     row, _, height, width = (int(x) for x in page.get_attribute(".jn", "data-crop").split(","))
     assert 60 <= width <= 62
     assert row + height <= 120
@@ -100,7 +100,7 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
 
     # the map
     page.locator(".leaflet-container").scroll_into_view_if_needed()
-    page.wait_for_selector(".leaflet-image-layer", timeout=20_000)
+    page.wait_for_selector(".leaflet-image-layer", timeout=60_000)
     page.wait_for_timeout(1200)
     pixels = read_shot(watched.shot("lab_map"))
     assert share_of(pixels, GRASS, 16) > 0.02
@@ -126,17 +126,17 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
 
 def test_explorer_and_map_live_under_a_hub(tmp_path, browser):
     running = Lab(tmp_path, "/user/ada/", HUB)
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    watched = watch(context.new_page())
     try:
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        watched = watch(context.new_page())
         running.write("kit.ipynb", SETUP, EXPLORER, MAP)
         open_notebook(running, watched.page, "kit.ipynb")
         run_all(watched.page, 3)
-        watched.page.wait_for_selector(".jn[data-ready=true]", timeout=20_000)
+        watched.page.wait_for_selector(".jn[data-ready=true]", timeout=60_000)
         assert share_of(watched.canvas(), GRASS) > 0.2
         watched.page.locator(".leaflet-container").scroll_into_view_if_needed()
-        watched.page.wait_for_selector(".leaflet-image-layer", timeout=20_000)
+        watched.page.wait_for_selector(".leaflet-image-layer", timeout=60_000)
+        context.close()
         assert watched.outside == []
     finally:
-        context.close()
         running.stop()
