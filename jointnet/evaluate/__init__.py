@@ -1,1 +1,21 @@
-"""How good a prediction is, and where it fails."""
+"""How good a prediction is, and where it fails.
+
+The package and the verb `jointnet.evaluate` have one name, and Python binds that name to whichever was imported last.
+So the package can be called, and then is the verb.
+"""
+
+import sys
+from types import ModuleType
+
+
+class _Evaluate(ModuleType):
+    """This package, which can be called as `jointnet.evaluate.scores.evaluate`."""
+
+    def __call__(self, *arguments, **keywords):
+        """`Scores` of predictions; arguments as `jointnet.evaluate.scores.evaluate` takes them."""
+        from jointnet.evaluate.scores import evaluate
+
+        return evaluate(*arguments, **keywords)
+
+
+sys.modules[__name__].__class__ = _Evaluate
