@@ -186,9 +186,11 @@ FETCH = "import sys; from jointnet.data.fetch import Fetcher; Fetcher(progress=F
 def test_a_killed_process_loses_nothing_that_had_arrived(fetcher, address, tmp_path, server, project_root, end):
     server.faults.append("stall")
     code = FETCH.replace("*sys.argv[1:]", "sys.argv[1], __import__('pathlib').Path(sys.argv[2])")
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # deaf if begun in the background
+    # a process begun in the background is deaf to interrupts
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", heard + code, address, str(tmp_path / "scene.tif")], cwd=project_root, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", heard + code, address, str(tmp_path / "scene.tif")], cwd=project_root,
+        stderr=subprocess.DEVNULL,
     )
     part = tmp_path / "scene.tif.part"
     assert server.stalled.wait(60)
