@@ -336,13 +336,16 @@ def show_sweep(
 
 
 @_styled
-def show_reliability(confidence: np.ndarray, frequency: np.ndarray, count: np.ndarray | None = None) -> Figure:
+def show_reliability(
+    confidence: np.ndarray, frequency: np.ndarray, count: np.ndarray | None = None, drawn: bool = False
+) -> Figure:
     """How often pixels of each predicted probability really were foreground; the diagonal is perfect calibration.
 
     Args:
         confidence: mean predicted probability of each bin.
         frequency: share of foreground among its pixels; NaN for an empty bin.
         count: pixels in each bin, shown below.
+        drawn: True adds that the scenes were drawn.
     """
     confidence, frequency = np.asarray(confidence, float), np.asarray(frequency, float)
     kept = ~np.isnan(frequency) & ~np.isnan(confidence)
@@ -359,12 +362,13 @@ def show_reliability(confidence: np.ndarray, frequency: np.ndarray, count: np.nd
         axes[1, 0].bar(confidence[kept], np.asarray(count)[kept], width=0.7 / max(len(confidence), 1), color=GREY)
         axes[1, 0].set(ylabel="pixels", yscale="log")
     axes[-1, 0].set_xlabel("predicted probability")
-    return _finish(figure)
+    return _finish(figure, drawn)
 
 
 @_styled
 def show_pr_curve(
-    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray | None = None, chosen: float | None = None
+    precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray | None = None, chosen: float | None = None,
+    drawn: bool = False,
 ) -> Figure:
     """Precision against recall over all thresholds, with lines of equal F1; the chosen threshold is marked.
 
@@ -373,6 +377,7 @@ def show_pr_curve(
         recall: one value per threshold, in [0, 1].
         thresholds: the thresholds.
         chosen: the one in use.
+        drawn: True adds that the scenes were drawn.
     """
     precision, recall = np.asarray(precision, float), np.asarray(recall, float)
     figure, axes = _figure(1, 1, 5.2, 0.95)
@@ -391,7 +396,7 @@ def show_pr_curve(
                       textcoords="offset points", color=RED)
     axis.set(xlabel="recall: share of the truth that is found", ylabel="precision: share of the found that is true",
              xlim=(0, 1.005), ylim=(0, 1.005), title="precision and recall")
-    return _finish(figure)
+    return _finish(figure, drawn)
 
 
 @_styled

@@ -157,6 +157,11 @@ def test_curves_mark_the_threshold_in_use():
     assert line.get_xydata().tolist() == [[0.1, 0.2], [0.9, 0.8]]
 
 
+def test_curves_of_drawn_scenes_say_so():
+    assert DRAWN in texts(figures.show_pr_curve([0.5, 1], [1, 0.2], drawn=True))
+    assert DRAWN in texts(figures.show_reliability([0.1, 0.9], [0.2, 0.8], drawn=True))
+
+
 def test_pictures_side_by_side_keep_their_names_and_values():
     image, probability = np.full((8, 8, 3), 90, np.uint8), np.full((8, 8, 1), 0.25, np.float32)
     figure = figures.show_side_by_side({"the image": image, "a probability": probability}, drawn=True)
