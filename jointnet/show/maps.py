@@ -215,7 +215,7 @@ def zoom_to(shown: leafmap.Map, bounds: tuple[float, float, float, float]) -> No
     Worked out here for a map of usual width: leaflet's own fit asks the browser and the kernel in turn, and leaves the
     map at the whole world where either is slow.
     """
-    south, west, north, east = bounds
+    south, west, north, east = map(float, bounds)
     bottom, top = (math.asinh(math.tan(math.radians(y))) / (2 * math.pi) for y in (south, north))
     across, down = max((east - west) / 360, 1e-9), max(top - bottom, 1e-9)  # shares of the world
     fits = math.log2(min(MAP_WIDTH / across, _pixels(shown.layout.height) * 0.94 / down) / 256)
@@ -319,7 +319,7 @@ class _Panel:
             value=opacity, min=0, max=1, step=0.05, readout=False, layout=Layout(width="96px", margin="0"),
             tooltip=f"opacity of {name}", continuous_update=True,
         )
-        box = HTML(f'<div style="width:14px;height:14px;margin:7px 6px 0 0;background:{swatch}"></div>')
+        box = HTML(f'<div style="box-sizing:border-box;width:14px;height:14px;margin:7px 6px 0 0;background:{swatch}"></div>')
 
         def change(_=None) -> None:
             value = slider.value if switch.value else 0
