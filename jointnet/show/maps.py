@@ -319,7 +319,8 @@ class _Panel:
             value=opacity, min=0, max=1, step=0.05, readout=False, layout=Layout(width="96px", margin="0"),
             tooltip=f"opacity of {name}", continuous_update=True,
         )
-        box = HTML(f'<div style="box-sizing:border-box;width:14px;height:14px;margin:7px 6px 0 0;background:{swatch}"></div>')
+        shape = "box-sizing:border-box;width:14px;height:14px;margin:7px 6px 0 0"
+        box = HTML(f'<div style="{shape};background:{swatch}"></div>')
 
         def change(_=None) -> None:
             value = slider.value if switch.value else 0
