@@ -15,7 +15,8 @@ def unseen_errors(notebook: nbformat.NotebookNode) -> list[str]:
     saved = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     states = [model.get("state", {}) for model in saved.values()]
     outputs = [o for state in states for o in state.get("outputs", ()) if o.get("output_type") == "error"]
-    return [f"{o['ename']}: {o['evalue']}" for o in outputs] + [s["error"] for s in states if s.get("error")]
+    explorers = [state for state in states if state.get("_model_module") == "anywidget"]  # a theme's error is a colour
+    return [f"{o['ename']}: {o['evalue']}" for o in outputs] + [s["error"] for s in explorers if s.get("error")]
 
 
 def printed_warnings(notebook: nbformat.NotebookNode) -> list[str]:
