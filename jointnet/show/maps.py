@@ -54,7 +54,7 @@ def show_map(
     polygons=None,
     truth: bool | str | Path = True,
     basemap: str | None = None,
-    threshold: float = 0.5,
+    threshold: float = 0.6,
     max_size: int = 2048,
     height: str = "600px",
 ) -> leafmap.Map:

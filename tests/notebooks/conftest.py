@@ -16,7 +16,7 @@ def run_lesson(tmp_path, project_root, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.delenv("MPLBACKEND", raising=False)
 
-    def run(path: Path, mocked: bool = True, timeout: int = 600) -> NotebookResult:
+    def run(path: Path, mocked: bool = True, timeout: int = 300) -> NotebookResult:
         copy = tmp_path / "notebooks" / path.name
         copy.parent.mkdir(exist_ok=True)
         if mocked:

@@ -66,7 +66,7 @@ class SceneExplorer(Explorer):
     points = traitlets.Bytes().tag(sync=True)
     ends = traitlets.Bytes().tag(sync=True)
     counts = traitlets.List().tag(sync=True)
-    threshold = traitlets.Float(0.5).tag(sync=True)
+    threshold = traitlets.Float(0.6).tag(sync=True)
     opacity = traitlets.Float(0.7).tag(sync=True)
     layer = traitlets.Unicode("image").tag(sync=True)
     swipe = traitlets.Unicode("off").tag(sync=True)
@@ -82,7 +82,7 @@ class SceneExplorer(Explorer):
         truth=None,
         polygons=None,
         mask=None,
-        threshold: float = 0.5,
+        threshold: float = 0.6,
         kind: str = "buildings",
         max_size: int = 2048,
         height: int = 520,
