@@ -2,6 +2,9 @@
 
 TensorFlow 2.21 writes several lines to stderr while it is imported, before it reads its own TF_CPP_MIN_LOG_LEVEL; under
 a notebook's first cell they look like errors. TF_CPP_MIN_LOG_LEVEL=0 or 1 shows them.
+
+TensorFlow has oneDNN's convolutions on every x86 processor but uses them by itself only on the newest. On an AMD EPYC
+of 2021 they halve the time of a training step, so they are asked for; TF_ENABLE_ONEDNN_OPTS=0 overrules that.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ def silent_stderr() -> Iterator[None]:
             os.close(saved)
 
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("2", "3"):
     with silent_stderr():
         import keras
