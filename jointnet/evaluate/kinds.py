@@ -14,7 +14,6 @@ GOOD_IOU = 0.7  # from here on a pair is no error
 SIZE = 1.25  # areas that differ by more than this factor are too large or too small
 
 
-
 @dataclass(frozen=True)
 class Error:
     """One error before it has a place: `source` is "label" or "predicted", `number` the object in that mask."""
@@ -31,7 +30,8 @@ def sort_errors(overlaps: Overlaps) -> list[Error]:
     """The errors among the objects of two masks, each object in at most one of them, by these rules in order.
 
     1. merged: a predicted object covers at least half of each of several labelled ones.
-    2. split: a labelled object holds at least half of each of several predicted ones.
+    2. split: a labelled object holds at least half of each of several predicted ones, and those beside the largest
+       cover at least a tenth of it. A speck of roof beside the roof is no split.
     3. missed: less than half of a labelled object is covered, and no predicted one fits it with an IoU of 0.1.
     4. A labelled object left over is compared with the predicted one that fits it best. IoU of 0.7: no error. Else
        too large or too small if the larger area is more than 1.25 times the smaller, and shifted if not.
@@ -53,7 +53,7 @@ def sort_errors(overlaps: Overlaps) -> list[Error]:
         for n in map(int, overlaps.merged)
     ]
     for n in (int(n) for n in overlaps.split if not done[n]):
-        parts = (t == n) & (2 * shared >= predicted_areas[p])
+        parts = (t == n) & overlaps.parts
         errors.append(Error("split", "label", n, int(truth_areas[n]), int(predicted_areas[p[parts]].sum()),
                             float(overlaps.ious[t == n].max())))
         done[n], used[p[parts]] = True, True

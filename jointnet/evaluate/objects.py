@@ -12,6 +12,7 @@ from scipy.ndimage import label
 from jointnet.evaluate.counts import TwoWay, as_masks
 
 MATCH_IOU = 0.5
+SPECKS = 0.1  # share of a labelled object below which what lies beside its largest part does not split it
 AREA_CLASSES = {"< 50 m2": (0.0, 50.0), "50-500 m2": (50.0, 500.0), "> 500 m2": (500.0, math.inf)}
 ANY_SIZE = "all"
 
@@ -65,10 +66,22 @@ class Overlaps:
 
     @cached_property
     def split(self) -> np.ndarray:
-        """Labelled objects that hold at least half of each of several predicted objects."""
-        t, p, shared = self.pairs.T
-        held = t[2 * shared >= self.predicted_areas[p]]
-        return np.flatnonzero(np.bincount(held, minlength=len(self.truth_areas)) > 1)
+        """Labelled objects that hold at least half of each of several predicted objects.
+
+        The parts beside the largest must together cover a tenth of the object: a speck in it does not split it.
+        """
+        t, _, shared = self.pairs[self.parts].T
+        parts = np.bincount(t, minlength=len(self.truth_areas))
+        covered = np.bincount(t, shared, len(self.truth_areas))
+        largest = np.zeros(len(self.truth_areas))
+        np.maximum.at(largest, t, shared)
+        return np.flatnonzero((parts > 1) & (covered - largest >= SPECKS * self.truth_areas))
+
+    @property
+    def parts(self) -> np.ndarray:
+        """bool (n,): pairs whose predicted object lies at least half in the labelled one."""
+        _, p, shared = self.pairs.T
+        return 2 * shared >= self.predicted_areas[p]
 
 
 @dataclass(frozen=True)

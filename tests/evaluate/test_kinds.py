@@ -34,7 +34,10 @@ def kinds_of(truth_boxes, predicted_boxes):
     ([(2, 2, 6, 6)], [(2, 4, 6, 6)], ["shifted"]),  # IoU 24 / 48, the same area
     ([(2, 2, 2, 2)], [(2, 2, 10, 10)], ["too large"]),  # the label's own prediction, 25 times its size
     ([(2, 2, 4, 16)], [(2, 2, 4, 12), (5, 15, 8, 2)], ["invented"]),  # IoU 48 / 64 is good; the rest lies off the label
-    ([(2, 2, 4, 16)], [(2, 2, 4, 12), (4, 15, 2, 3)], ["split"]),  # both lie in the label
+    ([(2, 2, 4, 16)], [(2, 2, 4, 12), (3, 15, 3, 3)], ["split"]),  # nine pixels of 64 are a part
+    ([(2, 2, 4, 16)], [(2, 2, 4, 12), (4, 15, 2, 3)], []),  # six are a speck, and IoU 48 / 64 is good
+    ([(2, 2, 10, 10)], [(2, 2, 10, 6), (3, 9, 2, 2), (6, 9, 2, 2)], ["too small"]),  # 60 and two specks of four
+    ([(2, 2, 10, 10)], [(r, c, 3, 2) for r in (2, 6) for c in (2, 5, 8)], ["split"]),  # shattered: six of six
 ])
 def test_each_kind_of_error_is_told_from_the_others(truth, predicted, kinds):
     assert kinds_of(truth, predicted) == kinds
