@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,6 +15,8 @@ from jointnet.evaluate.counts import Counts, bootstrap_interval
 from jointnet.evaluate.scores import Scores
 
 COVERS = (0.0, 0.05, 0.15, 0.3, 1.0)
+ALL_CITIES = "all"  # the run that left no city out
+HELD_OUT_CITIES = Path(__file__).resolve().parents[2] / "recipes" / "held_out_cities.json"
 
 
 def cover_table(scores: Scores, edges: Sequence[float] = COVERS) -> pd.DataFrame:
@@ -39,29 +43,56 @@ def cover_table(scores: Scores, edges: Sequence[float] = COVERS) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def city_gap(runs: Mapping[str, Scores], score: str = "iou") -> pd.DataFrame:
+def city_gap(runs: Mapping[str, Scores | Mapping[str, Counts]], score: str = "iou") -> pd.DataFrame:
     """What a network loses in a city that it has never seen: one row per city, and their mean as "mean".
 
     Args:
-        runs: city that was left out of the training -> scores of that run on all cities, the left-out one included.
+        runs: city that was left out of the training -> scores of that run on all cities, the left-out one included,
+            or its pixel counts by city. The key "all" is a run that left none out.
         score: name of a `Counts` score.
 
     Returns:
-        Columns `seen` (mean over the runs that were trained on the city), `unseen` (the run that was not), and their
-        difference `gap`; NaN where no run tells.
+        Columns `seen` (mean over the runs that were trained on the city), `seen_low` and `seen_high` (the lowest and
+        the highest of them: how far runs differ by themselves), `unseen` (the run that was not), and `gap`, seen minus
+        unseen; NaN where no run tells.
 
     Raises:
         ValueError: if a run holds no score of the city that it left out.
     """
-    missing = sorted(city for city, scores in runs.items() if city not in scores.cities)
+    counts = {left_out: _by_city(scores) for left_out, scores in runs.items()}
+    missing = sorted(city for city, by_city in counts.items() if city != ALL_CITIES and city not in by_city)
     if missing:
         raise ValueError(f"the run without {', '.join(missing)} was not scored there; evaluate it on all cities")
     rows = []
-    for city in sorted(runs):
-        seen = [getattr(s.pixels(city), score) for left_out, s in runs.items() if left_out != city and city in s.cities]
-        unseen = getattr(runs[city].pixels(city), score)
+    for city in sorted(set(counts) - {ALL_CITIES}):
+        seen = [getattr(c[city], score) for left_out, c in counts.items() if left_out != city and city in c]
+        unseen = getattr(counts[city][city], score)
         mean = sum(seen) / len(seen) if seen else math.nan
-        rows.append({"city": city, "seen": mean, "unseen": unseen, "gap": mean - unseen})
-    table = pd.DataFrame(rows, columns=["city", "seen", "unseen", "gap"]).set_index("city")
+        rows.append({"city": city, "seen": mean, "seen_low": min(seen, default=math.nan),
+                     "seen_high": max(seen, default=math.nan), "unseen": unseen, "gap": mean - unseen})
+    columns = ["city", "seen", "seen_low", "seen_high", "unseen", "gap"]
+    table = pd.DataFrame(rows, columns=columns).set_index("city")
     table.loc["mean"] = table.mean()
     return table
+
+
+def load_city_runs(path: str | Path = HELD_OUT_CITIES) -> dict[str, dict[str, Counts]]:
+    """The pixel counts of the runs of `recipes/held_out_cities.py`, as `city_gap` takes them.
+
+    Raises:
+        FileNotFoundError: if the file is not there.
+        ValueError: if it is not such a file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; recipes/held_out_cities.py writes it")
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+        return {left_out: {city: Counts(*numbers) for city, numbers in of.items()} for left_out, of in runs.items()}
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} holds no runs as recipes/held_out_cities.py writes them ({error!r})") from error
+
+
+def _by_city(scores: Scores | Mapping[str, Counts]) -> Mapping[str, Counts]:
+    """Pixel counts of each city."""
+    return {city: scores.pixels(city) for city in scores.cities} if isinstance(scores, Scores) else scores

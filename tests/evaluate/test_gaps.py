@@ -1,9 +1,10 @@
+import json
 import math
 
 import pytest
 
 from jointnet.evaluate.counts import Counts
-from jointnet.evaluate.gaps import city_gap, cover_table
+from jointnet.evaluate.gaps import city_gap, cover_table, load_city_runs
 from jointnet.evaluate.scores import Scores
 from jointnet.evaluate.tiles import TileScores
 
@@ -18,10 +19,30 @@ def test_the_gap_of_a_city_is_between_the_runs_that_saw_it_and_the_one_that_did_
         "a": scores_of(a=Counts(5, 5, 0, 90), b=Counts(8, 2, 0, 90)),  # trained without a
         "b": scores_of(a=Counts(9, 1, 0, 90), b=Counts(6, 4, 0, 90)),
     }
-    table = city_gap(runs)
+    table = city_gap(runs)[["seen", "unseen", "gap"]]
     assert table.loc["a"].tolist() == pytest.approx([0.9, 0.5, 0.4])
     assert table.loc["b"].tolist() == pytest.approx([0.8, 0.6, 0.2])
     assert table.loc["mean", "gap"] == pytest.approx(0.3)
+
+
+def test_the_run_that_left_no_city_out_has_seen_them_all_and_the_spread_of_runs_is_told():
+    counts = {"a": Counts(5, 5, 0, 90), "b": Counts(8, 2, 0, 90)}  # IoU 0.5 and 0.8
+    everything = {"a": Counts(7, 3, 0, 90), "b": Counts(6, 4, 0, 90)}
+    table = city_gap({"a": counts, "b": {"a": Counts(9, 1, 0, 90), "b": Counts(3, 7, 0, 90)}, "all": everything})
+    assert list(table.index) == ["a", "b", "mean"]
+    assert table.loc["a"].tolist() == pytest.approx([0.8, 0.7, 0.9, 0.5, 0.3])  # seen by two runs, at 0.7 and 0.9
+    assert table.loc["b", "unseen"] == 0.3
+
+
+def test_runs_are_read_from_the_recipes_file(tmp_path):
+    path = tmp_path / "runs.json"
+    path.write_text(json.dumps({"runs": {"a": {"a": [1, 2, 3, 4]}}}))
+    assert load_city_runs(path) == {"a": {"a": Counts(1, 2, 3, 4)}}
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="holds no runs as recipes/held_out_cities.py writes them"):
+        load_city_runs(path)
+    with pytest.raises(FileNotFoundError, match="held_out_cities.py writes it"):
+        load_city_runs(tmp_path / "nowhere.json")
 
 
 def test_a_run_that_was_not_scored_where_it_never_was_is_refused():
