@@ -10,11 +10,13 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
@@ -33,6 +35,7 @@ KEPT = 128  # files that a thread keeps open
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
 NODATA_RULES = (None, "black", "white")
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
+TRUE_TO_SCALE = 0.01  # a map whose metres are off by no more is measured in them
 WEB_MERCATOR = CRS.from_epsg(3857)
 MERCATOR_RADIUS = 6_378_137.0  # of Web Mercator's sphere, in metres
 
@@ -70,17 +73,27 @@ class RasterInfo:
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
-        """(height, width) of a pixel in metres, or None without a CRS. Degrees are converted at the scene's centre."""
+        """(height, width) of a pixel in metres on the ground, at the scene's centre; None without a CRS.
+
+        Where the map's own metres are true to a hundredth, as in UTM and in any country's grid, they are taken as they
+        are; in Web Mercator, whose metres shrink on the ground with the cosine of the latitude, they are not.
+        """
         if self.crs is None:
             return None
         t = self.transform
+        x, y = t @ (self.width / 2, self.height / 2)
         across, down = (t.a, t.d), (t.b, t.e)  # the ground vectors of one column and one row
         if self.crs.is_geographic:
-            _, latitude = t @ (self.width / 2, self.height / 2)
-            sx, sy = METRES_PER_DEGREE * math.cos(math.radians(latitude)), METRES_PER_DEGREE
+            sx, sy = METRES_PER_DEGREE * math.cos(math.radians(y)), METRES_PER_DEGREE
         else:
             sx = sy = self.crs.linear_units_factor[1]
-        return math.hypot(down[0] * sx, down[1] * sy), math.hypot(across[0] * sx, across[1] * sy)
+        sides = math.hypot(down[0] * sx, down[1] * sy), math.hypot(across[0] * sx, across[1] * sy)
+        if not self.crs.is_projected:
+            return sides
+        ground = _ground_lengths(self.crs.to_wkt(), x, y, down, across)
+        if not min(ground) > 0:  # a place that is not on the map
+            return sides
+        return ground if max(abs(g / s - 1) for g, s in zip(ground, sides, strict=True)) > TRUE_TO_SCALE else sides
 
     @property
     def gsd(self) -> float | None:
@@ -101,6 +114,15 @@ class RasterInfo:
         return RasterInfo(
             width, height, self.bands, self.dtype, self.crs, shifted, self.nodata, self.alpha, self.tags
         )
+
+
+@lru_cache(maxsize=1024)
+def _ground_lengths(wkt: str, x: float, y: float, *vectors: tuple[float, float]) -> tuple[float, ...]:
+    """Metres along the ground of short vectors at (x, y) of a projected CRS; 0 or NaN off its map."""
+    to_degrees = pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
+    ends = np.array([[(x - dx / 2, y - dy / 2), (x + dx / 2, y + dy / 2)] for dx, dy in vectors])
+    lon, lat = to_degrees.transform(ends[..., 0].ravel(), ends[..., 1].ravel())
+    return tuple(pyproj.Geod(ellps="WGS84").inv(lon[::2], lat[::2], lon[1::2], lat[1::2])[2].tolist())
 
 
 class RasterReader:
@@ -452,8 +474,9 @@ def create_raster(
         raise RasterError(f"{path} cannot be written: check that {path.parent} is a folder that you may write "
                           f"to and that the disk is not full ({error})") from error
     finally:
-        draft.unlink(missing_ok=True)
-        Path(f"{draft}.aux.xml").unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # where the folder is a file, there is no draft
+            draft.unlink(missing_ok=True)
+            Path(f"{draft}.aux.xml").unlink(missing_ok=True)
 
 
 def write_raster(path: str | Path, data: np.ndarray, grid: RasterInfo, **options) -> Path:
