@@ -65,6 +65,7 @@ LOSSES = {
     "focal_dice": focal_dice,
 }
 DEFAULT_LOSS = {"buildings": "cross_entropy_dice", "roads": "focal"}
+TYPICAL_THRESHOLD = {"focal": 0.4}  # a pixel as likely foreground as not gets 0.399 from it, not 0.5
 
 
 @keras.saving.register_keras_serializable("jointnet")
