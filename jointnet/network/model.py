@@ -50,14 +50,11 @@ def build_jointnet(
     Raises:
         ValueError: if an argument is not one of the above.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
+    check_network(preset, bands, classes, normalization)
     if reduction_from not in ("block", "input"):
         raise ValueError(f"reduction_from is {reduction_from!r}; choose 'block' or 'input'")
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(f"normalization {normalization!r} is unknown; choose from {', '.join(NORMALIZATIONS)}")
-    if bands < 1 or classes < 1:
-        raise ValueError(f"bands={bands} and classes={classes}; a network needs at least one of each")
+    if not dilation_rates or any(rate < 1 for rate in dilation_rates):
+        raise ValueError(f"dilation_rates={tuple(dilation_rates)}; give whole numbers from 1, as {DILATION_RATES}")
     widths = tuple(growth_rates or PRESETS[preset]["growth_rates"])
     if len(widths) != 3 or any(g < 4 or g % 4 for g in widths):
         raise ValueError(f"growth_rates={widths}; give three multiples of 4, one for each encoder block")
@@ -78,9 +75,23 @@ def build_jointnet(
     x = upsample_and_join(x, skips[0], "decoder1")
     channels_per_group = 4 if reduction_from == "block" else 1
     x = dense_atrous_block(x, widths[0], dilation_rates, normalization, channels_per_group, "decoder1")
-    logits = layers.Conv2D(classes, 1, name="logits")(x)
-    probability = layers.Activation("sigmoid", dtype="float32", name="probability")(logits)  # (batch, H, W, classes)
-    return keras.Model(image, probability, name=name)
+    model = keras.Model(image, probabilities(x, classes), name=name)
+    model.built_with = {
+        "architecture": "jointnet", "preset": preset, "reduction_from": reduction_from,
+        "dilation_rates": tuple(dilation_rates), "normalization": normalization,
+        "growth_rates": growth_rates and widths,
+    }
+    return model
+
+
+def check_network(preset, bands, classes, normalization):
+    """Refuses, with a sentence, what no builder can build."""
+    if preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(f"normalization {normalization!r} is unknown; choose from {', '.join(NORMALIZATIONS)}")
+    if bands < 1 or classes < 1:
+        raise ValueError(f"bands={bands} and classes={classes}; a network needs at least one of each")
 
 
 def dense_atrous_block(x, growth, dilation_rates, normalization, channels_per_group, name):
@@ -112,6 +123,12 @@ def upsample_and_join(x, skip, name):
     return layers.Concatenate(name=f"{name}_skip")([x, skip])
 
 
+def probabilities(x, classes):
+    """The network's end: -> (batch, h, w, classes), float32 in any precision."""
+    logits = layers.Conv2D(classes, 1, name="logits")(x)
+    return layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
+
+
 def join(features, name):
     """All features side by side; a single one as it is."""
     return layers.Concatenate(name=name)(features) if len(features) > 1 else features[0]
@@ -128,7 +145,15 @@ def normalize(x, normalization, channels_per_group, name):
 
 @keras.saving.register_keras_serializable("jointnet")
 class Scaling(layers.Layer):
-    """Brings bytes to [0, 1], and refuses an image whose sides do not divide by 8."""
+    """Brings bytes to [0, 1], and refuses an image whose sides do not divide by `multiple`."""
+
+    def __init__(self, multiple: int = MULTIPLE, **layer_options):
+        super().__init__(**layer_options)
+        self.multiple = multiple
+
+    def get_config(self):
+        """Arguments to rebuild it."""
+        return super().get_config() | {"multiple": self.multiple}
 
     def call(self, image):
         """Image in [0, 255], any dtype -> [0, 1] in the layer's compute dtype."""
@@ -148,12 +173,12 @@ class Scaling(layers.Layer):
         self._check(image.shape)
         return super().__call__(image, *args, **kwargs)
 
-    @staticmethod
-    def _check(shape):
+    def _check(self, shape):
         height, width = shape[1], shape[2]
-        if any(isinstance(side, int) and side % MULTIPLE for side in (height, width)):
+        step = self.multiple
+        if any(isinstance(side, int) and side % step for side in (height, width)):
             raise ValueError(
-                f"the network takes images whose height and width divide by {MULTIPLE}, not {height} x {width} px; "
+                f"the network takes images whose height and width divide by {step}, not {height} x {width} px; "
                 f"jointnet.predict_array takes any size and pads it"
             )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from jointnet.network.checkpoints import CheckpointCallback, RunState, StopTraining, TrainingError
-from jointnet.network.losses import DEFAULT_LOSS, PixelLoss
+from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
 from jointnet.network.weights import DEFAULT_THRESHOLD, Card, card_of, load_model, save_model
@@ -42,7 +42,7 @@ class Run:
 
 
 def train(
-    model_or_preset: keras.Model | str,
+    model_or_preset: keras.Model | Card | str,
     dataset,
     out: str | Path,
     classes: tuple[str, ...] = ("buildings",),
@@ -67,10 +67,11 @@ def train(
     """Trains on the scenes of split "train" and keeps the weights that are best on split "validation".
 
     Args:
-        model_or_preset: a preset's name, or a network to go on with (fine-tuning keeps its card's description).
+        model_or_preset: a preset's name; a network to go on with (fine-tuning keeps its card's description); or a
+            `Card` that describes a new network, as `Card(architecture="unet", preset="tiny", patch_size=128)`.
         dataset: a `Dataset` with scenes of both splits.
         out: folder of the run.
-        classes: the labels to learn, one output each.
+        classes: the labels to learn, one output each; a card has its own.
         epochs, steps: length; `steps` batches an epoch, by default as many as cover the scenes once.
         patch_size: side of a patch in pixels, a multiple of 8; by default the card's, or the preset's.
         batch_size: patches a step.
@@ -91,12 +92,9 @@ def train(
     """
     from jointnet.data.patches import GridBatches, PatchBatches
 
-    preset = model_or_preset if isinstance(model_or_preset, str) else card_of(model_or_preset).preset
-    if isinstance(model_or_preset, str) and preset not in PRESETS:
-        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
-    card = Card(preset=preset, classes=classes) if isinstance(model_or_preset, str) else card_of(model_or_preset)
-    patch_size = patch_size or (PATCH_SIZE[preset] if isinstance(model_or_preset, str) else card.patch_size)
-    batch_size = batch_size or BATCH_SIZE[preset]
+    card = _card_to_begin_with(model_or_preset, classes)
+    patch_size = patch_size or card.patch_size
+    batch_size = batch_size or BATCH_SIZE[card.preset]
     training, validation = (_some(dataset, split) for split in ("train", "validation"))
     batches = PatchBatches(
         training, patch_size, batch_size, card.classes, steps, foreground_share, colour_jitter, seed=seed
@@ -110,7 +108,9 @@ def train(
         drawn=dataset.drawn, batch_size=batch_size, thresholds=dict(card.thresholds), scores={}, sha256="",
         terms=terms or card.terms, limits=limits or card.limits, recipe=recipe or card.recipe,
     )
-    model = None if isinstance(model_or_preset, str) else model_or_preset
+    model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
+    if model is None:
+        card.thresholds = _typical_thresholds(card)
     return fit(
         card, batches, checks, out, epochs, model=model, learning_rate=learning_rate, patience=patience,
         precision=precision, resume=resume, callbacks=callbacks, verbose=verbose,
@@ -161,6 +161,21 @@ def fit(
     return Run(state.out, state.history, load_model(state.best), keeper.ended)
 
 
+def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...]) -> Card:
+    """What is to be trained; a network without a card gets the classes and the patch size of its preset."""
+    if isinstance(start, Card):
+        return start
+    if isinstance(start, str):
+        if start not in PRESETS:
+            raise ValueError(f"preset {start!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
+        return Card(preset=start, classes=classes, patch_size=PATCH_SIZE[start])
+    card = card_of(start)
+    if getattr(start, "card", None) is not None:
+        return card
+    named = {"classes": classes, "thresholds": {}} if len(classes) == len(card.classes) else {}
+    return replace(card, patch_size=PATCH_SIZE[card.preset], **named)
+
+
 def _network(card: Card, precision: str) -> keras.Model:
     """The network, computing in the asked precision; its variables are float32 in any case."""
     policies = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -175,11 +190,19 @@ def _network(card: Card, precision: str) -> keras.Model:
 
 
 def _metrics(card: Card) -> list[keras.metrics.Metric]:
-    """IoU over all classes, and of each where there are several."""
+    """IoU over all classes, and of each where there are several, at the card's thresholds."""
+    thresholds = [card.thresholds[name] for name in card.classes]
     if len(card.classes) == 1:
-        return [IoU(DEFAULT_THRESHOLD, name="iou")]
-    each = [IoU(DEFAULT_THRESHOLD, k, name=f"iou_{name}") for k, name in enumerate(card.classes)]
-    return [IoU(DEFAULT_THRESHOLD, name="iou"), *each]
+        return [IoU(thresholds[0], name="iou")]
+    each = [IoU(thresholds, k, name=f"iou_{name}") for k, name in enumerate(card.classes)]
+    return [IoU(thresholds, name="iou"), *each]
+
+
+def _typical_thresholds(card: Card) -> dict[str, float]:
+    """Class -> the threshold that suits its loss, until a better one is chosen on validation scenes."""
+    losses = card.loss.split(",")
+    losses = losses * len(card.classes) if len(losses) == 1 else losses
+    return {c: TYPICAL_THRESHOLD.get(loss, DEFAULT_THRESHOLD) for c, loss in zip(card.classes, losses, strict=True)}
 
 
 def _optimizer(learning_rate: float) -> keras.optimizers.Optimizer:

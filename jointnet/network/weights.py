@@ -11,10 +11,12 @@ from pathlib import Path
 import keras
 
 from jointnet.network.model import DILATION_RATES, build_jointnet
+from jointnet.network.unet import build_unet
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "data" / "weights"
 SUFFIX = ".weights.h5"
 DEFAULT_THRESHOLD = 0.6
+ARCHITECTURES = ("jointnet", "unet")
 
 
 class WeightsError(ValueError):
@@ -26,7 +28,9 @@ class Card:
     """What weights are, how they came about and how good they are.
 
     Attributes:
-        preset, bands, reduction_from, normalization, dilation_rates, growth_rates: arguments of `build_jointnet`.
+        architecture: "jointnet", or "unet" for the baseline of the same size.
+        preset, bands, reduction_from, normalization, dilation_rates, growth_rates: arguments of `build_jointnet`; a
+            U-Net takes `growth_rates` as its widths, and has no reductions and dilations.
         classes: name of each output, in order.
         patch_size: side of the patches seen in training, in pixels; prediction uses windows of this size.
         gsd: metres per pixel of the training imagery; None where unknown.
@@ -40,6 +44,7 @@ class Card:
     """
 
     name: str = "untitled"
+    architecture: str = "jointnet"
     preset: str = "base"
     bands: int = 3
     classes: tuple[str, ...] = ("buildings",)
@@ -78,7 +83,17 @@ class Card:
         return self.thresholds[self.classes[0]]
 
     def build(self) -> keras.Model:
-        """The network that the card describes, with random weights."""
+        """The network that the card describes, with random weights.
+
+        Raises:
+            ValueError: if there is no such network.
+        """
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture {self.architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}")
+        if self.architecture == "unet":
+            if (self.reduction_from, self.dilation_rates) != ("block", DILATION_RATES):
+                raise ValueError("a U-Net has no reduction_from and no dilation_rates; leave them as they are")
+            return build_unet(self.preset, self.bands, len(self.classes), self.normalization, self.growth_rates)
         return build_jointnet(
             self.preset, self.bands, len(self.classes), self.reduction_from,
             self.dilation_rates, self.normalization, self.growth_rates,
@@ -100,13 +115,17 @@ class Card:
 
 
 def card_of(model: keras.Model) -> Card:
-    """The model's card, or one of defaults for a model without it (threshold 0.6, windows of 256 px)."""
+    """The model's card, or one of defaults for a model without it (threshold 0.6, windows of 256 px).
+
+    What `build_jointnet` or `build_unet` was told stands on it in either case.
+    """
     card = getattr(model, "card", None)
     if card is not None:
         return card
     classes = model.output_shape[-1]
     names = ("buildings", "roads")[:classes] if classes <= 2 else tuple(f"class{k}" for k in range(1, classes + 1))
-    return Card(bands=model.input_shape[-1], classes=names)
+    built_with = dict(getattr(model, "built_with", {}))
+    return Card(bands=model.input_shape[-1], classes=names, **built_with)
 
 
 def published_weights() -> list[str]:
@@ -156,7 +175,10 @@ def load_model(name_or_path: str | Path) -> keras.Model:
     card = Card.from_json(card_path(path).read_text(encoding="utf-8"))
     if card.sha256 and card.sha256 != _sha256(path):
         raise WeightsError(f"{path} is damaged: its SHA-256 is not its card's; fetch it again or save the model anew")
-    model = card.build()
+    try:
+        model = card.build()
+    except ValueError as error:
+        raise WeightsError(f"{card_path(path).name} describes no network that can be built: {error}") from error
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
