@@ -15,6 +15,7 @@ from jointnet.evaluate.roads import Lines, in_metres
 SPACING = 50.0  # metres between control points
 SNAP = 4.0  # metres that a control point may lie from the other network
 JOIN = 1e-6  # metres within which two ends are one junction
+NODE = 0.01  # metres within which a line that ends at another is taken to meet it: what rounding in files can cost
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,13 @@ def path_score(truth: Lines, predicted: Lines, spacing: float = SPACING, snap: f
 
 
 def node_lines(lines: np.ndarray) -> np.ndarray:
-    """Streets from junction to junction: lines cut where they cross or meet, and joined where nothing else meets."""
+    """Streets from junction to junction: lines cut where they cross or meet, and joined where nothing else meets.
+
+    Corners are rounded to a centimetre, so that a street whose end was rounded off another's line still meets it.
+    """
     if not len(lines):
         return lines
-    return shapely.get_parts(shapely.line_merge(shapely.union_all(lines)))
+    return shapely.get_parts(shapely.line_merge(shapely.union_all(lines, grid_size=NODE)))
 
 
 def control_points(streets: np.ndarray, spacing: float = SPACING) -> np.ndarray:

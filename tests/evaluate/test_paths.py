@@ -24,6 +24,13 @@ def test_crossing_streets_are_cut_at_the_crossing_and_passing_points_joined():
     assert len(node_lines(np.array([LineString([(0, 0), (5, 0)]), LineString([(5, 0), (9, 3)])], object))) == 1
 
 
+def test_a_street_whose_end_was_rounded_off_another_still_meets_it():
+    lines = [LineString([(0, 0), (90, 30)]), LineString([(30.00004, 10.00003), (20, 80)])]  # 0.01 mm beside it
+    assert lines[0].distance(lines[1]) > 0
+    assert sorted(line.length for line in node_lines(np.array(lines, object))) == pytest.approx(
+        [1000**0.5, 2 * 1000**0.5, 5000**0.5], abs=0.02)
+
+
 def test_control_points_are_ends_and_even_steps_between():
     points = control_points(np.array([LineString([(0, 0), (120, 0)])], object), spacing=50)
     assert points[:, 0].tolist() == pytest.approx([0, 40, 80, 120])
