@@ -5,6 +5,7 @@ Each command hands its options to the function of the same name; the heavy libra
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -180,9 +181,18 @@ def datasets() -> None:
 
 
 def _whereabouts(name: str, folder: Path) -> str:
-    if folder.is_dir():
-        return f"in {folder}"
-    return "drawn on first use" if name == "sample" else f"not here yet: jointnet download {name}"
+    """Where a dataset lies, and how much of it."""
+    from jointnet.data.catalogue import SIZES, open_dataset
+
+    if name == "sample":  # opening it would draw it
+        return f"in {folder}" if folder.is_dir() else "drawn on first use"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is missing shows in the count
+            found = len(open_dataset(name, folder))
+    except FileNotFoundError:
+        return f"not here yet: jointnet download {name}"
+    return f"{found} of {SIZES[name]} images in {folder}"
 
 
 @app.command()
@@ -199,6 +209,27 @@ def download(
 
     where = DATA_ROOT / dataset if root is None else root
     typer.echo(fetch(dataset, where, names(tiles), names(cities), keep_archive=keep_archive))
+
+
+@app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(help="inria, massachusetts_buildings or massachusetts_roads.")],
+    root: Root = None,
+) -> None:
+    """Hold a dataset's files against the checksums that were recorded when they were fetched."""
+    from jointnet.data.catalogue import DATA_ROOT
+    from jointnet.data.download import NAMES
+    from jointnet.data.download import verify as find_changed
+    from jointnet.data.scene import shorten
+
+    if dataset not in NAMES:
+        raise ValueError(f"dataset {dataset!r} is never fetched; choose from {', '.join(NAMES)}")
+    where = DATA_ROOT / dataset if root is None else root
+    changed = find_changed(where, progress=True)
+    if changed:
+        raise ValueError(f"in {where}, {len(changed)} files are gone or are not what was fetched: {shorten(changed)}; "
+                         f"remove them and run `jointnet download {dataset}` again with the same options")
+    typer.echo(f"every file in {where} is as it was fetched")
 
 
 @app.command()

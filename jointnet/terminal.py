@@ -10,9 +10,14 @@ from pathlib import Path
 import typer
 from typer.core import TyperGroup
 
+GOES_ON = "; give the same command again to go on where it was"
+
 
 class Sentences(TyperGroup):
-    """Commands whose foreseen errors are one sentence on stderr and exit code 2, and whose warnings are one line."""
+    """Commands whose foreseen errors are one sentence on stderr and exit code 2, and whose warnings are one line.
+
+    Ctrl-C is a sentence too, and exit code 130, as shells have it.
+    """
 
     def invoke(self, ctx):
         """Runs the command; --debug shows where an error came from."""
@@ -22,6 +27,10 @@ class Sentences(TyperGroup):
             warnings.showwarning = _say_warning
             try:
                 return super().invoke(ctx)
+            except KeyboardInterrupt as error:
+                goes_on = ctx.invoked_subcommand in ("download", "predict")
+                typer.echo(f"\njointnet: stopped{GOES_ON if goes_on else ''}", err=True)
+                raise typer.Exit(130) from error
             except Exception as error:
                 if ctx.params.get("debug") or not _is_foreseen(error):
                     raise

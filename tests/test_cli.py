@@ -58,7 +58,7 @@ def assert_refused(result, *said):
 
 def test_help_shows_every_command_to_a_stranger():
     shown = jointnet("--help").stdout
-    for command in ("train", "predict", "evaluate", "download", "datasets", "weights"):
+    for command in ("train", "predict", "evaluate", "download", "verify", "datasets", "weights"):
         assert f"\n  {command} " in shown
         page = jointnet(command, "--help")
         assert page.exit_code == 0
@@ -279,6 +279,24 @@ def test_datasets_are_listed_with_the_way_to_get_them():
         "sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder"
     ]  # fmt: skip
     assert "give --root" in shown
+
+
+def test_a_partial_copy_is_counted_in_the_list(tmp_path, monkeypatch):
+    monkeypatch.setattr("jointnet.data.catalogue.DATA_ROOT", tmp_path)
+    write_image(tmp_path / "inria" / "test" / "images" / "sfo36.tif", np.ones((8, 8, 3), np.uint8))
+    lines = jointnet("datasets").stdout.splitlines()
+    assert lines[1].split(maxsplit=1)[1] == f"1 of 360 images in {tmp_path / 'inria'}"
+    assert lines[2].endswith("not here yet: jointnet download massachusetts_buildings")
+
+
+def test_an_interrupt_is_one_sentence_that_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jointnet.data.download.download", interrupt)
+    result = jointnet("download", "inria", "--root", tmp_path)
+    assert result.exit_code == 130
+    assert result.stderr.strip() == "jointnet: stopped; give the same command again to go on where it was"
 
 
 def test_debug_shows_where_an_error_came_from(tmp_path):

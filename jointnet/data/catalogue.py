@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 
 from jointnet.data.drawn import SAMPLE, draw_sample, scene_files, seed_of
 from jointnet.data.folder import open_folder
-from jointnet.data.inria import open_inria, parse_tile, tile_split
-from jointnet.data.massachusetts import open_massachusetts
+from jointnet.data.inria import TILES, open_inria, parse_tile, tile_split
+from jointnet.data.massachusetts import COUNTS, open_massachusetts
 from jointnet.data.raster import NODATA_RULES
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.splits import leave_city_out, split_by_share, split_in_blocks
@@ -21,6 +21,7 @@ from jointnet.data.splits import leave_city_out, split_by_share, split_in_blocks
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
 NAMES = ("sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder")
+SIZES = {"inria": len(TILES), **{name: sum(parts.values()) for name, parts in COUNTS.items()}}  # images of each
 
 
 def _data_root() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,33 +100,62 @@ def download_archive(archive: Archive, root: Path, fetcher: Fetcher, keep: bool 
         ArchiveError: if a volume is damaged.
     """
     place = inria_root(root)
-    if all(_is_here(place, tile) for tile in TILES):
-        return
     volumes = {root / name: size for name, size in archive.volumes.items()}
-    _check_space(root, sum(size - _arrived(path) for path, size in volumes.items()) + archive.unpacked)
-    for path, size in volumes.items():
-        if path.exists() and path.stat().st_size != size:
-            raise DownloadError(f"{path} is {path.stat().st_size:,} bytes, not {size:,}; remove it and run this again")
-        _fetch_recorded(fetcher, f"{archive.url}/{path.name}", path, root, size)
-    with tqdm(
-        desc="unpacking", total=archive.unpacked, unit="B", unit_scale=True, disable=not fetcher.progress
-    ) as bar:
-        unpack_volumes(list(volumes), place, archive.md5, bar.update, strip="AerialImageDataset")
+    if all(_is_here(place, tile) for tile in TILES):
+        if not any(path.exists() for path in volumes):
+            return
+    else:
+        _fetch_volumes(archive, volumes, root, fetcher)
+        with tqdm(
+            desc="unpacking", total=archive.unpacked, unit="B", unit_scale=True, disable=not fetcher.progress
+        ) as bar:
+            unpack_volumes(list(volumes), place, archive.md5, bar.update, strip="AerialImageDataset")
+    _record_all(root, place, fetcher.progress)
     for path in () if keep else volumes:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
-def verify(root: str | Path) -> list[str]:
+def verify(root: str | Path, progress: bool = False) -> list[str]:
     """The files whose SHA-256 is not the one recorded when they were fetched, or that are gone; none if all is well.
+
+    An archive's volumes may be gone: what was unpacked of them is recorded too.
+
+    Args:
+        root: folder of the dataset.
+        progress: show a bar with rate and time left.
 
     Raises:
         FileNotFoundError: if nothing is recorded for the folder.
     """
     root = Path(root).expanduser()
-    if not (root / SUMS).exists():
-        raise FileNotFoundError(f"{root / SUMS} does not exist: nothing was fetched into this folder yet")
     sums = _read_sums(root)
-    return [n for n, s in sums.items() if not (root / n).exists() or pooch.file_hash(str(root / n)) != s]
+    if not sums:
+        raise FileNotFoundError(
+            f"{root / SUMS} names no file: nothing was fetched into this folder, so there is nothing to hold it against"
+        )
+    there = [name for name in sums if (root / name).exists()]
+    gone = [name for name in sums if name not in set(there) and not re.fullmatch(r"[^/]+\.7z\.\d{3}", name)]
+    bar = tqdm(there, desc="verifying", unit="file", disable=not progress)
+    return sorted([name for name in bar if pooch.file_hash(str(root / name)) != sums[name]] + gone)
+
+
+def _fetch_volumes(archive: Archive, volumes: dict[Path, int], root: Path, fetcher: Fetcher) -> None:
+    """Every volume that is not there yet, once the disk is known to have room for them and for what they hold."""
+    _check_space(root, sum(size - _arrived(path) for path, size in volumes.items()) + archive.unpacked)
+    for path, size in volumes.items():
+        if path.exists() and path.stat().st_size != size:
+            raise DownloadError(f"{path} is {path.stat().st_size:,} bytes, not {size:,}; remove it and run this again")
+        _fetch_recorded(fetcher, f"{archive.url}/{path.name}", path, root, size)
+
+
+def _record_all(root: Path, place: Path, progress: bool) -> None:
+    """Records the sum of every tile that has none yet."""
+    files = [p for tile in TILES for p in (image_path(place, tile), mask_path(place, tile)) if p.exists()]
+    known = _read_sums(root)
+    for path in tqdm(files, desc="recording checksums", unit="file", disable=not progress):
+        name = path.relative_to(root).as_posix()
+        if name not in known:
+            _record(root, name)
 
 
 def _chosen(tiles: Sequence[str] | None, cities: Sequence[str] | None) -> list[str]:
@@ -184,8 +214,13 @@ def _fetch_recorded(fetcher: Fetcher, url: str, path: Path, root: Path, size: in
         advice = f"if the source was changed on purpose, remove the line from {root / SUMS}"
         raise ChecksumError(f"{error}; {advice}") from error
     if name not in sums:
-        with (root / SUMS).open("a", encoding="utf-8") as file:
-            file.write(f"{pooch.file_hash(str(path))}  {name}\n")
+        _record(root, name)
+
+
+def _record(root: Path, name: str) -> None:
+    """Adds a file's SHA-256 to the folder's list."""
+    with (root / SUMS).open("a", encoding="utf-8") as file:
+        file.write(f"{pooch.file_hash(str(root / name))}  {name}\n")
 
 
 def _read_sums(root: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is written at once
 PATIENCE = (15, 60)  # seconds to connect, and between two bytes
 LONGEST_PAUSE = 120.0  # seconds
+NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
 
 
@@ -134,7 +135,7 @@ class Fetcher:
                 f"{url}: the server's certificate could not be verified, so nothing was fetched; check the clock and "
                 f"the certificates of this machine ({error})"
             ) from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        except NO_ADDRESS as error:
             raise DownloadError(f"{url} is not an address that can be fetched ({error})") from error
         if response.status_code in (200, 206) or (response.status_code == 416 and headers):
             return response

@@ -8,13 +8,19 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import py7zr
 import pytest
+from typer.testing import CliRunner
 
-from jointnet.data.download import SUMS, Archive, download, download_archive, verify
+from jointnet.cli import app
+from jointnet.data.catalogue import open_dataset
+from jointnet.data.download import INRIA_ARCHIVE, SUMS, Archive, download, download_archive, verify
 from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher
+from jointnet.data.inria import TILES as BENCHMARK
+from jointnet.data.inria import TRAINING_TILES, image_path, mask_path
 from jointnet.data.unpack import Volumes, unpack_volumes
 from jointnet.data.zipstream import ArchiveError, safe_path
 
@@ -119,6 +125,13 @@ def test_a_missing_file_is_not_asked_for_twice(fetcher, server, tmp_path, pauses
         fetcher.fetch(f"{server.url}/nowhere.tif", tmp_path / "x.tif")
     assert pauses == []
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("address", ["scene.tif", "ftp://here/scene.tif", "http://"])
+def test_what_is_no_address_is_told_at_once(fetcher, tmp_path, pauses, address):
+    with pytest.raises(DownloadError, match="is not an address that can be fetched"):
+        fetcher.fetch(address, tmp_path / "x.tif")
+    assert pauses == []
 
 
 def test_a_login_page_is_not_stored_as_an_image(fetcher, address, tmp_path, server):
@@ -425,6 +438,93 @@ def test_a_damaged_archive_keeps_its_volumes_for_another_look(archive, fetcher, 
     assert leftovers(root) == [SUMS, *archive.volumes]
 
 
+def test_what_was_unpacked_is_recorded_and_verified_after_its_volumes_have_gone(archive, fetcher, tmp_path):
+    root = tmp_path / "inria"
+    download_archive(archive, root, fetcher)
+    assert verify(root) == []
+    (root / "train/gt/austin2.tif").write_bytes(b"bitten")
+    (root / "train/images/austin1.tif").unlink()
+    assert verify(root) == ["train/gt/austin2.tif", "train/images/austin1.tif"]
+
+
+@pytest.fixture
+def benchmark(server, tmp_path, draw_tile):
+    """All 540 files of the benchmark at 8 x 8 px in a zip in five volumes, served under their real names."""
+    image = draw_tile(tmp_path / "image.tif").read_bytes()
+    mask = draw_tile(tmp_path / "mask.tif", bands=1, value=255).read_bytes()
+    members = {f"AerialImageDataset/{image_path(Path(), t).as_posix()}": image for t in BENCHMARK}
+    members |= {f"AerialImageDataset/{mask_path(Path(), t).as_posix()}": mask for t in TRAINING_TILES}
+    packed = zipped(members)
+    (tmp_path / "store").mkdir()
+    names = list(INRIA_ARCHIVE.volumes)
+    volumes = as_volumes(tmp_path / "store", {"NEW2-AerialImageDataset.zip": packed}, len(names))
+    bodies = [p.read_bytes() for p in volumes]
+    server.files |= {f"/{name}": body for name, body in zip(names, bodies, strict=True)}
+    sizes = {name: len(body) for name, body in zip(names, bodies, strict=True)}
+    return Archive(server.url, sizes, hashlib.md5(packed).hexdigest(), sum(map(len, members.values())))
+
+
+KILLED_WHILE_MOVING = """
+import os, signal
+import jointnet.data.unpack as unpack
+move, moved = os.replace, []
+def die(*files):
+    moved.append(move(*files))
+    if len(moved) == 100:
+        os.kill(os.getpid(), signal.SIGKILL)
+unpack.os = type("os", (), {"replace": die})
+"""
+
+
+def test_the_whole_benchmark_comes_through_faults_and_two_kills(benchmark, server, tmp_path, project_root, monkeypatch):
+    """Five volumes: the second breaks, the third is busy, the fourth dies with its process; so does the unpacking."""
+    root, sizes = tmp_path / "inria", list(benchmark.volumes.values())
+    fetch = ("from pathlib import Path; from jointnet.data.download import Archive, download_archive\n"
+             "from jointnet.data.fetch import Fetcher\n"
+             f"download_archive({benchmark!r}, Path({str(root)!r}), Fetcher(wait=lambda s: None, progress=False))")
+    server.faults.extend([None, "drop", None, 503, 429, None, "stall"])
+    first = subprocess.Popen([sys.executable, "-c", fetch], cwd=project_root, stderr=subprocess.DEVNULL)
+    assert server.stalled.wait(60)
+    part = root / "aerialimagelabeling.7z.004.part"
+    half = sizes[3] // 2
+    for _ in range(1000):
+        if part.exists() and part.stat().st_size == half:
+            break
+        server.go_on.wait(0.01)
+    first.kill()
+    first.wait(30)
+    server.go_on.set()
+    ranges = [None, None, f"bytes={sizes[1] // 2}-", None, None, None, None]
+    assert server.ranges == ranges
+    second = subprocess.run([sys.executable, "-c", KILLED_WHILE_MOVING + fetch], cwd=project_root, check=False)
+    assert second.returncode == -signal.SIGKILL
+    assert server.ranges == [*ranges, f"bytes={half}-", None]  # only what was missing: half of the fourth, the fifth
+
+    monkeypatch.setattr("jointnet.data.download.INRIA_ARCHIVE", benchmark)
+    third = CliRunner().invoke(app, ["download", "inria", "--root", str(root)])
+    assert third.exit_code == 0, third.output
+    assert len(server.ranges) == 9  # nothing was fetched again
+    assert leftovers(root) == [SUMS, "test", "train"]
+    dataset = open_dataset("inria", root=root)  # a warning would be an error
+    counts = [len(dataset.select(split=split)) for split in ("train", "validation", "test")]
+    assert counts == [155, 25, 180]
+    assert CliRunner().invoke(app, ["verify", "inria", "--root", str(root)]).exit_code == 0
+
+
+def test_the_verify_command_names_what_changed_and_how_to_mend_it(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("jointnet.data.download.INRIA_ARCHIVE", benchmark)
+    run = lambda *words: CliRunner().invoke(app, [*words, "--root", str(tmp_path / "inria")])  # noqa: E731
+    nothing = run("verify", "inria")
+    assert nothing.exit_code == 2
+    assert "nothing was fetched into this folder" in nothing.stderr
+    assert run("download", "inria").exit_code == 0
+    (tmp_path / "inria/test/images/sfo36.tif").unlink()
+    changed = run("verify", "inria")
+    assert changed.exit_code == 2
+    assert "1 files are gone or are not what was fetched: test/images/sfo36.tif; remove them and run" in changed.stderr
+    assert "'sample' is never fetched; choose from inria" in run("verify", "sample").stderr
+
+
 @pytest.fixture
 def tile_server(server):
     for tile in ("austin1", "austin6", "sfo36"):
@@ -514,5 +614,5 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, fetcher):
 
 
 def test_verify_needs_a_record(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing was fetched"):
+    with pytest.raises(FileNotFoundError, match="nothing was fetched into this folder"):
         verify(tmp_path)
