@@ -19,6 +19,7 @@ _HOME = {
     "evaluate": "jointnet.evaluate.scores",
     "show_map": "jointnet.show.maps",
     "SceneExplorer": "jointnet.show.widgets",
+    "ErrorExplorer": "jointnet.show.widgets",
 }
 __all__ = sorted(_HOME)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -64,9 +65,11 @@ explorer.render({{ model, el: document.getElementById("explorer") }});
 """
 
 
-def code_of(name: str) -> str:
-    """The JavaScript of an explorer: the shared parts, then its own file."""
-    return (HERE / "shared.js").read_text(encoding="utf-8") + (HERE / f"{name}.js").read_text(encoding="utf-8")
+def code_of(*names: str) -> str:
+    """The JavaScript of an explorer: the shared parts, those of explorers that it is built on, then its own file."""
+    parts = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("shared", *names)]
+    built_on = [re.sub(r"^export default .*$", "", part, flags=re.MULTILINE) for part in parts[:-1]]
+    return "".join([*built_on, parts[-1]])
 
 
 def shows_errors(method: Callable) -> Callable:

@@ -213,6 +213,7 @@ async function renderScene({ model, el }) {
     drawScale();
     root.dataset.frame = (performance.now() - start).toFixed(1);
     root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
+    stage.dispatchEvent(new CustomEvent("drawn", { detail: { view: view(), perPixel: perPixel() } }));
   }
   const redraw = oncePerFrame(draw);
 

@@ -11,9 +11,11 @@ import shapely
 import traitlets
 
 from jointnet.data.labels import read_features
+from jointnet.data.raster import read_info
 from jointnet.data.scene import Scene
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.errors import ERROR_NAMES, error_codes, error_rgba
+from jointnet.evaluate.inputs import class_band
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
@@ -91,20 +93,35 @@ class SceneExplorer(Explorer):
         super().__init__()
         if not 0 < threshold < 1:
             raise ValueError(f"threshold={threshold} must lie between 0 and 1, for example 0.5")
-        self._scene, self._kind, self._bands = as_scene(scene), kind, bands
+        self._kind, self._bands, self._max_size, self._height = kind, bands, max_size, height
+        self._use(as_scene(scene), probability, truth, polygons, mask)
+        self._show(threshold)
+        self.layer = next((x for x in ("errors", "prediction", "truth") if x in self.about["layers"]), "image")
+        self.on_msg(self._receive)
+
+    def _use(self, scene, probability=None, truth=None, polygons=None, mask=None) -> None:
+        """Takes a scene and its layers as those to be shown."""
+        self._scene = scene
         self._has_probability = probability is not None
         self._probability = probability if probability is not None else mask
         self._truth = truth
-        self._max_size = max_size
-        whole = (0, 0, *self._scene.info.shape)
-        self.image, self.probability, self.truth = self._read(whole, max_size)
-        points, ends = _rings(polygons, self._scene)
-        self.points, self.ends = points.tobytes(), ends.tobytes()
-        self.counts = self._count()
-        self.about = self._describe(height, len(ends) > 0)
-        self.threshold = threshold
-        self.layer = next((x for x in ("errors", "prediction", "truth") if x in self.about["layers"]), "image")
-        self.on_msg(self._receive)
+        self._rings = _rings(polygons, scene)
+
+    def _show(self, threshold: float) -> None:
+        """Sends the layers that are in use, all at once."""
+        with self.hold_sync():
+            for name, value in self._layers().items():
+                self.set_trait(name, value)
+            self.threshold = threshold
+
+    def _layers(self) -> dict:
+        """The traits that hold a scene and its layers, `about` last."""
+        photo, probability, truth = self._read((0, 0, *self._scene.info.shape), self._max_size)
+        points, ends = self._rings
+        return {
+            "image": photo, "probability": probability, "truth": truth, "points": points.tobytes(),
+            "ends": ends.tobytes(), "counts": self._count(), "about": self._describe(self._height, len(ends) > 0),
+        }
 
     @property
     def title(self) -> str:
@@ -163,14 +180,19 @@ class SceneExplorer(Explorer):
         return photo, values, b"" if codes is None else encode(codes)
 
     def _layer(self, source, window, max_size: int) -> np.ndarray:
-        """(height, width) of the prediction; a mask's foreground becomes 255."""
-        pixels = read_layer(source, self._scene, window, max_size)[..., 0]
+        """(height, width) of the prediction of the class; a mask's foreground becomes 255."""
+        pixels = read_layer(source, self._scene, window, max_size)[..., _band(source, self._kind)]
         return pixels if self._has_probability else (pixels > 0).astype(np.uint8) * np.uint8(255)
+
+    @property
+    def _has_truth(self) -> bool:
+        """Whether it is known what is true."""
+        return self._truth is not False and (self._truth is not None or self._kind in self._scene.labels)
 
     def _codes(self, window, max_size: int) -> np.ndarray | None:
         """uint8 (height, width): 0 background, 1 foreground, 2 not counted; None without truth."""
         row, col, height, width = window or (0, 0, *self._scene.info.shape)
-        if self._truth is False or (self._truth is None and self._kind not in self._scene.labels):
+        if not self._has_truth:
             return None
         shape = fit((height, width), max_size)
         if self._truth is None:
@@ -182,7 +204,7 @@ class SceneExplorer(Explorer):
 
     def _count(self) -> list:
         """Pixels of background and of foreground with each probability byte, at full resolution; [] without both."""
-        if self._probability is None or not self.truth:
+        if self._probability is None or not self._has_truth:
             return []
         rows, columns = self._scene.info.shape
         counts = np.zeros((2, 256), np.int64)
@@ -200,8 +222,8 @@ class SceneExplorer(Explorer):
         info, scene = self._scene.info, self._scene
         layers = ["probability"] if self._has_probability else []
         layers += ["prediction"] if self._probability is not None else []
-        layers += ["truth"] if self.truth else []
-        layers += ["errors"] if self._probability is not None and self.truth else []
+        layers += ["truth"] if self._has_truth else []
+        layers += ["errors"] if self._probability is not None and self._has_truth else []
         table = [f"#{bytes(entry).hex()}" for entry in probability_table()]
         return {
             "name": scene.name, "rows": info.height, "columns": info.width, "layers": layers, "height": height,
@@ -226,6 +248,13 @@ class SceneExplorer(Explorer):
 def cut_of(threshold: float) -> int:
     """The lowest probability byte that counts as foreground: value / 255 >= threshold, and never 0."""
     return max(1, int(np.ceil(threshold * 255 - 1e-6)))
+
+
+def _band(source, kind: str) -> int:
+    """Index of the band of a class: in a file of this package that holds several, the one named so; else the first."""
+    if isinstance(source, np.ndarray) or "JOINTNET_SETTINGS" not in (read_info(source).tags or {}):
+        return 0
+    return class_band(Path(source), kind)
 
 
 def _rings(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray]:

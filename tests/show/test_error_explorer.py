@@ -1,0 +1,95 @@
+"""What ErrorExplorer does in Python: rows, notes and their file."""
+
+import json
+
+import pytest
+from shapely.geometry import shape
+
+from jointnet.data.raster import write_raster
+from jointnet.evaluate.error_objects import find_errors, label_suspects
+from jointnet.evaluate.worst import worst_patches
+from jointnet.show.widgets import ErrorExplorer
+from tests.show.known_errors import THRESHOLD, write_known
+from tests.show.known_scene import known_probability
+
+
+@pytest.fixture
+def known(tmp_path):
+    return write_known(tmp_path)
+
+
+def explorer_of(known, **options) -> ErrorExplorer:
+    dataset, folder = known
+    return ErrorExplorer(find_errors(folder, dataset), dataset, folder, threshold=THRESHOLD, **options)
+
+
+def test_each_error_has_a_row_with_its_box_in_pixels(known):
+    rows = explorer_of(known).rows
+    assert [(r["scene"], r["kind"], r["box"]) for r in rows] == [
+        ("vienna1", "missed", [70, 100, 40, 50]), ("vienna1", "invented", [80, 5, 20, 20]),
+        ("vienna2", "missed", [70, 100, 40, 50]), ("vienna2", "invented", [80, 5, 20, 20]),
+    ]
+    assert rows[0]["says"] == "missed: 500 m², mean probability 0.50, touches nothing"
+    assert rows[0]["place"] == pytest.approx([16.345, 48.203], abs=0.01)  # near Vienna
+
+
+def test_a_note_is_written_at_once_and_is_there_again(known, tmp_path):
+    path = tmp_path / "notes" / "mine.geojson"
+    explorer = explorer_of(known, notes=path)
+    explorer.notes = {"vienna1-2": "a red lorry"}
+    saved = json.loads(path.read_text())["features"]
+    assert [f["properties"]["note"] for f in saved] == ["a red lorry"]
+    assert shape(saved[0]["geometry"]).centroid.coords[0] == pytest.approx([16.344, 48.203], abs=0.01)
+    assert explorer_of(known, notes=path).notes == {"vienna1-2": "a red lorry"}
+    explorer.notes = {}
+    assert explorer.error == ""
+    assert json.loads(path.read_text())["features"] == []
+
+
+def test_a_note_finds_its_error_by_place_when_the_errors_are_numbered_anew(known, tmp_path):
+    path = tmp_path / "mine.geojson"
+    explorer_of(known, notes=path).notes = {"vienna1-2": "a red lorry", "vienna2-1": "a new house"}
+    dataset, folder = known
+    probability = known_probability()
+    probability[2:8, 2:8] = probability[70:110, 100:150] = 0.9  # nothing is missed now, and something else invented
+    write_raster(folder / "vienna1_mask.tif", ((probability >= THRESHOLD) * 255).astype("uint8"), dataset[0].info)
+    first = dataset.select(names="vienna1")
+    again = ErrorExplorer(find_errors(folder, first), first, folder, notes=path)
+    assert again.notes == {"vienna1-1": "a red lorry"}
+    again.notes = again.notes | {"vienna1-2": "a shed"}  # what belongs to the other scene stays in the file
+    notes = {f["properties"]["note"] for f in json.loads(path.read_text())["features"]}
+    assert notes == {"a red lorry", "a new house", "a shed"}
+
+
+def test_a_file_of_something_else_is_never_overwritten(known, tmp_path):
+    path = tmp_path / "mine.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": [{"properties": {}}]}')
+    with pytest.raises(ValueError, match="holds no notes of an ErrorExplorer; choose another file"):
+        explorer_of(known, notes=path)
+    assert '"properties": {}' in path.read_text()
+
+
+def test_scenes_without_a_place_keep_their_notes_in_pixels(tmp_path):
+    explorer = explorer_of(write_known(tmp_path, None))
+    explorer.notes = {"vienna1-2": "a red lorry"}
+    feature = json.loads(explorer.save_notes(tmp_path / "mine.geojson").read_text())["features"][0]
+    assert shape(feature["geometry"]).bounds == (5, 80, 25, 100)
+    assert feature["properties"]["coordinates"] == "column and row of the scene, in pixels"
+
+
+def test_worst_patches_and_suspects_are_looked_at_in_the_same_way(known):
+    dataset, folder = known
+    patches = ErrorExplorer(worst_patches(folder, dataset, size=64), dataset, folder)
+    assert patches.rows[0]["box"] == [64, 64, 56, 64]  # where the roof is missed; the scene ends at row 120
+    assert {c["name"] for c in patches.columns} == {"scene", "iou", "lost_iou", "fp", "fn"}
+    suspects = ErrorExplorer(label_suspects(find_errors(folder, dataset), 0.7), dataset, folder)
+    assert suspects.rows[0]["says"].startswith("invented (seen, not labelled): 100 m²")
+
+
+def test_no_error_and_errors_of_other_scenes_are_said_to_be_so(known):
+    dataset, folder = known
+    errors = find_errors(folder, dataset)
+    with pytest.raises(ValueError, match="there is no error to look at"):
+        ErrorExplorer(errors.iloc[:0], dataset, folder)
+    with pytest.raises(ValueError, match="vienna2 is not among the scenes with a prediction"):
+        ErrorExplorer(errors, dataset.select(names="vienna1"), folder)
