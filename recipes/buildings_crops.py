@@ -54,14 +54,21 @@ def read_crops(root: Path, group: str, split: str, keep_empty: float = 1.0, seed
 
 
 class CropBatches(keras.utils.PyDataset):
-    """Random patches of the crops: zoomed, turned and recoloured; the same for the same seed and epoch."""
+    """Random patches of the crops: zoomed, turned and recoloured; the same for the same seed and epoch.
 
-    def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0):
+    Crops with more buildings are drawn more often; with `balanced`, each city has the same share of the patches.
+    """
+
+    def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0, balanced=False):
         super().__init__(workers=1)
         self.crops, self.patch_size, self.batch_size, self.steps = crops, patch_size, batch_size, steps
         self.zoom, self.colour, self.seed, self.epoch = zoom, colour, seed, 0
-        share = np.array([c["mask"].mean() for c in crops])
-        self.chance = (0.05 + np.minimum(share, 0.2)) / (0.05 + np.minimum(share, 0.2)).sum()
+        chance = 0.05 + np.minimum([c["mask"].mean() for c in crops], 0.2)
+        if balanced:
+            cities = np.array([c["city"] for c in crops])
+            for city in np.unique(cities):
+                chance[cities == city] /= chance[cities == city].sum()
+        self.chance = chance / chance.sum()
 
     def __len__(self):
         return self.steps
@@ -119,7 +126,8 @@ def main() -> None:
     """Reads the command line, trains, and says where the weights are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("crops", type=Path)
-    parser.add_argument("--group", default="inria_crops")
+    parser.add_argument("--groups", nargs="+", default=["inria_crops"], help="to train on; the first one validates")
+    parser.add_argument("--balanced", action="store_true", help="as many patches of each city")
     parser.add_argument("--preset", default="small")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=14)
@@ -136,18 +144,19 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
     start = load_model(args.weights) if args.weights else None
-    training = read_crops(args.crops, args.group, "train", args.keep_empty, args.seed)
-    validation = read_crops(args.crops, args.group, "validation")
+    training = [c for g in args.groups for c in read_crops(args.crops, g, "train", args.keep_empty, args.seed)]
+    validation = read_crops(args.crops, args.groups[0], "validation")
     card = Card(
         name=args.out.name, preset=args.preset, patch_size=args.patch_size, gsd=0.3, loss="cross_entropy_dice",
-        data=f"{args.group}: {len(training)} training crops of 512 px", terms=TERMS, limits=LIMITS, seed=args.seed,
+        data=f"{' and '.join(args.groups)}: {len(training)} training crops of about 512 px",
+        terms=TERMS, limits=LIMITS, seed=args.seed,
         batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
         steps=start.card.steps if start else 0,
     )
     run = fit(
         card,
         CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom), args.colour,
-                    args.seed),
+                    args.seed, args.balanced),
         CropTiles(validation, args.patch_size, args.batch_size),
         args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision,
         resume=args.resume, verbose=2,
