@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.raster import RasterError, RasterInfo, create_raster, read_info
+from jointnet.predict.lines import centre_lines_of_raster
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import Source
 from jointnet.predict.spool import Spool
@@ -123,11 +124,13 @@ def write_rasters(spool: Spool, grid: RasterInfo, result: ScenePrediction, dtype
 
 
 def write_polygons(result: ScenePrediction) -> None:
-    """A GeoPackage and a GeoJSON per class."""
+    """A GeoPackage and a GeoJSON per class: polygons, or the centre lines of roads."""
     if not result.layers:
         return
     stem = result.probability.stem.removesuffix("_probability")
     for number, (name, path) in enumerate(result.layers.items(), 1):
-        table = vectorize_raster(result.mask, result.probability, number, stem)
-        write_vectors(table, path, name)
-        write_vectors(table, path.with_suffix(".geojson"), name)
+        lines = name == "roads"
+        make = centre_lines_of_raster if lines else vectorize_raster
+        table = make(result.mask, result.probability, number, stem)
+        for file in (path, path.with_suffix(".geojson")):
+            write_vectors(table, file, name, "LineString" if lines else "Polygon")

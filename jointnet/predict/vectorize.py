@@ -99,7 +99,7 @@ def local_crs(table: gpd.GeoDataFrame) -> str | None:
     return f"+proj=laea +lon_0={longitude} +lat_0={latitude} +datum=WGS84 +units=m"
 
 
-def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None) -> Path:
+def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None, kind: str = "Polygon") -> Path:
     """Writes a table of shapes in the format of the path's suffix; the file appears whole or not at all.
 
     GeoJSON is brought to WGS 84, as RFC 7946 wants it; a table without a CRS stays in pixels, and its layer is named
@@ -109,6 +109,7 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
         table: polygons or lines.
         path: ending in .geojson, .gpkg or .parquet.
         name: of the layer; the file's name without it.
+        kind: of shape that an empty table would hold.
 
     Raises:
         ValueError: if the suffix is another.
@@ -122,7 +123,7 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
     aside = path.with_name(f".draft_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(table, aside, name)
+        _write(table, aside, name, kind)
         os.replace(aside, path)
     except (OSError, RuntimeError) as error:
         raise OSError(f"{path} cannot be written: check that {path.parent} is a folder that you may write to and "
@@ -133,7 +134,7 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
     return path
 
 
-def _write(table: gpd.GeoDataFrame, path: Path, name: str) -> None:
+def _write(table: gpd.GeoDataFrame, path: Path, name: str, kind: str) -> None:
     """One file in the format of its suffix."""
     if path.suffix == ".parquet":
         if importlib.util.find_spec("pyarrow") is None:
@@ -144,7 +145,7 @@ def _write(table: gpd.GeoDataFrame, path: Path, name: str) -> None:
     if path.suffix == ".geojson" and table.crs is not None:
         table, options["RFC7946"] = table.to_crs("EPSG:4326"), "YES"
     if table.empty:
-        options["geometry_type"] = "Polygon"
+        options["geometry_type"] = kind
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         table.to_file(path, **options)
