@@ -239,6 +239,35 @@ def show_scores(table, measures: Sequence[str] = ("iou", "accuracy"), drawn: boo
 
 
 @_styled
+def show_gap(table, score: str = "IoU", drawn: bool = False) -> Figure:
+    """What a network loses in a city that it has never seen: a dot for seen, a ring for unseen, the gap between them.
+
+    The thin bar through a dot spans the runs that saw the city: a gap shorter than that is no gap.
+
+    Args:
+        table: of `city_gap`: a row per city with `seen`, `seen_low`, `seen_high` and `unseen`.
+        score: its name.
+        drawn: True adds that the scenes were drawn.
+    """
+    rows = table.drop(index="mean", errors="ignore")
+    figure, (axis,) = _figure(1, 1, 7.5, 0.1 + 0.075 * len(rows))
+    y = np.arange(len(rows))
+    axis.hlines(y, rows["unseen"], rows["seen"], color=GREY, lw=2, zorder=1)
+    axis.hlines(y, rows["seen_low"], rows["seen_high"], color=BLUE, lw=7, alpha=0.35, zorder=2)
+    axis.scatter(rows["seen"], y, s=60, color=BLUE, zorder=3, label="trained there (bar: lowest to highest run)")
+    axis.scatter(rows["unseen"], y, s=60, facecolor="white", edgecolor=RED, lw=2, zorder=3, label="never seen")
+    for at, (_, row) in enumerate(rows.iterrows()):
+        middle = (row["seen"] + row["unseen"]) / 2
+        axis.text(middle, at - 0.18, f"{-row['gap']:+.3f}", ha="center", va="bottom")
+    axis.set(yticks=y, yticklabels=list(rows.index), xlabel=score, title=f"{score} of a city, seen and unseen")
+    axis.set_ylim(len(rows) - 0.4, -0.7)
+    axis.margins(x=0.12)
+    axis.grid(axis="x")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    return _finish(figure, drawn)
+
+
+@_styled
 def show_blending_weights(weights: np.ndarray, stride: int | None = None) -> Figure:
     """The weight of each pixel of a window, and the sum of neighbouring windows along a line.
 

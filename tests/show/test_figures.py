@@ -212,3 +212,13 @@ def test_curves_are_named_and_keep_their_values():
     axis = figures.show_curves(np.arange(3), {"one": [1, 2, 3], "two": [3, 2, 1]}, "x", "y").axes[0]
     assert [line.get_label() for line in axis.lines] == ["one", "two"]
     assert axis.lines[1].get_ydata().tolist() == [3, 2, 1]
+
+
+def test_the_gap_of_each_city_stands_between_its_two_scores_and_the_mean_is_left_out():
+    table = pd.DataFrame({"seen": [0.8, 0.8], "seen_low": 0.7, "seen_high": 0.9, "unseen": [0.5, 0.5], "gap": 0.3},
+                         index=["vienna", "mean"])
+    figure = figures.show_gap(table, drawn=True)
+    axis = figure.axes[0]
+    assert [dots.get_offsets().tolist() for dots in axis.collections[2:]] == [[[0.8, 0]], [[0.5, 0]]]
+    assert "-0.300" in texts(figure)
+    assert "mean" not in texts(figure)

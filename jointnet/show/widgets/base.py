@@ -35,11 +35,16 @@ body {{ margin: 16px; background: #ffffff; }}
 </style>
 </head>
 <body>
-<div id="explorer"></div>
-<script type="application/json" id="state">{state}</script>
+{body}
+</body>
+</html>
+"""
+
+PIECE = """<div id="{key}"></div>
+<script type="application/json" id="{key}-state">{state}</script>
 <script type="module">
 {code}
-const held = JSON.parse(document.getElementById("state").textContent);
+const held = JSON.parse(document.getElementById("{key}-state").textContent);
 for (const name of held.binary) {{
   const text = atob(held.values[name]), bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
@@ -58,11 +63,8 @@ const model = {{
   send() {{}},
 }};
 window.jointnet = {{ model }};
-explorer.render({{ model, el: document.getElementById("explorer") }});
-</script>
-</body>
-</html>
-"""
+explorer.render({{ model, el: document.getElementById("{key}") }});
+</script>"""
 
 
 def code_of(*names: str) -> str:
@@ -110,17 +112,25 @@ class Explorer(anywidget.AnyWidget):
         Args:
             path: file to write; without it the page is returned as text.
         """
-        values = self.page_state()
-        binary = [name for name, value in values.items() if isinstance(value, bytes | memoryview)]
-        values |= {name: base64.b64encode(values[name]).decode() for name in binary}
-        state = json.dumps({"values": values, "binary": binary}).replace("</", "<\\/")
-        code = str(self._esm).replace("export default", "const explorer =")
-        page = PAGE.format(title=escape(self.title), style=STYLE, state=state, code=code)
+        page = PAGE.format(title=escape(self.title), style=STYLE, body=self.to_piece())
         if path is None:
             return page
         path = Path(path)
         path.write_text(page, encoding="utf-8")
         return path
+
+    def to_piece(self, key: str = "explorer") -> str:
+        """The inside of such a page, for a page that holds more than this explorer; it needs `STYLE` as well.
+
+        Args:
+            key: id of the element, of its own in the page.
+        """
+        values = self.page_state()
+        binary = [name for name, value in values.items() if isinstance(value, bytes | memoryview)]
+        values |= {name: base64.b64encode(values[name]).decode() for name in binary}
+        state = json.dumps({"values": values, "binary": binary}).replace("</", "<\\/")
+        code = str(self._esm).replace("export default", "const explorer =")
+        return PIECE.format(key=escape(key), state=state, code=code)
 
     def _repr_mimebundle_(self, **options):
         """The widget, and a picture for notebooks that are not trusted or have no kernel."""
