@@ -48,6 +48,7 @@ def open_dataset(
     labels: str | Path | Sequence[str | Path] | None = None,
     kind: str = "buildings",
     gsd: float | None = None,
+    width: float | str | None = None,
 ) -> Dataset:
     """The scenes of a dataset, with their labels, cities and splits.
 
@@ -67,13 +68,15 @@ def open_dataset(
         labels: for "folder", where its labels lie if not beside the images.
         kind: for "folder", the class that its labels show, "buildings" or "roads".
         gsd: for "folder", metres per pixel of images without a georeference.
+        width: for "folder", of roads whose labels are centre lines: metres on the ground, or the name of a column;
+            without it the column `width_m` where there is one, else 6 m.
 
     Raises:
         ValueError: if the dataset, a city, a tile or the split is unknown, or nothing is left; the message names the
             choices.
         FileNotFoundError: if the dataset is not on disk; the message says how to get it.
     """
-    _check_choices(name, root, split, nodata, labels, gsd)
+    _check_choices(name, root, split, nodata, (labels, gsd, width))
     root = DATA_ROOT / name if root is None else Path(root).expanduser()
     cities, tiles = _as_list(cities), _as_list(tiles)
     if name == "inria":
@@ -83,7 +86,7 @@ def open_dataset(
     elif name == "sample":
         dataset = open_sample(root)
     elif name == "folder":
-        dataset = open_folder(root, labels, kind, gsd)
+        dataset = open_folder(root, labels, kind, gsd, width)
     else:
         dataset = open_massachusetts(name, root)
     if nodata is not None:
@@ -124,14 +127,14 @@ def _sample_scene(folder: Path, name: str) -> Scene:
     )
 
 
-def _check_choices(name, root, split, nodata, labels, gsd) -> None:
+def _check_choices(name, root, split, nodata, of_folders) -> None:
     """Raises ValueError for what can be told to be wrong before anything is opened."""
     if name not in NAMES:
         raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
     if name == "folder" and root is None:
         raise ValueError('open_dataset("folder") needs root=, the folder of your images')
-    if name != "folder" and (labels is not None or gsd is not None):
-        raise ValueError(f"labels= and gsd= belong to the dataset 'folder'; {name} has its own")
+    if name != "folder" and any(choice is not None for choice in of_folders):
+        raise ValueError(f"labels=, gsd= and width= belong to the dataset 'folder'; {name} has its own")
     if split is not None and split not in SPLITS:
         raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
     if nodata not in NODATA_RULES:

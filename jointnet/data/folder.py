@@ -25,6 +25,7 @@ def open_folder(
     labels: str | Path | Sequence[str | Path] | None = None,
     kind: str = "buildings",
     gsd: float | None = None,
+    width: float | str | None = None,
 ) -> Dataset:
     """The images under `root` with their labels.
 
@@ -40,6 +41,7 @@ def open_folder(
         labels: folder of masks or vector files, or the vector files themselves, where they lie elsewhere.
         kind: class that the labels show, "buildings" or "roads".
         gsd: metres per pixel of images without a georeference.
+        width: of roads whose labels are centre lines: metres, or the name of a column; see `rasterize_lines`.
 
     Warns:
         UserWarning: if images have no labels, or the manifest names images that are not there.
@@ -54,7 +56,7 @@ def open_folder(
     scenes = [
         scene
         for part, split in (parts or {root: "train"}).items()
-        for scene in _scenes(part, split, labels, kind, gsd)
+        for scene in _scenes(part, split, labels, kind, gsd, width)
     ]
     if not scenes:
         raise FileNotFoundError(
@@ -69,7 +71,7 @@ def open_folder(
     return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
 
 
-def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None) -> list[Scene]:
+def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None, width: float | str | None) -> list[Scene]:
     """The scenes of one folder that holds images, or a folder `images`."""
     folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
     images = _by_stem(_files(folder, IMAGE_SUFFIXES))
@@ -79,7 +81,8 @@ def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None) -> lis
     used = {path for labels in found.values() for path in labels.values()}
     spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
     return [
-        Scene(stem, image, split=split, labels=_by_place(image, kind, spare) | found[stem], gsd_hint=gsd)
+        Scene(stem, image, split=split, labels=_by_place(image, kind, spare) | found[stem], gsd_hint=gsd,
+              line_width=width)
         for stem, image in images.items()
     ]
 

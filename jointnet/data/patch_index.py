@@ -88,7 +88,7 @@ def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
         found = scene.labels.get(kind, ())
         files += found if isinstance(found, tuple) else [found]
     stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
-    text = json.dumps([stats, list(classes), scene.nodata, scene.part, CELL])
+    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.line_width, CELL])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

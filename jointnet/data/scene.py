@@ -30,6 +30,7 @@ class Scene:
         nodata: rule for pixels without imagery, see `valid_pixels`.
         gsd_hint: metres per pixel for images without a georeference.
         drawn: True for scenes that a program drew; every figure of them says so.
+        line_width: of labels that are centre lines, in metres, or the name of a column; see `rasterize_lines`.
         part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it, as a split in
             blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
             itself must heed it.
@@ -44,6 +45,7 @@ class Scene:
     nodata: str | None = None
     gsd_hint: float | None = None
     drawn: bool = False
+    line_width: float | str | None = None
     part: tuple[int, int, int, int] | None = None
 
     @cached_property
@@ -89,7 +91,8 @@ class Scene:
         """uint8 {0, 1} of one label file."""
         if path.suffix.lower() in VECTOR_SUFFIXES:
             inside = window is not None or self.part is not None  # a cut may well hold no shape
-            return rasterize_file(path, self.info if window is None else self.info.crop(*window), empty_ok=inside)
+            grid = self.info if window is None else self.info.crop(*window)
+            return rasterize_file(path, grid, width=self.line_width, empty_ok=inside)
         raster = kept_raster(path)
         mask, image = raster.info.shape, self._image_info.shape
         if mask != image:

@@ -346,11 +346,24 @@ def test_an_image_that_is_none_is_told_when_it_is_read(tmp_path):
     ({"name": "inria", "tiles": ["austin37"]}, r"INRIA has no tile 'austin37'; a tile is a city of"),
     ({"name": "inria", "split": "val"}, r"split 'val' is unknown; choose from train, validation, test"),
     ({"name": "inria", "nodata": "grey"}, r"no-data rule 'grey' is unknown"),
-    ({"name": "inria", "gsd": 0.3}, r"labels= and gsd= belong to the dataset 'folder'"),
+    ({"name": "inria", "gsd": 0.3}, r"labels=, gsd= and width= belong to the dataset 'folder'"),
 ])
 def test_an_unknown_choice_is_told_with_the_known_ones(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         open_dataset(root=tmp_path, **arguments)
+
+
+def test_centre_lines_in_degrees_are_as_wide_on_the_ground_as_asked(tmp_path):
+    # 40 x 40 px of 1e-5 degrees at 60 degrees north: 1.112 m high and 0.556 m wide.
+    grid = RasterInfo(40, 40, 3, "uint8", CRS.from_epsg(4326), from_origin(10, 60, 1e-5, 1e-5))
+    write_raster(tmp_path / "images" / "a.tif", np.full((40, 40, 3), 9, np.uint8), grid)
+    down = shapely.LineString([(10.0002, 60.001), (10.0002, 59.999)])
+    write_shapes(tmp_path / "vectors" / "a_roads.geojson", down, crs=4326)
+    # 6 m are 5.4 columns on either side of the line, which runs between two columns: 5 + 5 middles of pixels.
+    for width, columns in ((6.0, 10), (None, 10), (12.0, 22)):
+        scene = open_dataset("folder", root=tmp_path, kind="roads", width=width)[0]
+        assert scene.read_labels("roads").sum(axis=1).tolist() == [columns] * 40
+        assert scene.read_labels("roads", (5, 0, 3, 40)).sum(axis=1).tolist() == [columns] * 3
 
 
 def test_a_folder_needs_a_root_with_images(tmp_path):
@@ -521,3 +534,13 @@ def test_real_polygons_in_another_crs_and_roads_open_side_by_side(shared_data):
     assert 0.07 < dataset["tanzania_sample"].read_labels("buildings").mean() < 0.13
     assert dataset["vegas_img0"].gsd == pytest.approx(0.3, rel=0.15)
 
+
+def test_real_roads_in_degrees_are_labels_as_wide_as_asked(shared_data):
+    opened = [open_dataset("folder", root=shared_data / "georeferenced", width=w)["vegas_img0"] for w in (4.0, 8.0)]
+    scene = opened[0]
+    assert scene.read((0, 0, 8, 8)).shape == (8, 8, 3)  # the fourth band is alpha, a mask and no picture
+    lines = gpd.read_file(scene.labels["roads"]).to_crs(32611)
+    frame = gpd.GeoSeries([shapely.box(*scene.info.bounds)], crs=4326).to_crs(32611)[0]
+    for width, found in zip((4.0, 8.0), opened, strict=True):
+        area = shapely.union_all(lines.buffer(width / 2)).intersection(frame).area / 0.9996**2
+        assert found.read_labels("roads").sum() * np.prod(scene.info.pixel_size) == pytest.approx(area, rel=0.01)

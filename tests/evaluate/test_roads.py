@@ -1,9 +1,13 @@
 import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from shapely import LineString, Point, box
 
-from jointnet.evaluate.roads import LineCounts, line_counts
+from jointnet.evaluate.paths import node_lines
+from jointnet.evaluate.roads import LineCounts, in_metres, line_counts
 
 
 def test_a_network_against_itself_is_complete_and_correct():
@@ -64,3 +68,41 @@ def test_polygons_and_a_negative_buffer_are_refused():
         line_counts([box(0, 0, 1, 1)], [Point(0, 0)])
     with pytest.raises(ValueError, match="buffer=-1 must be above 0"):
         line_counts([], [], buffer=-1)
+
+
+def lengths_by_points(lines, others, buffer, step=0.05):
+    """(length within the buffer of others, length) from points every 5 cm: slow, and without any buffer polygon."""
+    points = [line.interpolate(np.arange(step / 2, line.length, step)) for line in lines]
+    tree = shapely.STRtree(others)
+    distances = tree.query_nearest(np.concatenate(points), return_distance=True, all_matches=False)[1]
+    return (distances <= buffer).sum() * step, sum(line.length for line in lines)
+
+
+def test_real_streets_score_one_and_less_without_one_by_its_length_beyond_the_buffer(shared_data):
+    roads = gpd.read_file(shared_data / "georeferenced" / "vegas_img0_roads.geojson")
+    assert line_counts(roads, roads).scores() == pytest.approx({"completeness": 1, "correctness": 1, "quality": 1})
+    lines = node_lines(in_metres(roads, roads)[0])
+    longest = int(np.argmax(shapely.length(lines)))
+    rest = np.delete(lines, longest)
+    counts = line_counts(lines, rest)
+    street, total = lines[longest], shapely.length(lines).sum()
+    near, _ = lengths_by_points([street], rest, 3.0)  # its ends lie beside the streets that it meets
+    missing = street.length - near
+    assert missing > 100
+    assert counts.completeness == pytest.approx(1 - missing / total, abs=1e-4)
+    assert counts.correctness == pytest.approx(1)
+    assert counts.quality == pytest.approx((total - street.length) / (total - street.length + missing), abs=1e-4)
+
+
+ENDS = st.tuples(*[st.integers(0, 40)] * 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(ENDS, ENDS)
+def test_line_scores_agree_with_points_along_the_lines(one, other):
+    a, b, c, d = one
+    truth = [LineString([(a / 3, b / 7), (c / 3 + 0.1, d / 7)])]
+    a, b, c, d = other
+    predicted = [LineString([(a / 3 + 0.05, b / 7), (c / 3, d / 7 + 0.02)])]
+    expected = *lengths_by_points(predicted, truth, 2, 0.005), *lengths_by_points(truth, predicted, 2, 0.005)
+    assert line_counts(truth, predicted, buffer=2) == pytest.approx(expected, abs=0.05)
