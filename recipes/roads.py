@@ -15,9 +15,16 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import geopandas as gpd
+import numpy as np
+
 import jointnet
+from jointnet.evaluate.paths import path_score
+from jointnet.evaluate.roads import LineCounts, line_counts
 from jointnet.evaluate.tuning import tuned_card
 from jointnet.network.weights import PUBLISHED, SUFFIX, save_model
+from jointnet.predict.lines import centre_lines
+from jointnet.predict.scenes import read_probability
 
 DRAWN = {
     "terms": "drawn by this project: no terms",
@@ -80,8 +87,26 @@ def tune(run, scenes) -> None:
         scores[kind] = {n: round(pixels[n], 4) for n in names}
         scores[kind] |= {f"relaxed_{n}_rho3": round(relaxed[n], 4) for n in names[1:]}
         scores[kind]["average_precision"] = round(found.probabilities.average_precision, 4)
+        if kind == "roads":
+            scores[kind] |= score_lines(maps, scenes, card.thresholds[kind], card.classes.index(kind))
     run.model.card = replace(card, scores={"validation": {"scenes": len(scenes), **scores}})
     save_model(run.model, run.out / f"best{SUFFIX}")
+
+
+def score_lines(maps: Path, scenes, threshold: float, band: int) -> dict[str, float]:
+    """Scores of the centre lines within 3 m, pooled, and the mean path score of the scenes."""
+    counts, paths = LineCounts(), []
+    for scene in scenes:
+        probability = np.nan_to_num(read_probability(maps / f"{scene.name}_probability.tif")[..., band])
+        predicted = centre_lines(probability >= threshold, scene.info, probability, gsd=scene.gsd)
+        if "roads" in scene.vectors:
+            truth = gpd.read_file(scene.vectors["roads"])
+        else:  # labels of one width: their middle lines are what they were drawn from
+            truth = centre_lines(scene.read_labels("roads") * scene.read_valid(), scene.info, gsd=scene.gsd)
+        counts += line_counts(truth, predicted)
+        paths.append(path_score(truth, predicted).score)
+    scores = counts.scores() | {"path_score": float(np.mean(paths))}
+    return {name: round(value, 4) for name, value in scores.items()}
 
 
 if __name__ == "__main__":

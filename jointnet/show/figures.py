@@ -320,7 +320,7 @@ def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window
 
     Args:
         scene: the image below.
-        outlines: name -> polygons in any CRS; of a scene without georeference, in (column, row) pixels.
+        outlines: name -> polygons or lines in any CRS; of a scene without georeference, in (column, row) pixels.
         window: (row, col, height, width) in pixels.
     """
     row, col, height, width = window
@@ -330,7 +330,9 @@ def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window
         _image(axis, as_rgb(image))
         placed = scene.info.crs is not None
         shapes = (table.to_crs(scene.info.crs) if placed else table).geometry.to_numpy()
-        rings = shapely.get_parts(shapely.boundary(shapely.get_parts(shapes)))
+        shapes = shapely.get_parts(shapes)
+        flat = shapely.get_dimensions(shapes) == 2
+        rings = [*shapely.get_parts(shapely.boundary(shapes[flat])), *shapes[~flat]]
         lines = [shapely.get_coordinates(ring) for ring in rings]
         if placed:
             lines = [np.column_stack(~scene.info.transform @ tuple(line.T)) for line in lines]

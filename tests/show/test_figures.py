@@ -2,10 +2,12 @@
 
 import warnings
 
+import geopandas as gpd
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from shapely import LineString
 
 from jointnet.predict.vectorize import vectorize
 from jointnet.show import figures
@@ -179,6 +181,15 @@ def test_outlines_lie_on_the_pixels_that_they_surround(scene):
     # the first roof pixel's outer edge lies half a pixel before its middle
     assert drawn[:, 0].min() == pytest.approx(cols.min() - 0.5, abs=1e-6)
     assert drawn[:, 1].max() == pytest.approx(rows.max() + 0.5, abs=1e-6)
+
+
+def test_centre_lines_are_drawn_as_they_are(scene):
+    street = gpd.GeoDataFrame(geometry=[LineString([(600010, 5339990), (600020, 5339990), (600020, 5339980)])],
+                              crs=scene.info.crs)
+    figure = figures.show_outlines(scene, {"streets": street}, (0, 0, 120, 160))
+    # 10 m right and below the corner at 0.5 m a pixel is column 20, row 20, which a picture draws half a pixel earlier
+    drawn = figure.axes[0].collections[0].get_paths()[0].vertices
+    assert drawn.tolist() == [[19.5, 19.5], [39.5, 19.5], [39.5, 39.5]]
 
 
 def test_a_sweep_marks_the_threshold_in_use():
