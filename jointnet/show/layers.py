@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PIL import Image
 from jointnet.data.raster import Affine, RasterInfo, open_raster, read_info
 from jointnet.data.scene import Scene
 from jointnet.evaluate.errors import ERROR_COLOURS
+from jointnet.predict.settings import THRESHOLD, class_names
 from jointnet.predict.values import to_probability
 
 # Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
@@ -22,6 +25,8 @@ COLOURS = {
     "outline": "#F0E442",
     **ERROR_COLOURS,
 }
+# Class -> colour of what is predicted, colour of what is true; other classes take them in turn.
+CLASS_COLOURS = {"buildings": (COLOURS["prediction"], COLOURS["truth"]), "roads": ("#CC79A7", "#0072B2")}
 # Probability from 0 to 1: dark blue over grey to yellow, in even steps of lightness (cividis: Nunez, Anderton & Renslow
 # 2018, doi:10.1371/journal.pone.0199239), here by nine of its colours and straight lines between them.
 PROBABILITY_COLOURS = (
@@ -90,6 +95,74 @@ def read_image(scene: Scene, window=None, max_size: int = PHOTO_LIMIT, bands=Non
     return np.where(shown[..., None] > 0, pixels, 255).astype(np.uint8)
 
 
+def class_colours(kind: str, number: int = 0) -> tuple[str, str]:
+    """(predicted, true): the colours of a class; `number` chooses those of a class that has none of its own."""
+    return CLASS_COLOURS.get(kind) or list(CLASS_COLOURS.values())[number % len(CLASS_COLOURS)]
+
+
+def class_bands(source, kind: str | Sequence[str] | None = None) -> dict[str, int]:
+    """Class -> index of its band, of a prediction.
+
+    Args:
+        source: raster file or array (height, width[, classes]).
+        kind: the class that is wanted, or the name of each band; without it the names in the file that
+            `predict_scene` wrote, else buildings and roads.
+
+    Raises:
+        ValueError: if the prediction has no such class, or another number of bands than names.
+    """
+    named = () if isinstance(source, np.ndarray) else made_with(source).get("classes", ())
+    count = len(named) or _bands(source)
+    names = tuple(named) or class_names(count)
+    if kind is None:
+        return {name: i for i, name in enumerate(names)}
+    if isinstance(kind, str):
+        if count > 1 and kind not in names:
+            raise ValueError(f"the prediction has the classes {', '.join(names)}, none of them is {kind!r}")
+        return {kind: names.index(kind) if count > 1 else 0}
+    if len(kind) != count:
+        raise ValueError(f"kind names {len(kind)} classes ({', '.join(kind)}), the prediction has {count} bands")
+    return {name: i for i, name in enumerate(kind)}
+
+
+def class_thresholds(source, classes: Mapping[str, int], threshold: float | Mapping[str, float] | None = None
+                     ) -> dict[str, float]:
+    """Class -> threshold: the one given, else the one that the file was made with, else 0.6.
+
+    Args:
+        source: raster file or array; None where nothing is predicted.
+        classes: as of `class_bands`.
+        threshold: one for all classes, or class -> threshold.
+
+    Raises:
+        ValueError: if one is not between 0 and 1, or is of a class that is not there.
+    """
+    one_for_all = not isinstance(threshold, Mapping | None)
+    given = dict.fromkeys(classes, threshold) if one_for_all else threshold or {}
+    unknown = sorted(set(given) - set(classes))
+    if unknown:
+        raise ValueError(f"threshold names {', '.join(unknown)}; the classes here are {', '.join(classes)}")
+    stored = [] if source is None or isinstance(source, np.ndarray) else made_with(source).get("thresholds", [])
+    known = {kind: stored[band] for kind, band in classes.items() if band < len(stored)}
+    limits = {kind: float(given.get(kind, known.get(kind, THRESHOLD))) for kind in classes}
+    for value in limits.values():
+        if not 0 < value < 1:
+            raise ValueError(f"threshold={value} must lie between 0 and 1, for example {THRESHOLD}")
+    return limits
+
+
+def made_with(path: str | Path) -> dict:
+    """The settings that a raster of `predict_scene` notes in its tags; {} of other files."""
+    return json.loads((read_info(path).tags or {}).get("JOINTNET_SETTINGS", "{}"))
+
+
+def _bands(source) -> int:
+    """Classes in a prediction that names none: the planes of an array; of a file two, or one where it may be RGB."""
+    if isinstance(source, np.ndarray):
+        return source.shape[2] if source.ndim == 3 else 1
+    return 2 if read_info(source).bands == 2 else 1
+
+
 def read_layer(
     source, scene: Scene, window=None, max_size: int = PHOTO_LIMIT, resampling: str = "nearest", bands=None
 ) -> np.ndarray:
@@ -101,7 +174,7 @@ def read_layer(
         window: (row, col, height, width) in pixels of the scene; the whole scene without it.
         max_size: longest side of the answer, in pixels.
         resampling: "nearest" for masks, "average" for images.
-        bands: 1-based numbers, of a file.
+        bands: 1-based numbers of those that are wanted.
 
     Raises:
         ValueError: if it has another size than the scene.
@@ -111,7 +184,8 @@ def read_layer(
     if isinstance(source, np.ndarray):
         check_size(source.shape[:2], scene, "the array")
         data = source[row : row + height, col : col + width]
-        return resize(data[..., None] if data.ndim == 2 else data, shape, resampling)
+        data = data[..., None] if data.ndim == 2 else data
+        return resize(data if bands is None else data[..., [b - 1 for b in bands]], shape, resampling)
     is_image = isinstance(scene, Scene) and Path(source) == Path(scene.image)
     top, left = (scene.part or (0, 0))[:2] if is_image else (0, 0)
     info = read_info(source)

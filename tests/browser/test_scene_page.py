@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from jointnet.show.layers import COLOURS, rgb
+from jointnet.show.layers import CLASS_COLOURS, COLOURS, rgb
 from jointnet.show.widgets import SceneExplorer
-from tests.show.known_scene import GRASS, HEIGHT, ROOF, WIDTH
+from tests.show.known_scene import (
+    GRASS,
+    HEIGHT,
+    ROOF,
+    WIDTH,
+    buildings_mask,
+    roads_mask,
+    two_class_probability,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -179,6 +187,71 @@ def test_polygons_are_drawn_on_their_roofs(open_page, scene, probability, polygo
     bottom, right = height / 2 + (110 - 60) * zoom, width / 2 + (150 - 80) * zoom
     assert (rows.min(), rows.max()) == (pytest.approx(top, abs=2), pytest.approx(bottom, abs=2))
     assert (columns.min(), columns.max()) == (pytest.approx(left, abs=2), pytest.approx(right, abs=2))
+
+
+@pytest.fixture
+def two_classes(scene):
+    """Buildings at 0.4 and roads at 0.3."""
+    return SceneExplorer(scene, two_class_probability(), threshold={"buildings": 0.4, "roads": 0.3},
+                         truth={"buildings": buildings_mask(), "roads": roads_mask()})
+
+
+def test_a_class_is_chosen_with_its_own_colour_threshold_and_scores(open_page, two_classes):
+    watched = open_page(two_classes)
+    page, road, lost = watched.page, (30, 92), (90, 92)
+    assert near(colour_at(watched, road), GRASS)
+    page.get_by_label("class", exact=True).select_option("roads")
+    page.wait_for_timeout(80)
+    assert watched.get("threshold") == pytest.approx(0.3)
+    assert near(colour_at(watched, road), blend(GRASS, COLOURS["TP"], 0.7))
+    assert near(colour_at(watched, lost), blend(GRASS, COLOURS["FN"], 0.7))
+    assert "IoU 0.500   precision 1.000   recall 0.500" in page.inner_text(".jn-scores")  # 300 of 600 pixels
+    page.get_by_label("layer", exact=True).select_option("prediction")
+    page.wait_for_timeout(80)
+    assert near(colour_at(watched, road), blend(GRASS, CLASS_COLOURS["roads"][0], 0.7))
+    assert near(colour_at(watched, ROOF_1), ROOF)
+    assert "predicted roads" in page.inner_text(".jn-legend")
+    set_slider(page, "threshold", ["ArrowRight"] * 20)  # 0.5: no road is left
+    assert near(colour_at(watched, road), GRASS)
+    page.get_by_label("class", exact=True).select_option("buildings")
+    assert watched.get("threshold") == pytest.approx(0.4)
+    page.get_by_label("class", exact=True).select_option("roads")
+    assert watched.get("threshold") == pytest.approx(0.5)
+
+
+def test_all_classes_are_shown_at_once_each_at_its_threshold(open_page, two_classes):
+    two_classes.layer = "classes"
+    watched = open_page(two_classes)
+    assert near(colour_at(watched, (30, 92)), blend(GRASS, CLASS_COLOURS["roads"][0], 0.7))
+    assert near(colour_at(watched, ROOF_1), blend(ROOF, CLASS_COLOURS["buildings"][0], 0.7))
+    watched.shot("scene_classes_1280")
+
+
+def test_python_follows_the_class(scene, two_classes):
+    assert two_classes.scores["iou"] == pytest.approx(4000 / 4400)
+    two_classes.kind = "roads"
+    assert two_classes.threshold == 0.3
+    assert two_classes.scores["iou"] == 0.5
+    with pytest.raises(ValueError, match="choose from buildings, roads"):
+        two_classes.kind = "water"
+    assert two_classes.kind == "roads"
+    with pytest.raises(ValueError, match="say which it is of"):
+        SceneExplorer(scene, two_class_probability(), truth=buildings_mask())
+    only = SceneExplorer(scene, two_class_probability(), kind="roads", truth=roads_mask(), threshold=0.3)
+    assert only.scores["recall"] == 0.5
+
+
+def test_polygons_of_a_class_are_shown_with_it(open_page, scene, polygons):
+    explorer = SceneExplorer(scene, two_class_probability(), polygons={"buildings": polygons}, truth=False)
+    watched = open_page(explorer)
+
+    def outlined() -> bool:
+        return bool((np.abs(watched.canvas()[..., :3].astype(int) - rgb(COLOURS["outline"])).max(-1) < 12).any())
+
+    assert outlined()
+    watched.page.get_by_label("class", exact=True).select_option("roads")
+    watched.page.wait_for_timeout(80)
+    assert not outlined()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1920, False), (1280, True), (640, False)])

@@ -51,3 +51,20 @@ def known_polygons() -> gpd.GeoDataFrame:
     """The outlines of the two roofs, in the scene's CRS."""
     shapes = [box(LEFT + c * GSD, TOP - e * GSD, LEFT + s * GSD, TOP - r * GSD) for r, c, e, s in BUILDINGS]
     return gpd.GeoDataFrame(geometry=shapes, crs=UTM33)
+
+
+ROAD = (0, 90, 120, 95)  # (row, col, end row, end col)
+
+
+def roads_mask() -> np.ndarray:
+    """uint8 (120, 160): one road from north to south between the roofs."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[ROAD[0] : ROAD[2], ROAD[1] : ROAD[3]] = 1
+    return mask
+
+
+def two_class_probability() -> np.ndarray:
+    """float32 (120, 160, 2): buildings as known, and 0.45 on the road but for its lower half."""
+    roads = roads_mask() * np.float32(0.45)
+    roads[60:] = 0
+    return np.stack([known_probability(), roads], -1)

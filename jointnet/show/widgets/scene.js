@@ -3,6 +3,7 @@
 
 const NAMES = {
   image: "image only", prediction: "prediction", probability: "probability", truth: "truth", errors: "errors",
+  classes: "all classes",
 };
 
 /** RGBA words for each code of truth (0, 1, 2 = not counted) and each probability byte: index truth * 256 + byte. */
@@ -33,12 +34,14 @@ class Sheet {
     Object.assign(this, { window, photo, probability, truth, painted: new Map() });
   }
 
-  static async load(window, [photo, probability, truth]) {
-    return new Sheet(window, await bitmapOf(photo), await greyOf(probability), await greyOf(truth));
+  static async load(window, [photo, probability, truth], classes) {
+    return new Sheet(window, await bitmapOf(photo), planesOf(await greyOf(probability), classes),
+      planesOf(await greyOf(truth), classes));
   }
 
-  /** A canvas of the layer in the colours of a table, painted anew only when `key` changes. */
-  layer(name, key, table) {
+  /** A canvas of the layer of a class (its number) in the colours of a table, painted anew only when `key` changes. */
+  layer(layer, number, key, table) {
+    const name = `${layer} ${number}`;
     const old = this.painted.get(name);
     if (old && old.key === key) return old.canvas;
     const { width, height } = this.probability || this.truth;
@@ -46,8 +49,8 @@ class Sheet {
     const context = old ? old.context : canvas.getContext("2d");
     const image = old ? old.image : context.createImageData(width, height);
     const out = new Uint32Array(image.data.buffer);
-    const probability = this.probability && this.probability.data;
-    const truth = this.truth && this.truth.data;
+    const probability = this.probability && this.probability.data[number];
+    const truth = this.truth && this.truth.data[number];
     if (probability && truth) for (let i = 0; i < out.length; i++) out[i] = table[(truth[i] << 8) | probability[i]];
     else if (probability) for (let i = 0; i < out.length; i++) out[i] = table[probability[i]];
     else for (let i = 0; i < out.length; i++) out[i] = table[truth[i] << 8];
@@ -56,14 +59,22 @@ class Sheet {
     return canvas;
   }
 
-  /** The value of a layer at a place of the scene, or null. */
-  value(layer, row, col) {
+  /** The value of a layer of a class at a place of the scene, or null. */
+  value(layer, number, row, col) {
     const source = this[layer];
     const [top, left, height, width] = this.window;
     if (!source || row < top || col < left || row >= top + height || col >= left + width) return null;
     const y = Math.floor((row - top) * source.height / height), x = Math.floor((col - left) * source.width / width);
-    return source.data[y * source.width + x];
+    return source.data[number][y * source.width + x];
   }
+}
+
+/** Grey values whose classes lie one below the other as {width, height, data: one Uint8Array for each class}; or null. */
+function planesOf(grey, classes) {
+  if (!grey) return null;
+  const height = grey.height / classes, size = grey.width * height;
+  const data = Array.from({ length: classes }, (_, i) => grey.data.subarray(i * size, (i + 1) * size));
+  return { width: grey.width, height, data };
 }
 
 /** IoU, precision and recall at a threshold, from the counts of each probability byte in background and foreground. */
@@ -79,8 +90,12 @@ function scoresAt(counts, threshold) {
 
 async function renderScene({ model, el }) {
   const about = model.get("about");
-  const { colours, ramp } = about;
+  const { ramp, kinds } = about;
   const layers = ["image", ...about.layers];
+  const limits = Object.fromEntries(kinds.map((k) => [k.name, k.threshold]));
+  const chosen = () => Math.max(0, kinds.findIndex((k) => k.name === model.get("kind")));
+  const coloursOf = (number) => ({ ...about.colours, prediction: kinds[number].prediction, truth: kinds[number].truth });
+  limits[kinds[chosen()].name] = model.get("threshold");
 
   const canvas = h("canvas", {
     tabindex: 0, role: "application", "data-lm-suppress-shortcuts": "true",
@@ -102,12 +117,13 @@ async function renderScene({ model, el }) {
   const options = layers.map((name) => [name, NAMES[name]]);
   const bar = h("div", { class: "jn-bar" },
     h("strong", {}, about.name),
+    kinds.length > 1 ? choice(model, "kind", "class", kinds.map((k) => [k.name, k.name])) : null,
     layers.length > 1 ? choice(model, "layer", "layer", options) : null,
     layers.length > 1 ? choice(model, "swipe", "swipe against", [["off", "off"], ...options]) : null,
     about.layers.includes("prediction") ? slider(model, "threshold", "threshold", { min: 0.01, max: 0.99 }) : null,
     layers.length > 1 ? slider(model, "opacity", "opacity", { step: 0.05 }) : null,
     toggle(model, "show_image", "image"),
-    about.polygons ? toggle(model, "show_polygons", "polygons") : null);
+    about.polygons.length ? toggle(model, "show_polygons", "polygons") : null);
   const readout = h("span", { class: "jn-readout" }, " ");
   const scores = h("span", { class: "jn-scores", "aria-live": "polite" });
   const root = h("div", { class: "jn jn-scene", "data-ready": "false" }, bar, stage, h("div", { class: "jn-foot" }, readout, scores),
@@ -115,16 +131,19 @@ async function renderScene({ model, el }) {
   el.append(root);
 
   const sheets = [await Sheet.load([0, 0, about.rows, about.columns], [
-    model.get("image"), model.get("probability"), model.get("truth")])];
+    model.get("image"), model.get("probability"), model.get("truth")], kinds.length)];
   const points = new Float32Array(bytesOf(model.get("points")).slice().buffer);
   const ends = new Uint32Array(bytesOf(model.get("ends")).slice().buffer);
-  const outlines = new Path2D();
-  ends.forEach((end, i) => {
-    for (let p = i ? ends[i - 1] : 0, first = p; p < end; p++) {
-      if (p === first) outlines.moveTo(points[2 * p], points[2 * p + 1]);
-      else outlines.lineTo(points[2 * p], points[2 * p + 1]);
+  let ring = 0;
+  const outlines = about.polygons.map(([kind, rings]) => {
+    const path = new Path2D();
+    for (const last = ring + rings; ring < last; ring++) {
+      for (let p = ring ? ends[ring - 1] : 0, first = p; p < ends[ring]; p++) {
+        if (p === first) path.moveTo(points[2 * p], points[2 * p + 1]);
+        else path.lineTo(points[2 * p], points[2 * p + 1]);
+      }
     }
-    outlines.closePath();
+    return [kind, path];
   });
 
   // ---- where the view is: [row, col, span], the middle and the scene's columns across the canvas
@@ -178,21 +197,28 @@ async function renderScene({ model, el }) {
         context.drawImage(sheet.photo, left, top, width, height);
       }
       if (layer === "image") continue;
-      const usesThreshold = layer === "prediction" || layer === "errors";
-      const key = usesThreshold ? model.get("threshold") : "fixed";
-      const painted = sheet.layer(layer, key, colourTable(layer, model.get("threshold"), colours, ramp));
-      context.imageSmoothingEnabled = zoom * width / painted.width < 1;
-      context.globalAlpha = model.get("opacity");
-      context.drawImage(painted, left, top, width, height);
+      const all = layer === "classes";
+      const name = all ? "prediction" : layer;
+      for (const number of all ? kinds.keys() : [chosen()]) {
+        const limit = limits[kinds[number].name];
+        const key = name === "prediction" || name === "errors" ? limit : "fixed";
+        const painted = sheet.layer(name, number, key, colourTable(name, limit, coloursOf(number), ramp));
+        context.imageSmoothingEnabled = zoom * width / painted.width < 1;
+        context.globalAlpha = model.get("opacity");
+        context.drawImage(painted, left, top, width, height);
+      }
     }
     context.globalAlpha = 1;
-    if (about.polygons && model.get("show_polygons")) {
-      context.lineWidth = 3.5 * ratio / zoom;
-      context.strokeStyle = "rgba(0,0,0,0.55)";
-      context.stroke(outlines);
-      context.lineWidth = 1.8 * ratio / zoom;
-      context.strokeStyle = colours.outline;
-      context.stroke(outlines);
+    if (model.get("show_polygons")) {
+      for (const [kind, path] of outlines) {
+        if (kind && layer !== "classes" && kind !== model.get("kind")) continue;
+        context.lineWidth = 3.5 * ratio / zoom;
+        context.strokeStyle = "rgba(0,0,0,0.55)";
+        context.stroke(path);
+        context.lineWidth = 1.8 * ratio / zoom;
+        context.strokeStyle = about.colours.outline;
+        context.stroke(path);
+      }
     }
     context.restore();
   }
@@ -228,19 +254,21 @@ async function renderScene({ model, el }) {
 
   function drawLegend() {
     const shown = new Set([model.get("layer"), model.get("swipe")]);
-    const ends = (n) => `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((v) => ramp[Math.round(v * 255)]).join(",")})`;
+    const colours = coloursOf(chosen()), many = kinds.length > 1, kind = kinds[chosen()].name;
+    const ends = () => `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((v) => ramp[Math.round(v * 255)]).join(",")})`;
     const entries = [];
-    if (shown.has("prediction")) entries.push([colours.prediction, "predicted"]);
-    if (shown.has("probability")) entries.push([ends(), "probability, 0 to 1"]);
-    if (shown.has("truth")) entries.push([colours.truth, "truth"]);
+    if (shown.has("classes")) entries.push(...kinds.map((k) => [k.prediction, `predicted ${k.name}`]));
+    else if (shown.has("prediction")) entries.push([colours.prediction, many ? `predicted ${kind}` : "predicted"]);
+    if (shown.has("probability")) entries.push([ends(), `probability${many ? ` of ${kind}` : ""}, 0 to 1`]);
+    if (shown.has("truth")) entries.push([colours.truth, many ? `true ${kind}` : "truth"]);
     if (shown.has("errors")) entries.push(...about.errors.map(([code, name]) => [colours[code], name]));
-    if (about.polygons && model.get("show_polygons")) entries.push([colours.outline, "polygons"]);
+    if (outlines.length && model.get("show_polygons")) entries.push([colours.outline, "polygons"]);
     fillLegend(legend, entries);
   }
 
   function showScores() {
-    const counts = model.get("counts");
-    if (counts.length !== 2) return;
+    const counts = model.get("counts")[model.get("kind")];
+    if (!counts) { scores.textContent = ""; return; }
     const found = scoresAt(counts, model.get("threshold"));
     scores.textContent = Object.entries(found).map(([name, v]) => `${name === "iou" ? "IoU" : name} ${v.toFixed(3)}`).join("   ");
   }
@@ -255,10 +283,10 @@ async function renderScene({ model, el }) {
       parts.push(`${about.crs} ${(a * col + b * row + c).toFixed(digits)}, ${(d * col + e * row + f).toFixed(digits)}`);
     }
     for (const [layer, name] of [["probability", "probability"], ["truth", "truth"]]) {
-      const sheet = [...sheets].reverse().find((s) => s.value(layer, row, col) !== null);
-      const value = sheet ? sheet.value(layer, row, col) : null;
+      const sheet = [...sheets].reverse().find((s) => s.value(layer, chosen(), row, col) !== null);
+      const value = sheet ? sheet.value(layer, chosen(), row, col) : null;
       if (value === null || (layer === "probability" && !about.layers.includes("probability"))) continue;
-      parts.push(layer === "truth" ? `${name} ${["background", about.kind, "not counted"][value]}`
+      parts.push(layer === "truth" ? `${name} ${["background", kinds[chosen()].one, "not counted"][value]}`
         : `${name} ${(value / 255).toFixed(2)}`);
     }
     readout.textContent = parts.join("   ·   ");
@@ -279,7 +307,7 @@ async function renderScene({ model, el }) {
   }, 180);
   async function receive(message, buffers) {
     if (message.kind !== "crop" || message.id !== asked) return;
-    const sheet = await Sheet.load(message.window, buffers.map((b) => (b.byteLength ? b : null)));
+    const sheet = await Sheet.load(message.window, buffers.map((b) => (b.byteLength ? b : null)), kinds.length);
     if (message.id !== asked) return;
     sheets.splice(1, 1, sheet);
     root.dataset.crop = message.window.join(",");
@@ -348,7 +376,8 @@ async function renderScene({ model, el }) {
   // ---- what a change asks for
   const settle = () => { redraw(); drawLegend(); };
   for (const trait of ["layer", "swipe", "swipe_at", "opacity", "show_image", "show_polygons"]) model.on(`change:${trait}`, settle);
-  model.on("change:threshold", () => { redraw(); showScores(); });
+  model.on("change:threshold", () => { limits[model.get("kind")] = model.get("threshold"); redraw(); showScores(); });
+  model.on("change:kind", () => { model.set("threshold", limits[model.get("kind")]); settle(); showScores(); });
   model.on("change:view", () => { redraw(); fetchCrop(); });
   model.on("change:counts", showScores);
   model.on("msg:custom", receive);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,16 +11,18 @@ import shapely
 import traitlets
 
 from jointnet.data.labels import read_features
-from jointnet.data.raster import read_info
 from jointnet.data.scene import Scene
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.errors import ERROR_NAMES, error_codes, error_rgba
-from jointnet.evaluate.inputs import class_band
+from jointnet.predict.settings import class_names
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
     as_bytes,
     as_scene,
+    class_bands,
+    class_colours,
+    class_thresholds,
     encode,
     encode_photo,
     fit,
@@ -45,29 +47,34 @@ class SceneExplorer(Explorer):
 
     Args:
         scene: a scene, an image file, or an array (height, width, bands); a georeference is not needed.
-        probability: raster file or array on the scene's grid: float in [0, 1], or uint8 with 255 for 1.
-        truth: mask file or array; without it the scene's labels, where it has some; False for none.
-        polygons: vector file or GeoDataFrame in any CRS; of a scene without georeference, in (column, row) pixels.
+        probability: raster file or array on the scene's grid, one band or plane per class: float in [0, 1], or uint8
+            with 255 for 1.
+        truth: mask file or array, or class -> one; without it the scene's labels, where it has some; False for none.
+        polygons: vector file or GeoDataFrame in any CRS, or class -> one; of a scene without georeference, in
+            (column, row) pixels.
         mask: in place of the probability: file or array, 0 for background.
-        threshold: what is foreground, in (0, 1).
-        kind: class of the scene's labels.
+        threshold: what is foreground, in (0, 1), for all classes or class -> threshold; without it the one that the
+            probability was made with, else 0.6.
+        kind: class to show, or the class of each band; without it those that the file names, else buildings and
+            roads; where nothing is predicted, the classes of the scene's labels.
         max_size: longest side in pixels of what is sent at first; closer looks are fetched at full resolution.
         height: of the canvas, in CSS pixels.
         bands: 1-based numbers of the bands to show as red, green, blue.
 
     Raises:
-        ValueError: if a layer is not on the scene's grid, or the threshold is not between 0 and 1.
+        ValueError: if a layer is not on the scene's grid, a class is unknown, or a threshold is not between 0 and 1.
     """
 
     _esm = code_of("scene")
 
     about = traitlets.Dict().tag(sync=True)
     image = traitlets.Bytes().tag(sync=True)
-    probability = traitlets.Bytes().tag(sync=True)
-    truth = traitlets.Bytes().tag(sync=True)
+    probability = traitlets.Bytes().tag(sync=True)  # a PNG, the classes one below the other
+    truth = traitlets.Bytes().tag(sync=True)  # the same
     points = traitlets.Bytes().tag(sync=True)
     ends = traitlets.Bytes().tag(sync=True)
-    counts = traitlets.List().tag(sync=True)
+    counts = traitlets.Dict().tag(sync=True)
+    kind = traitlets.Unicode("buildings").tag(sync=True)
     threshold = traitlets.Float(0.6).tag(sync=True)
     opacity = traitlets.Float(0.7).tag(sync=True)
     layer = traitlets.Unicode("image").tag(sync=True)
@@ -84,19 +91,19 @@ class SceneExplorer(Explorer):
         truth=None,
         polygons=None,
         mask=None,
-        threshold: float = 0.6,
-        kind: str = "buildings",
+        threshold: float | Mapping[str, float] | None = None,
+        kind: str | Sequence[str] | None = None,
         max_size: int = 2048,
         height: int = 520,
         bands=None,
     ):
         super().__init__()
-        if not 0 < threshold < 1:
-            raise ValueError(f"threshold={threshold} must lie between 0 and 1, for example 0.5")
-        self._kind, self._bands, self._max_size, self._height = kind, bands, max_size, height
+        self._wanted, self._bands, self._max_size, self._height = kind, bands, max_size, height
         self._use(as_scene(scene), probability, truth, polygons, mask)
         self._show(threshold)
         self.layer = next((x for x in ("errors", "prediction", "truth") if x in self.about["layers"]), "image")
+        self.observe(self._other_class, "kind")
+        self.observe(self._other_threshold, "threshold")
         self.on_msg(self._receive)
 
     def _use(self, scene, probability=None, truth=None, polygons=None, mask=None) -> None:
@@ -105,23 +112,52 @@ class SceneExplorer(Explorer):
         self._has_probability = probability is not None
         self._probability = probability if probability is not None else mask
         self._truth = truth
+        self._kinds = self._classes()
+        self._check_truth()
         self._rings = _rings(polygons, scene)
 
-    def _show(self, threshold: float) -> None:
+    def _show(self, threshold: float | Mapping[str, float] | None) -> None:
         """Sends the layers that are in use, all at once."""
+        self._limits = class_thresholds(self._probability, self._kinds, threshold)
         with self.hold_sync():
             for name, value in self._layers().items():
                 self.set_trait(name, value)
-            self.threshold = threshold
+            if self.kind not in self._kinds:
+                self.kind = next(iter(self._kinds))
+            self.threshold = self._limits[self.kind]
 
     def _layers(self) -> dict:
         """The traits that hold a scene and its layers, `about` last."""
         photo, probability, truth = self._read((0, 0, *self._scene.info.shape), self._max_size)
-        points, ends = self._rings
+        points, ends, sets = self._rings
         return {
             "image": photo, "probability": probability, "truth": truth, "points": points.tobytes(),
-            "ends": ends.tobytes(), "counts": self._count(), "about": self._describe(self._height, len(ends) > 0),
+            "ends": ends.tobytes(), "counts": self._count(), "about": self._describe(self._height, sets),
         }
+
+    def _classes(self) -> dict[str, int]:
+        """The classes that can be chosen, with the band of each in the prediction."""
+        if self._probability is not None:
+            return class_bands(self._probability, self._wanted)
+        if isinstance(self._wanted, str):
+            return {self._wanted: 0}
+        many = self._truth.ndim == 3 and self._truth.shape[2] if isinstance(self._truth, np.ndarray) else 0
+        names = self._wanted or (
+            tuple(self._truth) if isinstance(self._truth, Mapping) else class_names(many) if many
+            else tuple(self._scene.labels) if self._truth is None else ())
+        return {name: i for i, name in enumerate(names or ("buildings",))}
+
+    def _check_truth(self) -> None:
+        """Raises ValueError if it is not clear which class a truth is of."""
+        if isinstance(self._truth, Mapping):
+            unknown = sorted(set(self._truth) - set(self._kinds))
+            if unknown:
+                raise ValueError(f"truth names {', '.join(unknown)}; the classes here are {', '.join(self._kinds)}")
+        elif self._truth is not None and self._truth is not False and len(self._kinds) > 1:
+            planes = self._truth.shape[2] if isinstance(self._truth, np.ndarray) and self._truth.ndim == 3 else 1
+            if planes != len(self._kinds):
+                raise ValueError(f"truth is one mask, the classes here are {', '.join(self._kinds)}; say which it is "
+                                 f"of, for example truth={{{next(iter(self._kinds))!r}: ...}}")
 
     @property
     def title(self) -> str:
@@ -130,14 +166,14 @@ class SceneExplorer(Explorer):
 
     @property
     def scores(self) -> dict[str, float]:
-        """IoU, precision and recall at the explorer's threshold, over every pixel of the scene at full resolution.
+        """IoU, precision and recall of the class at its threshold, over every pixel of the scene at full resolution.
 
         Raises:
             ValueError: if the explorer has no prediction, or no truth.
         """
-        if not self.counts:
+        if self.kind not in self.counts:
             raise ValueError("there is no score without a prediction and a truth; pass both to SceneExplorer")
-        background, foreground = np.array(self.counts)
+        background, foreground = np.array(self.counts[self.kind])
         cut = cut_of(self.threshold)
         pooled = Counts(*map(int, (
             foreground[cut:].sum(), background[cut:].sum(), foreground[:cut].sum(), background[:cut].sum())))
@@ -150,21 +186,37 @@ class SceneExplorer(Explorer):
     def preview(self) -> bytes:
         """A PNG of the scene under the layer that is chosen, with the errors in colour where truth is known."""
         picture = read_image(self._scene, None, PREVIEW, self._bands)
-        shape = picture.shape[:2]
-        codes = self._codes(None, PREVIEW)
-        values = None if self._probability is None else as_bytes(self._layer(self._probability, None, PREVIEW))
-        found = None if values is None else values >= cut_of(self.threshold)
-        painted = {
-            "truth": lambda: paint(codes == 1, COLOURS["truth"]),
-            "prediction": lambda: paint(found, COLOURS["prediction"]),
-            "errors": lambda: error_rgba(error_codes(codes == 1, found, codes != NOT_COUNTED)),
-            "probability": lambda: np.dstack([probability_table()[values], np.full(shape, 255, np.uint8)]),
-        }.get(self.layer)
-        if painted is not None:
-            over = painted().astype(np.float32)
-            alpha = over[..., 3:] / 255 * self.opacity
+        for over in self._painted(self.layer, picture.shape[:2]):
+            alpha = over[..., 3:] / np.float32(255) * self.opacity
             picture = np.round(picture * (1 - alpha) + over[..., :3] * alpha).astype(np.uint8)
         return encode(picture)
+
+    def _painted(self, layer: str, shape: tuple[int, int]) -> list[np.ndarray]:
+        """A layer as pictures uint8 (height, width, 4) to lay over each other."""
+        if layer == "image":
+            return []
+        if layer == "classes":
+            return [paint(self._found(k), self._colours(k)[0]) for k in self._kinds]
+        if layer == "prediction":
+            return [paint(self._found(self.kind), self._colours(self.kind)[0])]
+        if layer == "probability":
+            values = as_bytes(self._layer(self._probability, None, PREVIEW))
+            return [np.dstack([probability_table()[values], np.full(shape, 255, np.uint8)])]
+        codes = self._codes(None, PREVIEW)
+        if codes is None:
+            return []
+        if layer == "truth":
+            return [paint(codes == 1, self._colours(self.kind)[1])]
+        return [error_rgba(error_codes(codes == 1, self._found(self.kind), codes != NOT_COUNTED))]
+
+    def _found(self, kind: str) -> np.ndarray:
+        """bool (height, width): what is predicted of a class, at the size of the preview."""
+        limit = self.threshold if kind == self.kind else self._limits[kind]
+        return as_bytes(self._layer(self._probability, None, PREVIEW, kind)) >= cut_of(limit)
+
+    def _colours(self, kind: str) -> tuple[str, str]:
+        """The colours of a class: predicted, true."""
+        return class_colours(kind, list(self._kinds).index(kind))
 
     def page_state(self) -> dict:
         """As the widget's, but without a Python to ask for closer looks."""
@@ -172,68 +224,111 @@ class SceneExplorer(Explorer):
         return state | {"about": state["about"] | {"live": False}}
 
     def _read(self, window, max_size: int) -> tuple[bytes, bytes, bytes]:
-        """A window as the browser gets it: the image, PNG of the probability, PNG of the truth's codes."""
+        """A window as the browser gets it: the image, PNG of the probabilities, PNG of the truth's codes."""
         photo = encode_photo(read_image(self._scene, window, max_size, self._bands))
-        values, codes = b"", self._codes(window, max_size)
+        values, codes = b"", b""
         if self._probability is not None:
-            values = encode(as_bytes(self._layer(self._probability, window, max_size)))
-        return photo, values, b"" if codes is None else encode(codes)
+            planes = [self._layer(self._probability, window, max_size, kind) for kind in self._kinds]
+            values = encode(np.vstack([as_bytes(plane) for plane in planes]))
+        if self._has_truth:
+            planes = [self._codes(window, max_size, kind) for kind in self._kinds]
+            known = next(p for p in planes if p is not None)
+            codes = encode(np.vstack([np.full_like(known, NOT_COUNTED) if p is None else p for p in planes]))
+        return photo, values, codes
 
-    def _layer(self, source, window, max_size: int) -> np.ndarray:
-        """(height, width) of the prediction of the class; a mask's foreground becomes 255."""
-        pixels = read_layer(source, self._scene, window, max_size)[..., _band(source, self._kind)]
+    def _layer(self, source, window, max_size: int, kind: str | None = None) -> np.ndarray:
+        """(height, width) of the prediction of a class; a mask's foreground becomes 255."""
+        band = self._kinds[kind or self.kind]
+        pixels = read_layer(source, self._scene, window, max_size, bands=[band + 1])[..., 0]
         return pixels if self._has_probability else (pixels > 0).astype(np.uint8) * np.uint8(255)
 
     @property
-    def _has_truth(self) -> bool:
-        """Whether it is known what is true."""
-        return self._truth is not False and (self._truth is not None or self._kind in self._scene.labels)
+    def _kind(self) -> str:
+        """The class that is shown."""
+        return self.kind
 
-    def _codes(self, window, max_size: int) -> np.ndarray | None:
-        """uint8 (height, width): 0 background, 1 foreground, 2 not counted; None without truth."""
+    @property
+    def _has_truth(self) -> bool:
+        """Whether it is known of any class what is true."""
+        return any(self._truth_of(kind) is not None for kind in self._kinds)
+
+    def _truth_of(self, kind: str):
+        """Where the truth of a class is: file, array, "labels" of the scene, or None."""
+        if self._truth is False:
+            return None
+        if self._truth is None:
+            return "labels" if kind in self._scene.labels else None
+        if isinstance(self._truth, Mapping):
+            return self._truth.get(kind)
+        if isinstance(self._truth, np.ndarray) and self._truth.ndim == 3 and self._truth.shape[2] > 1:
+            return self._truth[..., list(self._kinds).index(kind)]
+        return self._truth
+
+    def _codes(self, window, max_size: int, kind: str | None = None) -> np.ndarray | None:
+        """uint8 (height, width) of a class: 0 background, 1 foreground, 2 not counted; None without truth."""
         row, col, height, width = window or (0, 0, *self._scene.info.shape)
-        if not self._has_truth:
+        source = self._truth_of(kind or self.kind)
+        if source is None:
             return None
         shape = fit((height, width), max_size)
-        if self._truth is None:
-            truth = resize(self._scene.read_labels(self._kind, window), shape, "nearest")
+        if isinstance(source, str) and source == "labels":
+            truth = resize(self._scene.read_labels(kind or self.kind, window), shape, "nearest")
         else:
-            truth = read_layer(self._truth, self._scene, window, max_size)[..., 0]
+            truth = read_layer(source, self._scene, window, max_size)[..., 0]
         valid = resize(self._scene.read_valid(window), shape, "nearest")
         return np.where(valid, truth > 0, NOT_COUNTED).astype(np.uint8)
 
-    def _count(self) -> list:
-        """Pixels of background and of foreground with each probability byte, at full resolution; [] without both."""
-        if self._probability is None or not self._has_truth:
-            return []
+    def _count(self) -> dict:
+        """Class -> pixels of background and of foreground with each probability byte, at full resolution."""
+        if self._probability is None:
+            return {}
+        return {kind: self._count_class(kind) for kind in self._kinds if self._truth_of(kind) is not None}
+
+    def _count_class(self, kind: str) -> list:
+        """[background, foreground], 256 numbers of pixels each."""
         rows, columns = self._scene.info.shape
         counts = np.zeros((2, 256), np.int64)
         for row in range(0, rows, STRIP):
             window = (row, 0, min(STRIP, rows - row), columns)
             full = max(window[2:])
-            codes = self._codes(window, full)
-            values = as_bytes(self._layer(self._probability, window, full))
+            codes = self._codes(window, full, kind)
+            values = as_bytes(self._layer(self._probability, window, full, kind))
             for code in (0, 1):
                 counts[code] += np.bincount(values[codes == code], minlength=256)
         return counts.tolist()
 
-    def _describe(self, height: int, polygons: bool) -> dict:
+    def _describe(self, height: int, polygons: list) -> dict:
         """What the browser must know about the scene."""
         info, scene = self._scene.info, self._scene
         layers = ["probability"] if self._has_probability else []
         layers += ["prediction"] if self._probability is not None else []
+        layers += ["classes"] if self._probability is not None and len(self._kinds) > 1 else []
         layers += ["truth"] if self._has_truth else []
         layers += ["errors"] if self._probability is not None and self._has_truth else []
         table = [f"#{bytes(entry).hex()}" for entry in probability_table()]
         return {
             "name": scene.name, "rows": info.height, "columns": info.width, "layers": layers, "height": height,
-            "polygons": polygons, "colours": COLOURS, "ramp": table, "kind": self._kind.removesuffix("s"),
+            "polygons": polygons, "colours": COLOURS, "ramp": table,
+            "kinds": [
+                {"name": k, "one": k.removesuffix("s"), "prediction": self._colours(k)[0], "truth": self._colours(k)[1],
+                 "threshold": self._limits[k]} for k in self._kinds],
             "gsd": scene.gsd, "note": DRAWN if scene.drawn else "", "live": True,
             "errors": [[code, ERROR_NAMES[code]] for code in ("TP", "FP", "FN")],
             "transform": list(info.transform)[:6] if info.crs else None,
             "crs": (info.crs.to_string() if len(info.crs.to_string()) < 24 else "x, y") if info.crs else "",
             "geographic": bool(info.crs and info.crs.is_geographic),
         }
+
+    def _other_class(self, change) -> None:
+        """Goes on with the threshold that the class had."""
+        if change["new"] not in self._kinds:
+            self.kind = change["old"]
+            raise ValueError(f"there is no class {change['new']!r}; choose from {', '.join(self._kinds)}")
+        self.threshold = self._limits[self.kind]
+
+    def _other_threshold(self, change) -> None:
+        """Remembers the threshold of the class."""
+        self._limits[self.kind] = change["new"]
 
     @shows_errors
     def _receive(self, _widget, message: Mapping, _buffers) -> None:
@@ -250,26 +345,33 @@ def cut_of(threshold: float) -> int:
     return max(1, int(np.ceil(threshold * 255 - 1e-6)))
 
 
-def _band(source, kind: str) -> int:
-    """Index of the band of a class: in a file of this package that holds several, the one named so; else the first."""
-    if isinstance(source, np.ndarray) or "JOINTNET_SETTINGS" not in (read_info(source).tags or {}):
-        return 0
-    return class_band(Path(source), kind)
+def _rings(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray, list]:
+    """Outlines in pixels: float32 (points, 2) of (column, row), uint32 (rings,) with the end of each, and their owners.
+
+    Owners are [class, number of its rings] for each set of polygons; "" for polygons of no class.
+    """
+    found = polygons if isinstance(polygons, Mapping) else {} if polygons is None else {"": polygons}
+    points, ends, sets = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.uint32)], []
+    for kind, source in found.items():
+        outlines, stops = _outlines(source, scene)
+        ends.append((stops + sum(map(len, points))).astype(np.uint32))
+        points.append(outlines)
+        sets.append([kind, len(stops)])
+    return np.concatenate(points), np.concatenate(ends), sets
 
 
-def _rings(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Outlines in pixels: float32 (points, 2) of (column, row), and uint32 (rings,) with the end of each."""
-    if polygons is None:
-        return np.zeros((0, 2), np.float32), np.zeros(0, np.uint32)
+def _outlines(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (points, 2) of (column, row), and the end of each ring or line."""
     info = scene.info
     placed = info.crs is not None
     table = polygons if isinstance(polygons, gpd.GeoDataFrame) else read_features(
         polygons, info, None if placed else "pixels")
     if placed and table.crs is None:
         raise ValueError("the polygons state no CRS, so their place is unknown; set it with polygons.set_crs(...)")
-    shapes = (table.to_crs(info.crs) if placed else table).geometry.to_numpy()
-    lines = shapely.get_parts(shapely.boundary(shapely.get_parts(shapes[~shapely.is_missing(shapes)])))
+    shapes = shapely.get_parts((table.to_crs(info.crs) if placed else table).geometry.dropna().to_numpy())
+    areal = shapely.get_dimensions(shapes) == 2
+    lines = shapely.get_parts(np.concatenate([shapely.boundary(shapes[areal]), shapes[~areal]]))
     points, index = shapely.get_coordinates(lines, return_index=True)
     if placed and len(points):
         points = np.column_stack(~info.transform @ (points[:, 0], points[:, 1]))
-    return points.astype(np.float32), np.cumsum(np.bincount(index, minlength=len(lines))).astype(np.uint32)
+    return points.astype(np.float32), np.cumsum(np.bincount(index, minlength=len(lines)))
