@@ -5,6 +5,10 @@ from jointnet.show.widgets.loss import LossExplorer
 from jointnet.show.widgets.network import NetworkExplorer
 from jointnet.show.widgets.patches import PatchExplorer
 from jointnet.show.widgets.scene import SceneExplorer
+from jointnet.show.widgets.tiles import TileBrowser
 from jointnet.show.widgets.training import TrainingMonitor
 
-__all__ = ["ErrorExplorer", "LossExplorer", "NetworkExplorer", "PatchExplorer", "SceneExplorer", "TrainingMonitor"]
+__all__ = [
+    "ErrorExplorer", "LossExplorer", "NetworkExplorer", "PatchExplorer", "SceneExplorer", "TileBrowser",
+    "TrainingMonitor",
+]

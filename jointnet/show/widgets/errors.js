@@ -1,20 +1,6 @@
 // ErrorExplorer: a table of errors beside a SceneExplorer. A row that is chosen is flown to; another scene is asked of
 // Python, or taken from the page.
 
-/** A model whose listeners can be let go together: a scene that is replaced must not listen on. */
-function scoped(model) {
-  const held = [];
-  return {
-    get: (name) => model.get(name),
-    set: (name, value) => model.set(name, value),
-    save_changes: () => model.save_changes(),
-    send: (...message) => model.send(...message),
-    on(event, call) { held.push([event, call]); model.on(event, call); },
-    off(event, call) { model.off(event, call); },
-    release() { for (const [event, call] of held) model.off(event, call); },
-  };
-}
-
 /** The rows in the order of a column, those without a value last. */
 function sorted(rows, column, descending) {
   if (!column) return rows;

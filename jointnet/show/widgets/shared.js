@@ -146,3 +146,17 @@ function svg(tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 }
+
+/** A model whose listeners can be let go together: a scene that is replaced must not listen on. */
+function scoped(model) {
+  const held = [];
+  return {
+    get: (name) => model.get(name),
+    set: (name, value) => model.set(name, value),
+    save_changes: () => model.save_changes(),
+    send: (...message) => model.send(...message),
+    on(event, call) { held.push([event, call]); model.on(event, call); },
+    off(event, call) { model.off(event, call); },
+    release() { for (const [event, call] of held) model.off(event, call); },
+  };
+}
