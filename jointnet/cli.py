@@ -153,12 +153,19 @@ def evaluate(
         float | None, typer.Option(help="Apply this to the probabilities; without it the masks are scored.")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write these and the pixel counts into this file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write an error analysis too: this web page, with its numbers as .json.")
+    ] = None,
 ) -> None:
-    """Score predictions against labels: IoU and accuracy, pooled per city and overall."""
+    """Score predictions against labels: IoU and accuracy, pooled per city and overall.
+
+    --report writes a page that works offline: tables, figures, and an explorer in which each error can be flown to.
+    """
     from jointnet.data.catalogue import open_dataset
     from jointnet.evaluate.scores import evaluate as score
 
-    scores = score(predictions, open_dataset(dataset, root, names(cities), split), kind, threshold)
+    scenes = open_dataset(dataset, root, names(cities), split)
+    scores = score(predictions, scenes, kind, threshold)
     shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "precision", "recall", "f1"]
     typer.echo(scores.table()[shown].to_string(float_format="{:.4f}".format, na_rep="-"))
     for tiles, what in ((scores.predicted_only, "predicted, without labels"), (scores.unpredicted, "not predicted")):
@@ -168,6 +175,11 @@ def evaluate(
         typer.echo("These scenes were drawn by a program; the scores say nothing about real imagery.")
     if json is not None:
         scores.to_json(json)
+    if report is not None:
+        from jointnet.show.report import write_report
+
+        page = write_report(report, predictions, scenes, kind, threshold)
+        typer.echo(f"{page}, and its numbers in {page.with_suffix('.json')}")
 
 
 @app.command()

@@ -53,8 +53,8 @@ class Scores:
 
     @property
     def cities(self) -> tuple[str, ...]:
-        """The scored cities, sorted."""
-        return tuple(sorted({t.city for t in self.tiles}))
+        """The scored cities, sorted; tiles of no named city count in the sum of all alone."""
+        return tuple(sorted({t.city for t in self.tiles if t.city}))
 
     def of(self, city: str | None = None) -> tuple[TileScores, ...]:
         """The tiles of one city, or all.
@@ -122,7 +122,7 @@ class Scores:
 
     def as_dict(self) -> dict:
         """Everything as plain numbers, strings, lists and dicts; undefined scores are None."""
-        return _plain({
+        return plain({
             "dataset": self.dataset, "kind": self.kind, "threshold": self.threshold, "drawn": self.drawn,
             "overall": self._row(None) | self._deeper(None),
             "cities": {c: self._row(c) | self._deeper(c) for c in self.cities},
@@ -205,11 +205,11 @@ def _named(prefix: str, counts: TwoWay | None) -> dict[str, float]:
     return {f"{prefix}_{k}": v if counts else math.nan for k, v in (counts or TwoWay()).scores().items()}
 
 
-def _plain(value):
+def plain(value):
     """NaN to None and NumPy scalars to Python's, all the way down."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

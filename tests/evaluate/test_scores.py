@@ -55,6 +55,13 @@ def test_the_table_has_a_row_per_city_and_one_for_all(toy):
     assert math.isnan(table.loc["b", "iou_low"])
 
 
+def test_tiles_of_no_named_city_count_in_the_sum_alone(make_scene, make_prediction, dataset_of):
+    scene = make_scene("s", half(4, 4, 2), city="")
+    scores = evaluate(make_prediction(scene, half(4, 4, 1)), dataset_of(scene))
+    assert list(scores.table().index) == ["overall"]
+    assert scores.overall == Counts(4, 0, 4, 8)
+
+
 def test_the_json_is_strict_and_says_null_where_a_score_is_undefined(toy, tmp_path):
     evaluate(*toy).to_json(tmp_path / "scores.json")
     read = json.loads((tmp_path / "scores.json").read_text(), parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))

@@ -128,7 +128,7 @@ class Explorer(anywidget.AnyWidget):
         values = self.page_state()
         binary = [name for name, value in values.items() if isinstance(value, bytes | memoryview)]
         values |= {name: base64.b64encode(values[name]).decode() for name in binary}
-        state = json.dumps({"values": values, "binary": binary}).replace("</", "<\\/")
+        state = json.dumps({"values": values, "binary": binary}).replace("<", "\\u003c")
         code = str(self._esm).replace("export default", "const explorer =")
         return PIECE.format(key=escape(key), state=state, code=code)
 
