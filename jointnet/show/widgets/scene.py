@@ -196,9 +196,9 @@ class SceneExplorer(Explorer):
         if layer == "image":
             return []
         if layer == "classes":
-            return [paint(self._found(k), self._colours(k)[0]) for k in self._kinds]
+            return [paint(self._foreground(k), self._colours(k)[0]) for k in self._kinds]
         if layer == "prediction":
-            return [paint(self._found(self.kind), self._colours(self.kind)[0])]
+            return [paint(self._foreground(self.kind), self._colours(self.kind)[0])]
         if layer == "probability":
             values = as_bytes(self._layer(self._probability, None, PREVIEW))
             return [np.dstack([probability_table()[values], np.full(shape, 255, np.uint8)])]
@@ -207,9 +207,9 @@ class SceneExplorer(Explorer):
             return []
         if layer == "truth":
             return [paint(codes == 1, self._colours(self.kind)[1])]
-        return [error_rgba(error_codes(codes == 1, self._found(self.kind), codes != NOT_COUNTED))]
+        return [error_rgba(error_codes(codes == 1, self._foreground(self.kind), codes != NOT_COUNTED))]
 
-    def _found(self, kind: str) -> np.ndarray:
+    def _foreground(self, kind: str) -> np.ndarray:
         """bool (height, width): what is predicted of a class, at the size of the preview."""
         limit = self.threshold if kind == self.kind else self._limits[kind]
         return as_bytes(self._layer(self._probability, None, PREVIEW, kind)) >= cut_of(limit)
