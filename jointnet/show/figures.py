@@ -502,7 +502,7 @@ def show_grids(grids: Mapping[str, np.ndarray], rings: Sequence = (), centres: b
 
 @_styled
 def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "", ylabel: str = "",
-                ylim: tuple[float, float] | None = None) -> Figure:
+                ylim: tuple[float, float] | None = None, drawn: bool = False) -> Figure:
     """Lines over one axis.
 
     Args:
@@ -510,6 +510,7 @@ def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "
         curves: label -> one value for each of `x`.
         xlabel, ylabel: what is along the axes.
         ylim: from and to; what the curves hold without it.
+        drawn: True adds that the scenes were drawn.
     """
     figure, (axis,) = _figure(1, 1, 6.5, 0.6)
     for (label, y), colour in zip(curves.items(), (BLUE, ORANGE, GREEN, RED, GREY), strict=False):
@@ -517,7 +518,7 @@ def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     axis.grid()
     axis.legend()
-    return _finish(figure)
+    return _finish(figure, drawn)
 
 
 def _figure(rows: int, columns: int, width: float, form: float, sharey: bool = False, space: float = 0.6):
