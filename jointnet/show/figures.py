@@ -28,6 +28,7 @@ from jointnet.show.layers import (
     as_probability,
     as_rgb,
     as_scene,
+    class_bands,
     fit,
     outline,
     paint,
@@ -437,7 +438,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
 
     Args:
         scene: a scene, or an image file.
-        prediction: mask file or array on the scene's grid.
+        prediction: mask file or array on the scene's grid, of one class or with a band for each.
         truth: mask file or array; the scene's own labels without it.
         kind: their class.
         window: (row, col, height, width) in pixels; the whole scene without it.
@@ -453,7 +454,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
     image = read_image(scene, window, max_size)
     full = max(height, width)
     true = scene.read_labels(kind, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
-    mask = read_layer(prediction, scene, window, full)[..., 0]
+    mask = read_layer(prediction, scene, window, full)[..., class_bands(prediction, kind)[kind]]
     codes = error_codes(true > 0, mask > 0, scene.read_valid(window))
     figure, axes = _figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
     for axis in axes:

@@ -1,6 +1,7 @@
 """Figures show the pixels and the numbers that they were given."""
 
 import warnings
+from dataclasses import replace
 
 import geopandas as gpd
 import matplotlib.pyplot as plt
@@ -181,6 +182,14 @@ def test_outlines_lie_on_the_pixels_that_they_surround(scene):
     # the first roof pixel's outer edge lies half a pixel before its middle
     assert drawn[:, 0].min() == pytest.approx(cols.min() - 0.5, abs=1e-6)
     assert drawn[:, 1].max() == pytest.approx(rows.max() + 0.5, abs=1e-6)
+
+
+def test_errors_of_one_of_two_classes_are_those_of_its_band(scene):
+    nothing, all_right = np.zeros_like(scene.read_labels()), scene.read_labels()
+    both = np.stack([nothing, all_right], axis=-1)
+    two = replace(scene, labels=scene.labels | {"roads": scene.labels["buildings"]})
+    assert "IoU 1.000" in texts(figures.show_errors(two, both, kind="roads"))
+    assert "IoU 0.000" in texts(figures.show_errors(two, both, kind="buildings"))
 
 
 def test_centre_lines_are_drawn_as_they_are(scene):
