@@ -1,8 +1,10 @@
 """Trains road weights, or a network of two classes, and chooses the thresholds on the validation scenes.
 
-    python recipes/roads.py --loss focal --out runs/sample-roads                              # the drawn scenes
-    python recipes/roads.py --classes buildings,roads --out runs/sample-joint
-    python recipes/roads.py --root ROADS --out runs/roads-massachusetts-tiny                  # real ones
+    python recipes/roads.py --out runs/sample-roads --epochs 6 --steps 50                       # the drawn scenes
+    for loss in cross_entropy dice focal; do                                                    # lesson 06's comparison
+        python recipes/roads.py --loss $loss --patch-size 64 --out runs/sample-roads-64-$loss; done
+    python recipes/roads.py --classes buildings,roads --weights sample-buildings --out runs/sample-joint
+    python recipes/roads.py --root ROADS --weights sample-roads --out runs/roads-massachusetts-tiny   # real ones
 
 ROADS is a folder of images and masks with `manifest.csv` (name, city, split, gsd_m), as `open_dataset("folder")` reads
 it; white pixels are no-data. `--publish` copies weights, card and history to data/weights.
@@ -22,7 +24,8 @@ import jointnet
 from jointnet.evaluate.paths import path_score
 from jointnet.evaluate.roads import LineCounts, line_counts
 from jointnet.evaluate.tuning import tuned_card
-from jointnet.network.weights import PUBLISHED, SUFFIX, save_model
+from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD
+from jointnet.network.weights import DEFAULT_THRESHOLD, PUBLISHED, SUFFIX, save_model
 from jointnet.predict.lines import centre_lines
 from jointnet.predict.scenes import read_probability
 
@@ -46,10 +49,11 @@ def main() -> None:
     parser.add_argument("--classes", default="roads")
     parser.add_argument("--loss", help="one, or one for each class by commas; the default follows the classes")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--weights", type=Path, help="go on from these, with a new schedule")
+    parser.add_argument("--weights", help="begin with these; where the classes differ, with new outputs")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--steps", type=int, default=50, help="an epoch")
-    parser.add_argument("--batch-size", type=int, default=4, help="patches of 128 px a step")
+    parser.add_argument("--patch-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=4, help="patches a step")
     parser.add_argument("--check-side", type=int, default=384, help="square of a validation scene scored each epoch")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -57,11 +61,12 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
     scenes = jointnet.open_dataset("sample") if args.root is None else open_real(args.root)
-    start = jointnet.load_model(args.weights) if args.weights else args.preset
+    classes = tuple(args.classes.split(","))
     run = jointnet.train(
-        start, lighter(scenes, args.check_side), args.out, classes=tuple(args.classes.split(",")),
-        epochs=args.epochs, steps=args.steps, batch_size=args.batch_size, loss=args.loss,
-        learning_rate=args.learning_rate, seed=args.seed, recipe="recipes/roads.py", resume=args.resume, verbose=2,
+        begin_with(args.weights, classes) if args.weights else args.preset, lighter(scenes, args.check_side), args.out,
+        classes=classes, epochs=args.epochs, steps=args.steps, patch_size=args.patch_size, batch_size=args.batch_size,
+        loss=args.loss, learning_rate=args.learning_rate, seed=args.seed, resume=args.resume, verbose=2,
+        recipe="recipes/roads.py" + (f", begun with {args.weights}" if args.weights else ""),
         **(REAL if args.root else DRAWN),
     )
     tune(run, scenes.select(split="validation"))
@@ -69,6 +74,21 @@ def main() -> None:
     if args.publish:
         save_model(run.model, PUBLISHED / f"{run.card.name}{SUFFIX}")
         shutil.copyfile(run.out / "history.csv", PUBLISHED / f"{run.card.name}.history.csv")
+
+
+def begin_with(name: str, classes: tuple[str, ...]):
+    """Published weights; for other classes, their network with new outputs."""
+    model = jointnet.load_model(name)
+    if model.card.classes == classes:
+        return model
+    thresholds = {c: TYPICAL_THRESHOLD.get(DEFAULT_LOSS[c], DEFAULT_THRESHOLD) for c in classes}
+    card = replace(model.card, classes=classes, thresholds=thresholds, steps=0)
+    wider = card.build()
+    for new, old in zip(wider.weights, model.weights, strict=True):
+        if new.shape == old.shape:
+            new.assign(old)
+    wider.card = card
+    return wider
 
 
 def open_real(root: Path):
