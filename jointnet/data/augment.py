@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from jointnet.data.raster import valid_pixels
+
 SYMMETRIES = 8  # the square's: four turns, each as it is or mirrored
 
 
@@ -44,4 +46,5 @@ def jitter_colours(image: np.ndarray, rng: np.random.Generator, strength: float 
     levels = np.linspace(0, 1, 256)[:, None] ** gamma * gain + offset  # a look-up table, (256, bands)
     table = (np.clip(levels, 0, 1) * 255).round().astype(np.uint8)
     changed = np.stack([table[image[..., b], b] for b in range(bands)], axis=-1)
-    return np.where(image.any(axis=-1, keepdims=True), changed, 0).astype(np.uint8)
+    changed[~valid_pixels(image, "black")] = 0
+    return changed

@@ -163,7 +163,7 @@ class _Sampler:
         for name, weight in (("valid", valid), ("foreground", foreground)):
             self.cells[name] = None if not weight.any() else weight / weight.sum()
         self.nonzero = [
-            {"valid": np.argwhere(i.valid), "foreground": np.argwhere(i.foreground)} for i in indexes
+            {"valid": _cell_numbers(i.valid), "foreground": _cell_numbers(i.foreground)} for i in indexes
         ]
 
     def draw(self, rng: np.random.Generator, foreground: bool) -> tuple[int, int, int]:
@@ -171,10 +171,15 @@ class _Sampler:
         kind = "foreground" if foreground and self.cells["foreground"] is not None else "valid"
         number = int(rng.choice(len(self.indexes), p=self.cells[kind]))
         places = self.nonzero[number][kind]
-        cell = places[rng.integers(len(places))]
+        cell = np.unravel_index(places[rng.integers(len(places))], self.indexes[number].valid.shape)
         starts = []
         for position, length in zip(cell, self.indexes[number].shape, strict=True):
             low = position * CELL + CELL - self.size  # the patch ends with the cell, or begins with it
             starts.append(int(np.clip(rng.integers(min(low, position * CELL), position * CELL + 1), 0,
                                       max(0, length - self.size))))
         return number, *starts
+
+
+def _cell_numbers(counts: np.ndarray) -> np.ndarray:
+    """The cells that hold any, numbered row by row; int32, for there may be thousands of large scenes."""
+    return np.flatnonzero(counts).astype(np.int32)

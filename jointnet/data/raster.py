@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import pyproj
 import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.env import get_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
@@ -215,6 +216,14 @@ def open_raster(path: str | Path, shape: tuple[int, int] | None = None) -> Itera
             yield RasterReader(dataset, Path(path), shape)
 
 
+@contextmanager
+def block_cache(megabytes: int) -> Iterator[None]:
+    """Inside the block GDAL holds at most so much of what it read and wrote; a setting that is smaller stays."""
+    limit = min(megabytes * 1_000_000, get_gdal_config("GDAL_CACHEMAX"))
+    with rasterio.Env(GDAL_CACHEMAX=limit):
+        yield
+
+
 def kept_raster(path: str | Path) -> RasterReader:
     """An open `RasterReader` on the file's own grid, kept open for this thread's next call.
 
@@ -404,10 +413,11 @@ def valid_pixels(image: np.ndarray, rule: str | None) -> np.ndarray:
         image: uint8 (height, width, bands).
         rule: "black" - pixels whose bands are all 0 are no-data; "white" - all 254 or more; None - all are valid.
     """
+    bands = np.moveaxis(image, -1, 0)  # one band after the other is many times faster than `any` over three values
     if rule == "black":
-        return image.any(axis=-1)
+        return reduce(np.logical_or, (band != 0 for band in bands))
     if rule == "white":
-        return (image < 254).any(axis=-1)
+        return reduce(np.logical_or, (band < 254 for band in bands))
     if rule is None:
         return np.ones(image.shape[:2], bool)
     raise ValueError(f"no-data rule {rule!r} is unknown; choose one of {NODATA_RULES}")

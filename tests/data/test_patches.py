@@ -2,14 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+from jointnet.backend import keras
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn, turn_back
 from jointnet.data.patch_index import count_cells, index_scene
 from jointnet.data.patches import GridBatches, PatchBatches, read_patch
 from jointnet.data.raster import RasterInfo, write_raster
 from jointnet.data.scene import Scene
+from jointnet.data.splits import split_in_blocks
 
 GRID = RasterInfo(120, 100, 3, "uint8", CRS.from_epsg(32614), from_origin(600_000, 3_300_000, 0.3, 0.3))
 
@@ -58,6 +62,57 @@ def test_the_same_seed_gives_the_same_batches_and_another_epoch_gives_others(sce
     np.testing.assert_array_equal(first[2][0], second[2][0])
     second.on_epoch_end()
     assert (first[2][0] != second[2][0]).any()
+
+
+class Recorder(keras.Model):
+    """Trains nothing and keeps the batches that `fit` hands it."""
+
+    def __init__(self):
+        inputs = keras.Input((32, 32, 3))
+        super().__init__(inputs, keras.layers.Identity()(inputs))
+        self.seen = []
+
+    def train_step(self, data):
+        self.seen.append([keras.ops.convert_to_numpy(part) for part in data])
+        return {"loss": 0.0}
+
+
+def test_training_gets_the_same_batches_whatever_the_number_of_workers(scene):
+    """Two epochs of three batches, as `fit` hands them on; no two of them alike."""
+    seen = {}
+    for workers in (1, 3):
+        recorder = Recorder()
+        recorder.compile(run_eagerly=True)
+        recorder.fit(PatchBatches([scene], 32, 2, steps=3, seed=5, workers=workers), epochs=2, verbose=0, shuffle=False)
+        seen[workers] = recorder.seen
+    assert len(seen[1]) == len(seen[3]) == 6
+    for one, three in zip(seen[1], seen[3], strict=True):
+        for part in range(3):  # images, labels, weights
+            np.testing.assert_array_equal(one[part], three[part])
+    assert len({batch[0].tobytes() for batch in seen[1]}) == 6
+
+
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(block=st.integers(24, 60), gap=st.integers(0, 9), seed=st.integers(0, 99))
+def test_no_pixel_that_trains_is_among_those_that_validate(scene, block, gap, seed):
+    """Random patches of some blocks of a scene, grids of the others; red is a pixel's row, green its column."""
+    blocks = split_in_blocks(scene, block, validation=0.3, gap=gap, seed=seed)
+    train, check = blocks.select(split="train"), blocks.select(split="validation")
+    try:
+        batches = PatchBatches(train, 32, 8, steps=4, colour_jitter=0, foreground_share=0, seed=seed)
+    except ValueError:  # the only training block is the no-data at the left
+        assume(False)
+    trained = {place for k in range(4) for place in places_of(batches[k])}
+    grid = GridBatches(check, 32, 8)
+    checked = {place for k in range(len(grid)) for place in places_of(grid[k])}
+    assert trained
+    assert not trained & checked
+
+
+def places_of(batch) -> set[tuple[int, int]]:
+    """(row, col) of the pixels with weight, read from their colours."""
+    image, _, weights = batch
+    return set(map(tuple, image[weights[..., 0] > 0][:, :2].tolist()))
 
 
 def test_every_patch_that_should_hold_foreground_does(scene):
