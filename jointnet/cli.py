@@ -101,6 +101,14 @@ def predict(
     tta: Annotated[bool, typer.Option("--tta", help="Average over eight turns and flips: better, 8 x slower.")] = False,
     engine: Annotated[str, typer.Option(help="auto (the fastest installed), keras or openvino.")] = "auto",
     polygons: Annotated[bool, typer.Option(help="Write GeoPackage and GeoJSON too.")] = True,
+    min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than this, in square metres.")] = 0.0,
+    outlines: Annotated[
+        str, typer.Option(help="traced along pixel edges, simplified, or regular with right angles.")
+    ] = "traced",
+    tolerance: Annotated[
+        float | None, typer.Option(help="Metres that a simplified outline may move; two pixels, if not given.")
+    ] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write GeoParquet too (needs pyarrow).")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results made with other settings.")] = False,
     workers: Annotated[int | None, typer.Option(help="Predict this many scenes at once (needs Dask).")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to send the scenes to.")] = None,
@@ -112,7 +120,8 @@ def predict(
     paths = expand(images)
     chosen = {
         "bands": numbers(bands, "--bands", kind=int), "bounds": numbers(bounds, "--bounds", 4), "gsd": gsd,
-        "threshold": threshold, "tta": tta, "engine": engine, "polygons": polygons, "overwrite": overwrite,
+        "threshold": threshold, "tta": tta, "engine": engine, "polygons": polygons, "min_area": min_area,
+        "outlines": outlines, "tolerance": tolerance, "parquet": parquet, "overwrite": overwrite,
     }
     from jointnet.network.weights import load_model
 
@@ -130,8 +139,12 @@ def predict(
     failed = 0
     for path in paths:
         try:
-            for written in predict_scene(model, path, out, **chosen).paths:
+            result = predict_scene(model, path, out, **chosen)
+            for written in result.paths:
                 typer.echo(written)
+            for name, steps in result.kept.items():
+                if steps:
+                    typer.echo(f"{path.name}, {name}: IoU kept by " + ", ".join(f"{k} {v}" for k, v in steps.items()))
         except (ValueError, OSError) as error:
             if len(paths) == 1:
                 raise

@@ -53,7 +53,8 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
                  retries: int = 1, progress: bool = True, bands: Sequence[int] | None = None,
                  bounds: Sequence[float] | None = None, gsd: float | None = None, threshold=None,
                  overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "auto",
-                 dtype: str = "uint8", polygons: bool = True, overwrite: bool = False) -> ManyReport:
+                 dtype: str = "uint8", polygons: bool = True, min_area: float = 0.0, outlines: str = "traced",
+                 tolerance: float | None = None, parquet: bool = False, overwrite: bool = False) -> ManyReport:
     """Predicts many scenes, each as `predict_scene` does, and writes a report beside them.
 
     Scenes that are finished are skipped. A scene whose worker dies goes on, on another worker, after the last rows that
@@ -78,6 +79,10 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
         engine: the runtime.
         dtype: of the probability raster.
         polygons: False writes no vector files.
+        min_area: smallest polygon that is kept, in m2.
+        outlines: "traced", "simplified" or "regular".
+        tolerance: how far an outline may move, in metres.
+        parquet: True writes GeoParquet, too.
         overwrite: True replaces outputs that were made with other settings.
 
     Raises:
@@ -89,7 +94,8 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
     out = Path(out)
     names = _names(sources)
     options = {"bands": bands, "bounds": bounds, "gsd": gsd, "threshold": threshold, "overlap": overlap, "size": size,
-               "tta": tta, "engine": engine, "dtype": dtype, "polygons": polygons, "overwrite": overwrite}
+               "tta": tta, "engine": engine, "dtype": dtype, "polygons": polygons, "min_area": min_area,
+               "outlines": outlines, "tolerance": tolerance, "parquet": parquet, "overwrite": overwrite}
     report = ManyReport(len(names))
     with _client(scheduler, workers, len(names)) as client, _shared(model, out) as weights:
         futures = {

@@ -5,11 +5,16 @@ Everything happens in metres, in a projection around the table's middle (in pixe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import geopandas as gpd
 import numpy as np
 import shapely
 
-from jointnet.predict.vectorize import areas, local_crs
+from jointnet.predict.vectorize import area_column, areas, local_crs
+
+OUTLINES = ("traced", "simplified", "regular")
+PIXELS = 2  # that an outline may move by when no tolerance is given
 
 DIAGONAL = np.deg2rad(25)  # long edges further than this from both main directions keep their own
 LONG = 4  # times the tolerance: shorter edges are cut corners
@@ -48,12 +53,79 @@ def regularise(table: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
     return _reshaped(table, straightened)
 
 
+@dataclass
+class Tidying:
+    """What becomes of traced polygons, table by table, and what each step costs.
+
+    Attributes:
+        min_area: smallest polygon that is kept, in m2 (pixels where a table has no CRS).
+        outlines: "traced" along pixel edges, "simplified", or "regular", with right angles.
+        tolerance: how far a simplified outline may move, in metres (pixels where a table has no CRS).
+    """
+
+    min_area: float = 0.0
+    outlines: str = "traced"
+    tolerance: float = 1.0
+
+    def __post_init__(self):
+        if self.outlines not in OUTLINES:
+            raise ValueError(f"outlines={self.outlines!r} is unknown; choose from {', '.join(OUTLINES)}")
+        if not self.min_area >= 0:
+            raise ValueError(f"min_area={self.min_area} must be an area in m2, 0 or more")
+        if not self.tolerance > 0:
+            raise ValueError(f"tolerance={self.tolerance} must be metres, above 0, for example 0.5")
+        self._sums: dict[str, np.ndarray] = {}  # step -> (area shared with the step before, area of either)
+
+    def __call__(self, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """The table after all steps; its rows may be fewer, and each is one polygon."""
+        found = table[area_column(table)]
+        large = table[found >= self.min_area].reset_index(drop=True)
+        if self.min_area:
+            self._count("min_area", found[found >= self.min_area].sum(), found.sum())
+        if self.outlines == "traced":
+            return large
+        step = simplify(large, self.tolerance)
+        self._count("simplified", *_shared_and_either(large, step))
+        if self.outlines == "regular":
+            simple, step = step, regularise(large, self.tolerance)
+            self._count("regular", *_shared_and_either(simple, step))
+        shared, either = _shared_and_either(large, step)
+        self._count("all", shared, either + found[found < self.min_area].sum())
+        return _single_polygons(step)
+
+    @property
+    def kept(self) -> dict[str, float]:
+        """IoU of each step's polygons with those of the step before, and of the last with the traced ones as "all"."""
+        return {step: round(float(shared / either), 4) if either else 1.0
+                for step, (shared, either) in self._sums.items()}
+
+    def _count(self, step: str, shared: float, either: float) -> None:
+        self._sums[step] = self._sums.get(step, 0) + np.array([shared, either])
+
+
 def iou_between(one: gpd.GeoDataFrame, other: gpd.GeoDataFrame) -> float:
     """Area that two tables of the same rows share, row by row, as a share of what either covers: what a step cost."""
+    shared, either = _shared_and_either(one, other)
+    return float(shared / either) if either else 1.0
+
+
+def _shared_and_either(one: gpd.GeoDataFrame, other: gpd.GeoDataFrame) -> tuple[float, float]:
+    """Areas of the intersections and of the unions of two tables, row by row, in m2 (square pixels without a CRS)."""
     crs = local_crs(one)
     a, b = (t.geometry.to_numpy() if crs is None else t.geometry.to_crs(crs).to_numpy() for t in (one, other))
-    shared, either = shapely.area(shapely.intersection(a, b)).sum(), shapely.area(shapely.union(a, b)).sum()
-    return float(shared / either) if either else 1.0
+    shared = shapely.area(shapely.intersection(a, b)).sum()
+    return shared, shapely.area(a).sum() + shapely.area(b).sum() - shared
+
+
+def _single_polygons(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The table with each part of a shape that fell apart as a row of its own, and no lines among them."""
+    kinds = table.geom_type
+    if (kinds == "Polygon").all():
+        return table
+    parts = table.explode(ignore_index=True).explode(ignore_index=True)  # collections may hold multipolygons
+    parts = parts[(parts.geom_type == "Polygon") & ~parts.is_empty].reset_index(drop=True)
+    parts[area_column(parts)] = np.round(areas(parts), 2)
+    return parts
 
 
 def _reshaped(table: gpd.GeoDataFrame, change) -> gpd.GeoDataFrame:
@@ -64,7 +136,7 @@ def _reshaped(table: gpd.GeoDataFrame, change) -> gpd.GeoDataFrame:
     metric = table.geometry if crs is None else table.geometry.to_crs(crs)
     shapes = gpd.GeoSeries(shapely.make_valid(change(metric.to_numpy())), index=table.index, crs=metric.crs)
     table = table.set_geometry((shapes if crs is None else shapes.to_crs(table.crs)).make_valid())
-    column = "area_px" if table.crs is None else "area_m2"
+    column = area_column(table)
     if column in table:
         table[column] = np.round(areas(table), 2)
     return table

@@ -1,21 +1,26 @@
-"""Finished rows of a prediction in; its files out: two rasters, and a GeoPackage and a GeoJSON per class."""
+"""Finished rows of a prediction in; its files out: two rasters, and vector files of each class."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 
 from jointnet.data.raster import RasterError, RasterInfo, create_raster, read_info
 from jointnet.predict.lines import centre_lines_of_raster
+from jointnet.predict.outlines import Tidying
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import Source
 from jointnet.predict.spool import Spool
 from jointnet.predict.values import LEVELS, NODATA
-from jointnet.predict.vectorize import vectorize_raster, write_vectors
+from jointnet.predict.vector_files import create_vectors, read_notes
+from jointnet.predict.vectorize import polygon_tables
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,11 @@ class ScenePrediction:
         mask: raster of 0 and 255; one band per class.
         layers: class -> GeoPackage in the scene's CRS; empty where no polygons were asked for.
         shape: (height, width) of the rasters, in pixels.
-        settings: what it was made with.
+        settings: what the rasters were made with.
+        tidying: what the polygons were made with.
+        parquet: whether there is a GeoParquet file beside each GeoPackage.
+        kept: class -> step -> IoU of the polygons after the step with those before, and of the last step with the
+            traced patches as "all"; steps that were not asked for are not there.
         seconds: wall-clock time of this run; 0 if everything was there already.
     """
 
@@ -38,6 +47,9 @@ class ScenePrediction:
     layers: dict[str, Path]
     shape: tuple[int, int]
     settings: dict
+    tidying: Tidying = field(default_factory=Tidying)
+    parquet: bool = False
+    kept: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -53,21 +65,26 @@ class ScenePrediction:
     @property
     def paths(self) -> list[Path]:
         """Every file of the prediction."""
-        vectors = [p for gpkg in self.layers.values() for p in (gpkg, gpkg.with_suffix(".geojson"))]
-        return [self.probability, self.mask, *vectors]
+        return [self.probability, self.mask, *(p for layer in self.layers for p in self.vectors(layer))]
+
+    def vectors(self, layer: str) -> list[Path]:
+        """The vector files of a class, its GeoPackage first."""
+        suffixes = (".gpkg", ".geojson", ".parquet") if self.parquet else (".gpkg", ".geojson")
+        return [self.layers[layer].with_suffix(suffix) for suffix in suffixes]
 
 
-def plan(source, scene: Source, out: Path, settings: Settings, polygons: bool, made_with: dict) -> ScenePrediction:
+def plan(source, scene: Source, out: Path, settings: Settings, polygons: bool, tidying: Tidying, parquet: bool,
+         made_with: dict) -> ScenePrediction:
     """Where the outputs go, and what they are made with: another image, other weights or settings change that."""
     stem = getattr(source, "name", None) if hasattr(source, "image") else None
     stem = stem or scene.path.stem
     stat = scene.path.stat()
     made_with |= {"image": str(scene.path.resolve()), "bytes": stat.st_size, "modified": stat.st_mtime_ns,
-                  "nodata": scene.nodata_rule}
+                  "nodata": scene.nodata_rule, "part": [*scene.origin, *scene.grid.shape]}
     layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if polygons else {}
     return ScenePrediction(
         scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, scene.grid.shape,
-        json.loads(json.dumps(made_with)),
+        json.loads(json.dumps(made_with)), tidying, parquet,
     )
 
 
@@ -80,22 +97,45 @@ def _spool_folder(result: ScenePrediction) -> Path:
     return result.probability.with_name(f".{result.probability.stem}_rows")
 
 
-def is_finished(result: ScenePrediction) -> bool:
-    """Whether every output is there, made with the same settings, and no run is under way."""
-    if _spool_folder(result).exists() or not all(path.exists() for path in result.paths):
-        return False
+def has_rasters(result: ScenePrediction) -> bool:
+    """Whether both rasters are there, made with the same settings, and no run is under way."""
     rasters = (result.probability, result.mask)
+    if _spool_folder(result).exists() or not all(path.exists() for path in rasters):
+        return False
     return all(read_info(path).tags.get("JOINTNET_RUN") == _digest(result) for path in rasters)
 
 
-def refuse_to_replace(result: ScenePrediction, overwrite: bool) -> None:
-    """Stops before outputs of other settings are lost."""
-    there = [path for path in (result.probability, result.mask) if path.exists()]
-    if overwrite or not there:
-        return
-    if all(read_info(path).tags.get("JOINTNET_RUN") == _digest(result) for path in there):
-        return
-    raise FileExistsError(f"{there[0]} exists and was made with other settings; pass overwrite=True, or another folder")
+def has_vectors(result: ScenePrediction) -> bool:
+    """Whether every vector file that is asked for is there, made of these rasters with the same settings."""
+    there = all(path.exists() for layer in result.layers for path in result.vectors(layer))
+    return there and all(read_notes(path).get("made_with") == _vector_settings(result)
+                         for path in result.layers.values())
+
+
+def with_notes(result: ScenePrediction) -> ScenePrediction:
+    """A finished prediction with what its GeoPackages say of it."""
+    return replace(result, kept={name: read_notes(path).get("kept", {}) for name, path in result.layers.items()})
+
+
+def _vector_settings(result: ScenePrediction) -> dict:
+    """What the vector files are made with."""
+    return {"run": _digest(result), **asdict(result.tidying)}
+
+
+def refuse_to_replace(result: ScenePrediction) -> None:
+    """Stops before outputs of other settings are lost.
+
+    Raises:
+        FileExistsError: if there are some.
+    """
+    for path in (result.probability, result.mask):
+        if path.exists() and read_info(path).tags.get("JOINTNET_RUN") != _digest(result):
+            raise FileExistsError(f"{path} exists and was made with other settings; pass overwrite=True, or another "
+                                  f"folder")
+    for path in result.layers.values():
+        if path.exists() and read_notes(path).get("made_with") != _vector_settings(result):
+            raise FileExistsError(f"{path} exists and was made with other settings; delete it to have it made anew "
+                                  f"from the rasters, or pass overwrite=True to make everything anew")
 
 
 def open_spool(result: ScenePrediction) -> Spool:
@@ -123,14 +163,27 @@ def write_rasters(spool: Spool, grid: RasterInfo, result: ScenePrediction, dtype
                 raster.write(mask * np.uint8(255), start)
 
 
-def write_polygons(result: ScenePrediction) -> None:
-    """A GeoPackage and a GeoJSON per class: polygons, or the centre lines of roads."""
-    if not result.layers:
+def write_vectors(result: ScenePrediction) -> ScenePrediction:
+    """Writes the vector files of each class out of the rasters; returns the result with what tidying kept."""
+    kept = {}
+    for number, name in enumerate(result.layers, 1):
+        tidying = replace(result.tidying)  # its sums are of one class
+        with ExitStack() as stack:
+            kind = "LineString" if name == "roads" else "Polygon"
+            files = [stack.enter_context(create_vectors(path, name, kind)) for path in result.vectors(name)]
+            for table in _tables(result, number, name, tidying):
+                for file in files:
+                    file.write(table)
+            kept[name] = tidying.kept
+            files[0].note({"made_with": _vector_settings(result), "kept": tidying.kept})
+    return replace(result, kept=kept)
+
+
+def _tables(result: ScenePrediction, band: int, name: str, tidying: Tidying) -> Iterator[gpd.GeoDataFrame]:
+    """The shapes of a class, a table at a time: centre lines of roads, tidied polygons of all else."""
+    scene = result.probability.stem.removesuffix("_probability")
+    if name == "roads":
+        yield centre_lines_of_raster(result.mask, result.probability, band, scene)
         return
-    stem = result.probability.stem.removesuffix("_probability")
-    for number, (name, path) in enumerate(result.layers.items(), 1):
-        lines = name == "roads"
-        make = centre_lines_of_raster if lines else vectorize_raster
-        table = make(result.mask, result.probability, number, stem)
-        for file in (path, path.with_suffix(".geojson")):
-            write_vectors(table, file, name, "LineString" if lines else "Polygon")
+    for table in polygon_tables(result.mask, result.probability, band, scene):
+        yield tidying(table)

@@ -10,15 +10,19 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from jointnet.data.raster import RasterInfo, block_cache
 from jointnet.predict.engines import make_engine, weights_digest
+from jointnet.predict.outlines import PIXELS, Tidying
 from jointnet.predict.outputs import (
     ScenePrediction,
-    is_finished,
+    has_rasters,
+    has_vectors,
     open_spool,
     plan,
     refuse_to_replace,
-    write_polygons,
+    with_notes,
     write_rasters,
+    write_vectors,
 )
 from jointnet.predict.resample import completed, needed_from, resample_rows
 from jointnet.predict.settings import Settings, class_names, settings_of
@@ -26,6 +30,8 @@ from jointnet.predict.source import PredictionError, Source, open_source
 from jointnet.predict.spool import Spool
 from jointnet.predict.values import LEVELS, read_probability, to_values, with_temperature
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
+
+CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
 
 __all__ = ["LEVELS", "ScenePrediction", "predict_array", "predict_mask", "predict_scene", "read_probability"]
 
@@ -81,16 +87,18 @@ def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float
 def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None = None, gsd: float | None = None,
                   bands: Sequence[int] | None = None, threshold: float | Mapping[str, float] | None = None,
                   overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "auto",
-                  dtype: str = "uint8", polygons: bool = True, overwrite: bool = False, progress: bool = True
-                  ) -> ScenePrediction:
+                  dtype: str = "uint8", polygons: bool = True, min_area: float = 0.0, outlines: str = "traced",
+                  tolerance: float | None = None, parquet: bool = False, overwrite: bool = False,
+                  progress: bool = True) -> ScenePrediction:
     """Predicts one scene and writes `{stem}_probability.tif`, `{stem}_mask.tif` and `{stem}_{class}.gpkg/.geojson`.
 
     Rows are kept as they are finished, so a run that was stopped or killed goes on where it was when it is called
     again with the same arguments, and gives the same pixels. Files appear under their names only when complete.
+    Where the rasters are there already, only the vector files that are missing are made.
 
     Args:
         model: a Keras model, a name or path for `load_model`, or a function of a batch of windows.
-        source: path of an image, or a scene of a dataset.
+        source: path of an image, or a scene of a dataset, or a part of one (`Scene.part`).
         out: folder for the outputs; it is made.
         bounds: (left, bottom, right, top) of a part of the scene, in its CRS (in pixels without one).
         gsd: metres per pixel of the scene, where its georeference is missing or should be overruled.
@@ -102,6 +110,11 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
         engine: "auto" for the fastest that is installed, "keras" or "openvino".
         dtype: "uint8" or "float32" for the probability raster.
         polygons: False writes no vector files.
+        min_area: smallest polygon that is kept, in m2 (pixels without a georeference).
+        outlines: "traced" along pixel edges, "simplified", or "regular", with right angles; what each step costs in
+            IoU is in the result's `kept`.
+        tolerance: how far such an outline may move, in metres (pixels without a georeference); two pixels without it.
+        parquet: True writes the vector files as GeoParquet, too.
         overwrite: True replaces outputs that were made with other settings.
         progress: False shows no progress bar.
 
@@ -115,32 +128,36 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
         raise PredictionError(f"dtype={dtype!r} is unknown; choose 'uint8' or 'float32'")
     model = _resolve(model)
     settings = settings_of(model)
-    with open_source(source, settings.bands, settings.gsd, bounds, gsd, bands) as scene:
+    with block_cache(CACHE), open_source(source, settings.bands, settings.gsd, bounds, gsd, bands) as scene:
         size = size or settings.patch_size
         grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))
-        run, batch = _network(model, engine, size, tta)
-        settings = _with_classes(settings, run, size, len(scene.bands))
+        settings = _with_classes(settings, model, size, len(scene.bands))
         limits = settings.threshold_array(threshold)
-        result = plan(source, scene, Path(out), settings, polygons, {
+        tidying = _tidying(scene.grid, min_area, outlines, tolerance)
+        result = plan(source, scene, Path(out), settings, polygons, tidying, parquet, {
             "weights": weights_digest(model), "bounds": bounds and list(bounds), "gsd": gsd, "bands": scene.bands,
             "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": overlap, "size": size,
             "tta": tta, "dtype": dtype, "classes": list(settings.classes), "shown": list(scene.shape),
         })
-        if not overwrite and is_finished(result):
-            return result
-        refuse_to_replace(result, overwrite)
+        if not overwrite:
+            refuse_to_replace(result)
+            if has_rasters(result):
+                if has_vectors(result):
+                    return with_notes(result)
+                return replace(write_vectors(result), seconds=time.perf_counter() - began)
+        run, batch = _network(model, engine, size, tta)
         spool = open_spool(result)
         try:
             _fill(spool, scene, grid, run, batch, settings, limits, dtype, progress)
             write_rasters(spool, scene.grid, result, dtype)
-            write_polygons(result)
+            result = write_vectors(result)
         except Exception:
             spool.remove()
             for path in result.paths if not overwrite else ():
                 path.unlink(missing_ok=True)
             raise
         spool.remove()
-    return ScenePrediction(**{**vars(result), "seconds": time.perf_counter() - began})
+    return replace(result, seconds=time.perf_counter() - began)
 
 
 def _resolve(model):
@@ -168,10 +185,16 @@ def _network(model, engine: str, size: int, tta: bool):
     return (with_flips(run) if tta else run), run.batch
 
 
-def _with_classes(settings: Settings, run, size: int, bands: int) -> Settings:
+def _tidying(grid: RasterInfo, min_area: float, outlines: str, tolerance: float | None) -> Tidying:
+    """What is to become of the polygons; a tolerance that was not given is two pixels, whatever their unit."""
+    return Tidying(min_area, outlines, tolerance if tolerance is not None else PIXELS * (grid.gsd or 1.0))
+
+
+def _with_classes(settings: Settings, model, size: int, bands: int) -> Settings:
     """The settings with names for the classes, which a function without a card tells only by running."""
     if settings.classes is not None:
         return settings
+    run = make_engine(model, size=size)
     return replace(settings, classes=class_names(run(np.zeros((1, size, size, bands), np.uint8)).shape[-1]))
 
 

@@ -128,15 +128,15 @@ def trace_lines(skeleton: Skeleton) -> np.ndarray:
 def _distances(beyond: np.ndarray, pixel_size: tuple[float, float]) -> Iterator[tuple[int, int, np.ndarray]]:
     """(first row, end row, distance to the roadside) of strips of a mask that is `MARGIN` pixels larger all round.
 
-    From the middle of a pixel to the middle of the nearest one beside the road it is half a pixel more than to the
-    roadside, which is taken off.
+    From the middle pixel to the nearest one beside the road it is half a pixel farther than to the roadside where the
+    road is an odd number of pixels wide, and just as far where it is an even one; half of that is taken off.
     """
     height = beyond.shape[0] - 2 * MARGIN
-    half = (pixel_size[0] + pixel_size[1]) / 4
+    excess = (pixel_size[0] + pixel_size[1]) / 8
     for start in range(0, height, STRIP):
         end = min(height, start + STRIP)
         top, bottom = max(0, start + MARGIN - REACH), min(len(beyond), end + MARGIN + REACH)
-        distance = ndimage.distance_transform_edt(beyond[top:bottom], sampling=pixel_size) - half
+        distance = ndimage.distance_transform_edt(beyond[top:bottom], sampling=pixel_size) - excess
         first = start + MARGIN - top
         yield start, end, distance[first : first + end - start, MARGIN:-MARGIN]
 

@@ -73,7 +73,7 @@ def open_source(scene, card_bands: int | None, card_gsd: float | None, bounds: S
     """An open `Source`.
 
     Args:
-        scene: path of an image, or a `Scene` of a dataset.
+        scene: path of an image, or a `Scene` of a dataset, which may be a part of its image.
         card_bands: bands that the network takes; None if it takes any number.
         card_gsd: metres per pixel that the network was trained at, or None if unknown.
         bounds: (left, bottom, right, top) in the scene's CRS of the part to predict.
@@ -89,7 +89,8 @@ def open_source(scene, card_bands: int | None, card_gsd: float | None, bounds: S
         info = image.info
         _check_dtype(path, info)
         chosen = _choose_bands(path, image, card_bands, bands)
-        part = (0, 0, *info.shape) if bounds is None else _part(path, info, bounds)
+        whole = getattr(scene, "part", None) or (0, 0, *info.shape)
+        part = whole if bounds is None else _part(path, info.crop(*whole), whole[:2], bounds)
         shape = _network_shape(path, info, card_gsd, gsd or getattr(scene, "gsd_hint", None))
         rule = getattr(scene, "nodata", "black")
         if shape is None:
@@ -137,8 +138,9 @@ def _choose_bands(path: Path, image: RasterReader, takes: int | None, bands: Seq
     )
 
 
-def _part(path: Path, info: RasterInfo, bounds: Sequence[float]) -> tuple[int, int, int, int]:
-    """(row, col, height, width) of the pixels that a box touches."""
+def _part(path: Path, info: RasterInfo, corner: tuple[int, int], bounds: Sequence[float]
+          ) -> tuple[int, int, int, int]:
+    """(row, col, height, width) in the image of the pixels of a scene that a box touches; its first is at `corner`."""
     if len(bounds) != 4 or not bounds[0] < bounds[2] or not bounds[1] < bounds[3]:
         raise PredictionError(f"bounds={tuple(bounds)} must be (left, bottom, right, top), left < right, bottom < top")
     left, bottom, right, top = bounds
@@ -152,7 +154,7 @@ def _part(path: Path, info: RasterInfo, bounds: Sequence[float]) -> tuple[int, i
             f"bounds={tuple(bounds)} lie outside {path}, which covers {tuple(round(b, 6) for b in info.bounds)} "
             f"in {info.crs or 'pixels'}"
         )
-    return row, col, row_stop - row, col_stop - col
+    return corner[0] + row, corner[1] + col, row_stop - row, col_stop - col
 
 
 def _network_shape(path: Path, info: RasterInfo, wanted: float | None, gsd: float | None) -> tuple[int, int] | None:

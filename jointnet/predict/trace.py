@@ -2,7 +2,8 @@
 
 A boundary between pixels turns at corners of the pixel lattice. On every line of the lattice, corners pair up from one
 end to the other into the straight pieces of boundary, along the rows and along the columns; following the two pairings
-in turn walks round every ring. Only corners are kept, so memory grows with the outlines and not with the image.
+in turn walks round every ring. Only corners are kept, so memory grows with the outlines and not with the image; and
+patches that have ended can be taken out on the way, so that it does not grow with the image's height either.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ SIMPLE, LEFT, RIGHT = 0, 1, 2  # kinds of corner; where four pieces meet there i
 
 
 class Tracer:
-    """Collects a mask from top to bottom; `finish` gives its 4-connected patches.
+    """Collects a mask from top to bottom; `take` and `finish` give its 4-connected patches.
 
     Attributes:
         width: of the mask, in pixels.
@@ -51,19 +52,47 @@ class Tracer:
         self._labels += count
         self._rows += len(mask)
 
-    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The patches: polygons in (column, row) pixels, pixels of each, mean value of each (NaN without values)."""
-        self._corners.append(_corners(np.stack([self._last, np.zeros_like(self._last)]), self._rows))
-        if not self._labels:
-            return np.empty(0, object), np.empty(0, int), np.empty(0)
+    def take(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The patches that ended above the last row, as `finish` gives them; they are not held any longer."""
         patch = self._patches()
+        if not len(patch):
+            return _nothing()
+        is_open = np.zeros(patch.max() + 1, bool)
+        is_open[patch[self._last[self._last > 0] - 1]] = True
+        corners, pixels, total = self._held(patch)
+        mine = is_open[_owner(corners)]
+        found = _traced(*(part[~mine] for part in corners), pixels, total)
+        self._keep(patch, is_open, tuple(part[mine] for part in corners), pixels, total)
+        return found
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The patches that were not taken: polygons in (column, row) pixels, pixels and mean value of each.
+
+        The mean is NaN where no values were given.
+        """
+        self._corners.append(_corners(np.stack([self._last, np.zeros_like(self._last)]), self._rows))
+        patch = self._patches()
+        if not len(patch):
+            return _nothing()
+        corners, pixels, total = self._held(patch)
+        return _traced(*corners, pixels, total)
+
+    def _held(self, patch: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """All corners in reading order, patches in place of labels around them; pixels and sum of values by patch."""
         row, col, kind, around = (np.concatenate(parts) for parts in zip(*self._corners, strict=True))
-        around = np.concatenate([[-1], patch])[around]
-        order, starts = _walk(_vertical_partners(row, col, kind, around))
-        _, above, _, below = around[order[starts]].T  # at the first corner of a ring its inside is below, to the right
-        polygons = _polygons(col, row, order, starts, owner=np.where(below < 0, above, below), is_hole=below < 0)
         pixels, total = (np.bincount(patch, np.concatenate(parts)) for parts in (self._pixels, self._total))
-        return polygons, pixels.astype(int), total / pixels
+        return (row, col, kind, np.concatenate([[-1], patch])[around]), pixels, total
+
+    def _keep(self, patch: np.ndarray, is_open: np.ndarray, corners: tuple[np.ndarray, ...], pixels: np.ndarray,
+              total: np.ndarray) -> None:
+        """Goes on with the open patches alone. Label 1 stands for all that were taken: a neighbour may touch them."""
+        label = np.where(is_open, np.cumsum(is_open) + 1, 1)
+        row, col, kind, around = corners
+        self._corners = [(row, col, kind, np.append(label, 0)[around].astype(np.int32))]
+        self._last = np.concatenate([[0], label[patch]]).astype(np.int32)[self._last]
+        self._same = self._same[:1]
+        self._pixels, self._total = ([np.append(0, part[is_open])] for part in (pixels, total))
+        self._labels = 1 + int(is_open.sum())
 
     def _measure(self, labels: np.ndarray, count: int, values: np.ndarray | None) -> None:
         """Pixels and sum of values under each label of a strip."""
@@ -75,6 +104,8 @@ class Tracer:
 
     def _patches(self) -> np.ndarray:
         """The patch that each label is a part of."""
+        if not self._labels:
+            return np.empty(0, int)
         one, other = np.concatenate(self._same).T
         graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(self._labels, self._labels))
         return connected_components(graph, directed=False)[1]
@@ -100,6 +131,30 @@ def _corners(labels: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:
     row, col = place // columns, place % columns
     around = np.stack([labels[row + i, col + j] for i in (0, 1) for j in (0, 1)], axis=1)
     return row + first_row, col, kind, around
+
+
+def _nothing() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What no patches are."""
+    return np.empty(0, object), np.empty(0, int), np.empty(0)
+
+
+def _owner(corners: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The patch whose ring turns at each corner: where two meet, the left corner is that of the patch on the left."""
+    _, _, kind, around = corners
+    left, right = np.maximum(around[:, 0], around[:, 2]), np.maximum(around[:, 1], around[:, 3])
+    return np.where(kind == LEFT, left, np.where(kind == RIGHT, right, np.maximum(left, right)))
+
+
+def _traced(row: np.ndarray, col: np.ndarray, kind: np.ndarray, around: np.ndarray, pixels: np.ndarray,
+            total: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The patches that own these corners: polygons, pixels, mean value."""
+    if not len(row):
+        return _nothing()
+    order, starts = _walk(_vertical_partners(row, col, kind, around))
+    first = order[starts]  # at the first corner of a ring its inside is below, to the right
+    owners, owner = np.unique(_owner((row, col, kind, around))[first], return_inverse=True)
+    polygons = _polygons(col, row, order, starts, owner, is_hole=around[first, 3] < 0)
+    return polygons, pixels[owners].astype(int), total[owners] / pixels[owners]
 
 
 def _vertical_partners(row: np.ndarray, col: np.ndarray, kind: np.ndarray, around: np.ndarray) -> np.ndarray:

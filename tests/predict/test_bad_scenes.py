@@ -91,7 +91,7 @@ def test_a_failure_at_the_end_removes_what_was_written_before(tmp_path, scene_pa
     def broken(*arguments):
         raise OSError("the file cannot be written")
 
-    monkeypatch.setattr("jointnet.predict.outputs.write_vectors", broken)
+    monkeypatch.setattr("jointnet.predict.outputs.create_vectors", broken)
     with pytest.raises(OSError, match="cannot be written"):
         predict_scene(network, scene_path, tmp_path / "out", progress=False)
     assert list((tmp_path / "out").iterdir()) == []

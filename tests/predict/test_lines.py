@@ -41,10 +41,18 @@ def street():
 def test_a_street_becomes_one_line_through_its_middle_with_its_width(street):
     table = centre_lines(street, grid_of(), np.where(street, 0.75, 0.1), "town7")
     # From the middle of the first pixel to that of the last 199 px of 0.5 m; the middle of row 43 is 43.5 px down.
+    # Four pixels from there to the first beside the street, less a quarter: 7.5 px, for a true width of 7.
     assert len(table) == 1
     assert table.geometry[0].equals(LineString([(500000.25, 4999978.25), (500099.75, 4999978.25)]))
     assert table.drop(columns="geometry").iloc[0].to_dict() == {
-        "length_m": 99.5, "width_m": 3.5, "joined_m": 0.0, "mean_probability": 0.75, "scene": "town7"}
+        "length_m": 99.5, "width_m": 3.75, "joined_m": 0.0, "mean_probability": 0.75, "scene": "town7"}
+
+
+@pytest.mark.parametrize(("pixels", "width"), [(5, 5.5), (6, 5.5), (7, 7.5), (8, 7.5), (20, 19.5)])
+def test_widths_are_right_to_half_a_pixel(pixels, width):
+    mask = np.zeros((100, 200), np.uint8)
+    mask[40 : 40 + pixels] = 1
+    assert centre_lines(mask, grid_of(metres=1.0)).width_m[0] == width
 
 
 def test_a_crossing_is_one_point_where_four_lines_meet(street):
@@ -68,7 +76,7 @@ def test_a_gap_in_line_is_joined_and_said_to_be(street):
     table = centre_lines(street, grid_of())
     assert len(table) == 1
     assert table.joined_m[0] == pytest.approx(10, abs=0.6)
-    assert table.width_m[0] == 3.5
+    assert table.width_m[0] == 3.75
     assert len(centre_lines(street, grid_of(), cleaning=Cleaning(gap=8))) == 2
 
 
@@ -117,7 +125,7 @@ def test_lengths_and_widths_in_degrees_are_metres(street):
     # At 60 degrees north a pixel of 0.5 m of latitude is 0.25 m of longitude wide.
     table = centre_lines(street, grid_of(4326, 0.5 / 111_195, x=10, y=60))
     assert table.length_m[0] == pytest.approx(99.5 / 2, rel=0.01)
-    assert table.width_m[0] == pytest.approx(3.5, abs=0.3)
+    assert table.width_m[0] == pytest.approx(3.81, abs=0.01)  # 4 px of 0.5 m less an eighth of 0.5 + 0.25 m, twice
     graph = street_graph(table)
     assert graph.size(weight="length") == pytest.approx(99.5 / 2, rel=0.01)
 
@@ -129,12 +137,12 @@ def test_without_a_georeference_all_is_in_pixels_unless_the_scale_is_given(stree
     assert table.columns.tolist() == ["length_px", "width_px", "joined_px", "scene", "geometry"]
     assert table.geometry[0].equals(LineString([(0.5, 43.5), (199.5, 43.5)]))
     scaled = centre_lines(street, grid, gsd=2.0)
-    assert scaled.length_m[0] == 398 and scaled.width_m[0] == 14
+    assert scaled.length_m[0] == 398 and scaled.width_m[0] == 15
     assert scaled.geometry[0].equals(table.geometry[0])
 
 
 def test_no_road_gives_an_empty_table_that_can_be_written(tmp_path):
-    from jointnet.predict.vectorize import write_vectors
+    from jointnet.predict.vector_files import write_vectors
 
     table = centre_lines(np.zeros((40, 40)), grid_of(height=40, width=40))
     assert table.empty and table.crs == CRS.from_epsg(32633)
@@ -213,7 +221,7 @@ def test_a_scene_of_two_classes_gets_polygons_of_buildings_and_lines_of_roads(st
     buildings, roads = (gpd.read_file(result.layers[name]) for name in ("buildings", "roads"))
     assert buildings.geom_type.tolist() == ["Polygon"] and roads.geom_type.tolist() == ["LineString"]
     assert roads.crs == CRS.from_epsg(32633)
-    assert (roads.length_m[0], roads.width_m[0], roads.mean_probability[0]) == (99.5, 3.5, 1)
+    assert (roads.length_m[0], roads.width_m[0], roads.mean_probability[0]) == (99.5, 3.75, 1)
     assert gpd.read_file(result.layers["roads"].with_suffix(".geojson")).crs == CRS.from_epsg(4326)
     # The lines, drawn at their width, are the mask again but for the two ends, where the last half pixel is round.
     assert (rasterize_lines(roads, grid_of()) != street).sum() <= 14

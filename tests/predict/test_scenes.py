@@ -1,13 +1,17 @@
 import json
 
+import geopandas as gpd
 import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
+from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 
 from jointnet.data.raster import RasterError, RasterInfo, write_raster
+from jointnet.data.scene import Scene
 from jointnet.predict.scenes import (
     predict_array,
     predict_mask,
@@ -178,6 +182,7 @@ def test_a_folder_that_cannot_be_made_is_refused(network, scene_path, tmp_path):
     ({"bounds": (0, 0, 1, 1)}, "lie outside"), ({"bounds": (1, 1, 0, 0)}, "left < right"),
     ({"bands": (1, 2, 9)}, "bands 1 to 3"), ({"gsd": -1}, "above 0"), ({"dtype": "int8"}, "uint8"),
     ({"threshold": 2}, "between 0 and 1"), ({"engine": "abacus"}, "openvino"), ({"overlap": 1.5}, "overlap"),
+    ({"outlines": "round"}, "choose from traced"), ({"tolerance": 0}, "above 0"), ({"min_area": -1}, "0 or more"),
 ])
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(network, scene_path, tmp_path, options, says):
     with pytest.raises(ValueError, match=says):
@@ -190,3 +195,84 @@ def test_pixels_that_are_not_8_bit_are_refused(network, tmp_path, image, grid):
     with pytest.raises(PredictionError, match="uint16 values"):
         predict_scene(network, path, tmp_path / "out", **OPTIONS)
     assert files(tmp_path / "out") == []
+
+
+def test_a_scene_that_is_a_part_of_its_image_is_written_where_it_lies(network, scene_path, image, tmp_path, grid):
+    scene = Scene("corner", scene_path, part=(30, 40, 40, 100))
+    result = predict_scene(network, scene, tmp_path / "out", **OPTIONS)
+    assert result.probability.name == "corner_probability.tif"
+    with rasterio.open(result.probability) as raster:
+        assert (raster.shape, raster.transform) == ((40, 100), scene.info.transform)
+    expected = image[30:70, 40:140].mean(-1) / 255
+    np.testing.assert_allclose(read_probability(result.probability)[..., 0], expected, atol=1 / 508 + 1e-6)
+    x, y = grid.transform @ (100, 50)  # 60 columns and 20 rows into the part
+    inner = predict_scene(network, scene, tmp_path / "inner", bounds=(x, y - 100, x + 100, y), **OPTIONS)
+    found = read_probability(inner.probability)[..., 0]  # and not beyond its lower right corner
+    np.testing.assert_allclose(found, expected[20:, 60:], atol=1 / 508 + 1e-6)
+    with pytest.raises(PredictionError, match="lie outside"):
+        predict_scene(network, scene, tmp_path / "none", bounds=(*grid.bounds[:2], *scene.info.bounds[:2]), **OPTIONS)
+
+
+def test_another_part_of_the_same_name_is_another_prediction(network, scene_path, tmp_path):
+    predict_scene(network, Scene("corner", scene_path, part=(0, 0, 40, 100)), tmp_path / "out", **OPTIONS)
+    with pytest.raises(FileExistsError, match="other settings"):
+        predict_scene(network, Scene("corner", scene_path, part=(8, 0, 40, 100)), tmp_path / "out", **OPTIONS)
+
+
+@pytest.fixture
+def town_path(tmp_path, grid):
+    """Two houses of 40 x 20 px (200 m2) and a shed of 4 x 4 px (4 m2), one of the houses turned."""
+    houses = [shapely.box(20, 20, 60, 40), shapely.affinity.rotate(shapely.box(100, 40, 140, 60), 30),
+              shapely.box(160, 100, 164, 104)]
+    town = rasterize(houses, (120, 200), default_value=255, fill=1, dtype="uint8")
+    return write_raster(tmp_path / "town.tif", np.repeat(town[..., None], 3, axis=-1), grid)
+
+
+def read_all(result):
+    """The polygons of each vector file, on the scene's CRS."""
+    read = [gpd.read_parquet if path.suffix == ".parquet" else gpd.read_file for path in result.vectors("buildings")]
+    return [f(path).to_crs(32633) for f, path in zip(read, result.vectors("buildings"), strict=True)]
+
+
+def test_polygons_are_tidied_and_each_step_says_what_it_cost(network, town_path, tmp_path):
+    traced = predict_scene(network, town_path, tmp_path / "traced", **OPTIONS)
+    assert traced.kept == {"buildings": {}}
+    tidy = {"min_area": 10, "outlines": "regular", "tolerance": 1.0, "parquet": True}
+    result = predict_scene(network, town_path, tmp_path / "tidy", **tidy, **OPTIONS)
+    everything, regular = read_all(traced)[0], read_all(result)
+    assert [len(t) for t in (everything, *regular)] == [3, 2, 2, 2]
+    assert [p.suffix for p in result.vectors("buildings")] == [".gpkg", ".geojson", ".parquet"]
+    assert {shapely.get_num_coordinates(p) for t in regular for p in t.geometry} == {5}  # both are rectangles again
+    assert all(t.mean_probability.tolist() == [1, 1] and set(t.scene) == {"town"} for t in regular)
+    np.testing.assert_allclose(regular[0].area_m2, regular[0].area / 0.9996**2, rtol=1e-4)
+    kept = result.kept["buildings"]
+    assert list(kept) == ["min_area", "simplified", "regular", "all"]
+    large = everything[everything.area_m2 > 10]
+    assert kept["min_area"] == pytest.approx(large.area_m2.sum() / everything.area_m2.sum(), abs=1e-4)
+    shared = large.union_all().intersection(regular[0].union_all()).area
+    either = everything.union_all().union(regular[0].union_all()).area
+    assert kept["all"] == pytest.approx(shared / either, abs=1e-4)
+    assert 0.9 < kept["all"] < min(kept["simplified"], kept["min_area"]) < 1
+    again = predict_scene(network, town_path, tmp_path / "tidy", **tidy, **OPTIONS)
+    assert (again.seconds, again.kept) == (0, result.kept)
+
+
+def test_polygons_are_made_anew_from_the_rasters_that_are_there(network, town_path, tmp_path):
+    calls = []
+
+    def counted(windows):
+        calls.append(len(windows))
+        return network(windows)
+
+    counted.card = Settings(bands=3, classes=("buildings",), patch_size=32)
+    rasters = predict_scene(counted, town_path, tmp_path / "out", polygons=False, **OPTIONS)
+    assert files(tmp_path / "out") == ["town_mask.tif", "town_probability.tif"]
+    stamp, ran = rasters.mask.stat().st_mtime_ns, len(calls)
+    result = predict_scene(counted, town_path, tmp_path / "out", **OPTIONS)
+    assert len(read_all(result)[0]) == 3
+    with pytest.raises(FileExistsError, match="delete it to have it made anew"):
+        predict_scene(counted, town_path, tmp_path / "out", outlines="simplified", **OPTIONS)
+    result.geopackage.unlink()
+    simple = predict_scene(counted, town_path, tmp_path / "out", outlines="simplified", **OPTIONS)
+    assert simple.kept["buildings"]["simplified"] > 0.9
+    assert (len(calls), rasters.mask.stat().st_mtime_ns) == (ran, stamp)  # without asking the network

@@ -16,6 +16,16 @@ def trace(mask, strip=10**6, values=None):
     return tracer.finish()
 
 
+def trace_by_strips(mask, strip, values):
+    """As `trace`, taking after every strip the patches that have ended."""
+    tracer, taken = Tracer(mask.shape[1]), []
+    for row in range(0, len(mask), strip):
+        tracer.add(mask[row : row + strip], values[row : row + strip])
+        taken.append(tracer.take())
+    taken.append(tracer.finish())
+    return [np.concatenate(parts) for parts in zip(*taken, strict=True)]
+
+
 def test_one_pixel_is_a_unit_square_at_its_column_and_row():
     mask = np.zeros((4, 5), np.uint8)
     mask[1, 3] = 1
@@ -76,6 +86,30 @@ def test_polygons_are_valid_and_drawn_again_give_the_mask_whatever_the_strips(ma
     assert np.array_equal(again, mask)
     whole, _, _ = trace(mask)
     assert {shapely.normalize(p).wkt for p in polygons} == {shapely.normalize(p).wkt for p in whole}
+
+
+@settings(max_examples=300, deadline=None)
+@given(mask=arrays(np.uint8, st.tuples(st.integers(1, 14), st.integers(1, 12)), elements=st.integers(0, 1)),
+       strip=st.integers(1, 5))
+def test_patches_taken_as_soon_as_they_end_are_those_of_the_whole(mask, strip):
+    values = np.random.default_rng(mask.sum()).random(mask.shape)
+    tables = [
+        {shapely.normalize(p).wkt: (n, round(m, 9)) for p, n, m in zip(*parts, strict=True)}
+        for parts in (trace_by_strips(mask, strip, values), trace(mask, values=values))
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_a_patch_is_taken_once_and_only_when_it_has_ended():
+    tracer = Tracer(3)
+    tracer.add(np.array([[1, 0, 1], [0, 0, 1]], np.uint8))
+    (ended,), _, _ = tracer.take()
+    assert shapely.equals(ended, shapely.box(0, 0, 1, 1))
+    assert len(tracer.take()[0]) == 0
+    tracer.add(np.array([[0, 0, 1]], np.uint8))
+    (rest,), pixels, _ = tracer.finish()
+    assert shapely.equals(rest, shapely.box(2, 0, 3, 3))
+    assert pixels.tolist() == [3]
 
 
 def test_values_of_other_patches_do_not_leak_through_strips():

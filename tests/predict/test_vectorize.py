@@ -11,8 +11,10 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from jointnet.data.raster import RasterInfo, read_mask, write_raster
+from jointnet.predict import vector_files
 from jointnet.predict.outlines import iou_between, regularise, simplify
-from jointnet.predict.vectorize import mask_polygons, vectorize, vectorize_raster, write_vectors
+from jointnet.predict.vector_files import create_vectors, read_notes, write_vectors
+from jointnet.predict.vectorize import mask_polygons, polygon_tables, vectorize, vectorize_raster
 
 MASKS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "test_city"
 
@@ -82,16 +84,68 @@ def test_a_table_without_buildings_is_a_valid_file(tmp_path):
         assert len(pyogrio.read_dataframe(write_vectors(table, tmp_path / name))) == 0
 
 
-def test_geoparquet_is_written_or_the_missing_package_is_named(mask, tmp_path):
+def test_geoparquet_keeps_the_crs_and_the_rows(mask, tmp_path):
     table = vectorize(mask, grid_of())
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        with pytest.raises(ImportError, match="pip install pyarrow"):
-            write_vectors(table, tmp_path / "houses.parquet")
-        assert list(tmp_path.iterdir()) == []
-        return
-    assert gpd.read_parquet(write_vectors(table, tmp_path / "houses.parquet")).crs == "EPSG:32633"
+    back = gpd.read_parquet(write_vectors(table, tmp_path / "houses.parquet"))
+    assert back.crs == "EPSG:32633"
+    assert back.area_m2.tolist() == table.area_m2.tolist()
+    assert back.geometry.geom_equals(table.geometry).all()
+
+
+def test_geoparquet_without_its_package_names_what_to_install(mask, tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_files.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'jointnet\[parquet\]'"):
+        write_vectors(vectorize(mask, grid_of()), tmp_path / "houses.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".parquet"])
+def test_tables_that_come_one_after_another_are_one_file(mask, tmp_path, suffix):
+    table = vectorize(mask, grid_of())
+    path = tmp_path / f"houses{suffix}"
+    with create_vectors(path, "houses") as file:
+        for part in (table[:0], table[:1], table[:0], table[1:]):
+            file.write(part)
+        assert not path.exists()
+    whole = write_vectors(table, tmp_path / "whole" / path.name, "houses")
+    read = gpd.read_parquet if suffix == ".parquet" else gpd.read_file
+    assert read(path).equals(read(whole))
+    assert len(read(path)) == 2
+
+
+def test_a_file_is_not_there_when_its_writing_is_stopped(mask, tmp_path):
+    def interrupted():
+        with create_vectors(tmp_path / "houses.gpkg") as file:
+            file.write(vectorize(mask, grid_of()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_notes_lie_in_the_geopackage(mask, tmp_path):
+    path = tmp_path / "houses.gpkg"
+    with create_vectors(path) as file:
+        file.write(vectorize(mask, grid_of()))
+        file.note({"kept": {"all": 0.9}})
+    assert read_notes(path) == {"kept": {"all": 0.9}}
+    assert len(gpd.read_file(path)) == 2
+    assert read_notes(tmp_path / "none.gpkg") == {}
+
+
+def test_a_raster_is_handed_on_in_tables_of_the_same_polygons(tmp_path):
+    """Dots of 2 x 2 px in five strips of 512 rows, and a wall through all of them."""
+    mask = np.zeros((2100, 64), np.uint8)
+    mask[:, 60] = 1
+    mask[2::8, 4:50:8] = mask[3::8, 4:50:8] = mask[2::8, 5:50:8] = mask[3::8, 5:50:8] = 1
+    grid = RasterInfo(64, 2100, 1, "uint8", CRS.from_epsg(32633), Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
+    path = write_raster(tmp_path / "mask.tif", mask, grid)
+    tables = list(polygon_tables(path, held=400))
+    assert [len(t) for t in tables] == [768, 768, 43]  # a strip has 64 x 6 dots; the last one 7 x 6, and the wall
+    expected = {p.wkt for p in shapely.normalize(vectorize(mask, grid).geometry.to_numpy())}
+    assert {p.wkt for t in tables for p in shapely.normalize(t.geometry.to_numpy())} == expected
+    assert len(vectorize_raster(path)) == len(expected)
 
 
 def test_other_formats_and_folders_in_the_way_are_refused(mask, tmp_path):

@@ -1,0 +1,186 @@
+"""Tables of shapes in, one after another; a GeoJSON, GeoPackage or GeoParquet file out, whole or not at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import geopandas as gpd
+import pyogrio
+
+NOTE = "JOINTNET_"  # begins the names of what is noted in a GeoPackage
+
+
+def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None, kind: str = "Polygon") -> Path:
+    """Writes a table of shapes in the format of the path's suffix; the file appears whole or not at all.
+
+    Args:
+        table: polygons or lines.
+        path: ending in .geojson, .gpkg or .parquet.
+        name: of the layer; the file's name without it.
+        kind: of shape that an empty table would hold.
+
+    Formats and errors as `create_vectors`.
+    """
+    with create_vectors(path, name, kind) as file:
+        file.write(table)
+    return Path(path)
+
+
+@contextmanager
+def create_vectors(path: str | Path, name: str | None = None, kind: str = "Polygon") -> Iterator[VectorFile]:
+    """A `VectorFile` that appears at `path`, complete, when the block ends without an error.
+
+    GeoJSON is brought to WGS 84, as RFC 7946 wants it; tables without a CRS stay in pixels, and their layer is named
+    so. GeoPackage and GeoParquet keep the tables' CRS.
+
+    Args:
+        path: ending in .geojson, .gpkg or .parquet.
+        name: of the layer; the file's name without it.
+        kind: of shape that an empty table would hold.
+
+    Raises:
+        ValueError: if the suffix is another.
+        ImportError: if GeoParquet is wanted and pyarrow is not installed.
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise ValueError(f"{path} must end in {', '.join(FORMATS)}")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ImportError("GeoParquet needs one more package; pip install 'jointnet[parquet]', or write .gpkg")
+    aside = path.with_name(f".draft_{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.unlink(missing_ok=True)
+        file = FORMATS[path.suffix](aside, name or path.stem, kind)
+        yield file
+        file.close()
+        os.replace(aside, path)
+    except (OSError, RuntimeError) as error:
+        raise OSError(f"{path} cannot be written: check that {path.parent} is a folder that you may write to and "
+                      f"that the disk is not full ({error})") from error
+    finally:
+        if path.parent.is_dir():
+            aside.unlink(missing_ok=True)
+
+
+class VectorFile:
+    """A file that tables of the same columns and CRS are written to, at least one. Use it through `create_vectors`."""
+
+    def __init__(self, path: Path, name: str, kind: str):
+        self._path, self._name, self._kind = path, name, kind
+        self._begun = False
+
+    def write(self, table: gpd.GeoDataFrame) -> None:
+        """Adds the rows of a table, which may be empty."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends the file."""
+
+    def _layer(self, table: gpd.GeoDataFrame) -> str:
+        """The name of the layer, which says when its shapes are in pixels."""
+        return self._name + ("_pixels" if table.crs is None else "")
+
+
+class GeoPackage(VectorFile):
+    """A GeoPackage of one layer, in the tables' CRS; keeps notes."""
+
+    def write(self, table: gpd.GeoDataFrame) -> None:
+        """Adds the rows of a table."""
+        self._write(table, {})
+        self._last = table.iloc[:0]
+
+    def note(self, notes: dict[str, object]) -> None:
+        """Stores values that JSON can hold beside the shapes; `read_notes` finds them. Call it after the tables."""
+        self._write(self._last, {NOTE + key.upper(): json.dumps(value) for key, value in notes.items()})
+
+    def _write(self, table: gpd.GeoDataFrame, metadata: dict[str, str]) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+            pyogrio.write_dataframe(
+                table, self._path, layer=self._layer(table), driver="GPKG", append=self._begun,
+                geometry_type=self._kind if table.empty else None, layer_metadata=metadata or None,
+            )
+        self._begun = True
+
+
+class GeoJson(VectorFile):
+    """One feature a line, in degrees of WGS 84, or in pixels where the tables have no CRS."""
+
+    def write(self, table: gpd.GeoDataFrame) -> None:
+        """Adds the rows of a table."""
+        with self._path.open("ab") as file:
+            if not self._begun:
+                file.write(b'{"type": "FeatureCollection", "name": %s, "features": [' %
+                           json.dumps(self._layer(table)).encode())
+            if len(table):
+                lines = self._features(table).rstrip(b"\n").replace(b"\n", b",\n")
+                file.write((b",\n" if self._rows else b"\n") + lines)
+        self._begun, self._rows = True, self._rows + len(table)
+
+    def close(self) -> None:
+        """Ends the list."""
+        with self._path.open("ab") as file:
+            file.write(b"\n]}\n")
+
+    _rows = 0
+
+    @staticmethod
+    def _features(table: gpd.GeoDataFrame) -> bytes:
+        """The rows as GDAL writes them for RFC 7946: rings wound its way, seven decimals, a line each."""
+        buffer = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+            warnings.filterwarnings("ignore", "No SRS set on layer", RuntimeWarning)
+            pyogrio.write_dataframe(table if table.crs is None else table.to_crs("EPSG:4326"), buffer,
+                                    driver="GeoJSONSeq")
+        return buffer.getvalue()
+
+
+class GeoParquet(VectorFile):
+    """A GeoParquet file in the tables' CRS, one group of rows a table."""
+
+    _file = None
+
+    def write(self, table: gpd.GeoDataFrame) -> None:
+        """Adds the rows of a table."""
+        import pyarrow.parquet as pq
+
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        rows = pq.read_table(buffer)
+        if self._file is None:
+            self._file = pq.ParquetWriter(self._path, rows.schema.with_metadata(self._describe(rows.schema, table)))
+        self._file.write_table(rows.cast(self._file.schema))
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._file.close()
+
+    def _describe(self, schema, table: gpd.GeoDataFrame) -> dict[bytes, bytes]:
+        """The first table's description of its geometry, without what tables to come may change: bounds and kinds."""
+        geo = json.loads(schema.metadata[b"geo"])
+        column = geo["columns"][table.geometry.name]
+        column.pop("bbox", None)
+        column["geometry_types"] = []  # any
+        return {**schema.metadata, b"geo": json.dumps(geo).encode()}
+
+
+FORMATS = {".geojson": GeoJson, ".gpkg": GeoPackage, ".parquet": GeoParquet}
+
+
+def read_notes(path: str | Path) -> dict[str, object]:
+    """What was noted in a GeoPackage; nothing where there is no such file."""
+    try:
+        found = pyogrio.read_info(path)["layer_metadata"] or {}
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
+        return {}
+    return {key.removeprefix(NOTE).lower(): json.loads(v) for key, v in found.items() if key.startswith(NOTE)}
