@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from jointnet.network.training import TrainingError, fit, train
+from jointnet.network.losses import TYPICAL_THRESHOLD, focal
+from jointnet.network.training import TrainingError, _metrics, _typical_thresholds, fit, train
 from jointnet.network.weights import Card, WeightsError, card_path, load_model, save_model
 
 CARD = Card(
@@ -107,6 +108,24 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
 def test_patience_ends_a_training_that_no_longer_improves(tmp_path):
     run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 9, learning_rate=1e-9, patience=2, verbose=0)
     assert run.ended == "early" and len(run.history["loss"]) == 3
+
+
+def test_each_of_two_classes_is_scored_at_the_threshold_that_suits_its_loss():
+    card = Card(classes=("buildings", "roads"), loss="cross_entropy_dice,focal")
+    card.thresholds = _typical_thresholds(card)
+    assert card.thresholds == {"buildings": 0.6, "roads": 0.4}
+    truth, answer = np.ones((1, 1, 4, 2)), np.full((1, 1, 4, 2), 0.5)  # foreground everywhere, answered by a half
+    scores = {}
+    for metric in _metrics(card):
+        metric.update_state(truth, answer)
+        scores[metric.name] = float(metric.result())
+    assert scores == {"iou": 0.5, "iou_buildings": 0, "iou_roads": 1}
+
+
+def test_focal_loss_answers_even_odds_by_its_typical_threshold():
+    p = np.linspace(0.01, 0.99, 99)
+    cost = [float(focal(np.array([[[[1.0], [0.0]]]]), np.full((1, 1, 2, 1), q), np.ones((1, 1, 2, 1)))) for q in p]
+    assert p[np.argmin(cost)] == pytest.approx(TYPICAL_THRESHOLD["focal"], abs=0.005)
 
 
 def test_an_unknown_preset_is_refused_before_anything_is_made(tmp_path):
