@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jointnet.data.raster import binary_mask
+
 SCORES = ("iou", "accuracy", "background_accuracy", "precision", "recall", "f1")
 
 
@@ -119,12 +121,12 @@ def count_pixels(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | N
     """Counts of two masks of the same shape.
 
     Args:
-        truth: labels, 0 or False is background.
-        predicted: prediction, 0 or False is background.
+        truth: labels: bool, {0, 1} or {0, 255}.
+        predicted: prediction, the same.
         valid: where pixels count; everywhere without it.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or a mask holds other values.
     """
     truth, predicted, valid = as_masks(truth, predicted, valid)
     total, actual, claimed = valid.sum(), (truth & valid).sum(), (predicted & valid).sum()
@@ -138,16 +140,26 @@ def as_masks(
     """The three as bool arrays of one shape.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or a mask holds other values than 0 and 1, or 0 and 255.
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     valid = np.ones(truth.shape, bool) if valid is None else np.asarray(valid)
+    check_shapes(truth, predicted, valid)
+    return _as_mask(truth, "labels"), _as_mask(predicted, "the prediction"), valid != 0
+
+
+def check_shapes(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> None:
+    """Raises ValueError unless the three have one shape."""
     if not truth.shape == predicted.shape == valid.shape:
         raise ValueError(
             f"labels {truth.shape}, prediction {predicted.shape} and valid pixels {valid.shape} must have one shape; "
             f"put them on the image's grid first"
         )
-    return truth != 0, predicted != 0, valid != 0
+
+
+def _as_mask(values: np.ndarray, name: str) -> np.ndarray:
+    """A mask as bool; probabilities, object numbers and other values than a mask's are refused."""
+    return values if values.dtype == bool else binary_mask(values, name) > 0
 
 
 def bootstrap_interval(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from jointnet.evaluate.counts import SCORES, Counts, as_masks
+from jointnet.evaluate.counts import SCORES, Counts, as_masks, check_shapes
 from jointnet.predict.scenes import LEVELS
 
 THRESHOLDS = tuple(round(0.01 * i, 2) for i in range(1, 100))
@@ -107,8 +107,9 @@ def count_probabilities(
     Raises:
         ValueError: if the shapes differ, or a probability lies outside 0 to 1.
     """
-    truth, _, valid = as_masks(truth, probability, valid)
+    truth, _, valid = as_masks(truth, truth, valid)
     probability = np.nan_to_num(probability, nan=0.0)
+    check_shapes(truth, probability, valid)
     if probability.size and not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError(f"probabilities must lie in 0 to 1, these in {probability.min():g} to {probability.max():g}")
     levels = np.rint(probability * LEVELS).astype(np.uint8)

@@ -56,6 +56,19 @@ def test_masks_of_different_shapes_are_refused_with_both_shapes():
         count_pixels(TRUTH, GUESS[:2, :2])
 
 
+def test_masks_of_files_count_as_those_of_arrays():
+    assert count_pixels(TRUTH * np.uint8(255), GUESS.astype(float)) == count_pixels(TRUTH, GUESS)
+
+
+@pytest.mark.parametrize(("guess", "found"), [
+    (GUESS * np.uint8(7), r"0 7"), (GUESS * 0.6, r"0.6"), (np.where(GUESS, np.nan, 0.0), "nan"),
+    (np.where(GUESS, 255, TRUTH), "0 +1 255"),
+])
+def test_what_is_no_mask_is_refused_and_never_taken_for_foreground(guess, found):
+    with pytest.raises(ValueError, match=rf"the prediction holds values other than 0 and 1, or 0 and 255: .*{found}"):
+        count_pixels(TRUTH, guess)
+
+
 @given(arrays(bool, (6, 7)), arrays(bool, (6, 7)), arrays(bool, (6, 7)))
 def test_counts_and_scores_agree_with_scikit_learn(truth, guess, valid):
     counts = count_pixels(truth, guess, valid)
