@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from jointnet.data.inria import TILES, open_inria, parse_tile, tile_split
 from jointnet.data.massachusetts import COUNTS, open_massachusetts
 from jointnet.data.raster import NODATA_RULES
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
-from jointnet.data.splits import leave_city_out, split_by_share, split_in_blocks
+from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, split_in_blocks
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
@@ -71,6 +72,9 @@ def open_dataset(
         width: for "folder", of roads whose labels are centre lines: metres on the ground, or the name of a column;
             without it the column `width_m` where there is one, else 6 m.
 
+    Warns:
+        UserWarning: if parts of the dataset are not on disk, or images of a folder share ground across splits.
+
     Raises:
         ValueError: if the dataset, a city, a tile or the split is unknown, or nothing is left; the message names the
             choices.
@@ -97,11 +101,23 @@ def open_dataset(
     if validation:
         alone = len(dataset) == 1
         dataset = split_in_blocks(dataset[0], 512, validation) if alone else split_by_share(dataset, validation)
+    if name == "folder":
+        _warn_of_leaks(dataset)
     found = dataset.select(cities, split)
     if not found:
         held = sorted({f"{s.split} of {s.city}" if s.city else s.split for s in dataset})
         raise ValueError(f"{name} has no scene of split {split!r} among those asked for; it has {', '.join(held)}")
     return found
+
+
+def _warn_of_leaks(dataset: Dataset) -> None:
+    """Warns where images of different splits show the same ground: a score there would be flattered."""
+    leaks = find_leaks(dataset) if len({s.split for s in dataset}) > 1 else []
+    if leaks:
+        warnings.warn(
+            f"{len(leaks)} pairs of images share ground though their splits differ, such as {' and '.join(leaks[0])}; "
+            f"put them into one split, or scores will be too good", stacklevel=3,
+        )
 
 
 def open_sample(root: Path) -> Dataset:

@@ -80,11 +80,18 @@ def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None, width:
     found = {stem: _by_name(stem, kind, named) for stem in images}
     used = {path for labels in found.values() for path in labels.values()}
     spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
+    labelled = {stem: _by_place(image, kind, spare) | found[stem] for stem, image in images.items()}
     return [
-        Scene(stem, image, split=split, labels=_by_place(image, kind, spare) | found[stem], gsd_hint=gsd,
+        Scene(stem, image, split=split, labels=labelled[stem], vectors=_shapes_of(labelled[stem]), gsd_hint=gsd,
               line_width=width)
         for stem, image in images.items()
     ]
+
+
+def _shapes_of(labels: dict[str, Path | tuple[Path, ...]]) -> dict[str, Path]:
+    """Of an image's labels, those that one file of shapes holds."""
+    single = {kind: file for kind, file in labels.items() if isinstance(file, Path)}
+    return {kind: file for kind, file in single.items() if file.suffix.lower() in VECTOR_SUFFIXES}
 
 
 def _label_files(part: Path, images: Path, labels) -> tuple[list[Path], list[Path]]:

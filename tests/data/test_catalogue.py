@@ -264,16 +264,16 @@ def test_labels_may_lie_elsewhere(tmp_path, draw_tile):
 
 
 def test_folders_named_after_splits_are_the_splits(tmp_path, draw_tile):
-    for part in ("train", "val", "test"):
-        draw_tile(tmp_path / part / "images" / f"{part}1.tif")
+    for place, part in enumerate(("train", "val", "test")):
+        draw_tile(tmp_path / part / "images" / f"{part}1.tif", origin=(WEST + 9 * place, NORTH))
         draw_tile(tmp_path / part / "masks" / f"{part}1.tif", bands=1, value=0)
     splits = {s.name: s.split for s in open_dataset("folder", root=tmp_path)}
     assert splits == {"train1": "train", "val1": "validation", "test1": "test"}
 
 
 def test_a_manifest_gives_city_split_and_gsd(tmp_path, draw_tile):
-    for name in ("a", "b", "unlisted"):
-        draw_tile(tmp_path / "mine" / "images" / f"{name}.tif")
+    for place, name in enumerate(("a", "b", "unlisted")):
+        draw_tile(tmp_path / "mine" / "images" / f"{name}.tif", origin=(WEST + 9 * place, NORTH))
         draw_tile(tmp_path / "mine" / "masks" / f"{name}.tif", bands=1, value=0)
     rows = ["group,city,name,split,gsd_m", "mine,graz,a,validation,0.2", "mine,graz,b,train,", "mine,graz,gone,train,",
             "other,rome,c,train,1"]
@@ -308,8 +308,8 @@ def test_the_folder_may_be_given_as_a_path_from_here(tmp_path, draw_tile, monkey
 
 
 def test_a_share_validates_by_whole_scenes_or_by_blocks_of_a_lone_one(tmp_path, draw_tile):
-    for name in "abcde":
-        draw_tile(tmp_path / "images" / f"{name}.tif")
+    for place, name in enumerate("abcde"):
+        draw_tile(tmp_path / "images" / f"{name}.tif", origin=(WEST + 9 * place, NORTH))
         draw_tile(tmp_path / "masks" / f"{name}.tif", bands=1, value=0)
     splits = [s.split for s in open_dataset("folder", root=tmp_path, validation=0.4)]
     assert sorted(splits) == ["train"] * 3 + ["validation"] * 2
@@ -318,6 +318,22 @@ def test_a_share_validates_by_whole_scenes_or_by_blocks_of_a_lone_one(tmp_path, 
     blocks = open_dataset("folder", root=tmp_path / "alone", validation=0.25)
     assert sorted(s.split for s in blocks) == ["train"] * 3 + ["validation"]
     assert sum(int(s.read_labels().sum()) for s in blocks) == 700 * 700
+
+
+def test_images_that_share_ground_across_splits_are_warned_about(tmp_path, draw_tile):
+    for part, place in (("train", WEST), ("validation", WEST + 7 * 0.3), ("test", WEST + 20 * 0.3)):
+        draw_tile(tmp_path / part / "images" / f"{part}1.tif", origin=(place, NORTH))
+        draw_tile(tmp_path / part / "masks" / f"{part}1.tif", bands=1, value=0)
+    with pytest.warns(UserWarning, match=r"1 pairs of images share ground .* such as train1 and validation1; put them"):
+        open_dataset("folder", root=tmp_path)
+
+
+def test_shapes_are_at_hand_where_one_file_holds_the_labels(tmp_path, draw_tile):
+    draw_tile(tmp_path / "images" / "a.tif")
+    draw_tile(tmp_path / "masks" / "a.tif", bands=1, value=0)
+    road = shapely.LineString([(WEST, NORTH - 1), (WEST + 2, NORTH)])
+    shapes = write_shapes(tmp_path / "masks" / "a_roads.gpkg", road)
+    assert open_dataset("folder", root=tmp_path)[0].vectors == {"roads": shapes}
 
 
 def test_two_images_of_one_name_are_an_error(tmp_path, draw_tile):
