@@ -99,7 +99,7 @@ def predict(
         float | None, typer.Option(help="Probability from which a pixel counts; the weights bring their own.")
     ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over eight turns and flips: better, 8 x slower.")] = False,
-    engine: Annotated[str, typer.Option(help="auto (the fastest installed), keras or openvino.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto (the fastest here), keras or openvino.")] = "auto",
     polygons: Annotated[bool, typer.Option(help="Write GeoPackage and GeoJSON too.")] = True,
     min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than this, in square metres.")] = 0.0,
     outlines: Annotated[
@@ -179,7 +179,7 @@ def evaluate(
 
     scenes = open_dataset(dataset, root, names(cities), split)
     scores = score(predictions, scenes, kind, threshold)
-    shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "precision", "recall", "f1"]
+    shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "background_accuracy", "precision", "recall", "f1"]
     typer.echo(scores.table()[shown].to_string(float_format="{:.4f}".format, na_rep="-"))
     for tiles, what in ((scores.predicted_only, "predicted, without labels"), (scores.unpredicted, "not predicted")):
         if tiles:
