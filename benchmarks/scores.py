@@ -19,8 +19,10 @@ from scipy.ndimage import uniform_filter
 
 from jointnet.data.raster import RasterInfo, open_raster, read_mask, write_raster
 from jointnet.data.scene import Dataset, Scene
+from jointnet.evaluate.analysis import analyse
 from jointnet.evaluate.error_objects import find_errors
 from jointnet.evaluate.errors import write_error_raster
+from jointnet.evaluate.explain import object_features
 from jointnet.evaluate.inputs import Prediction
 from jointnet.evaluate.registration import shift_table
 from jointnet.evaluate.scores import evaluate
@@ -69,8 +71,10 @@ def run(step: str, folder: Path) -> None:
         "all scores with probabilities": lambda: evaluate(folder, dataset),
         "error raster": lambda: write_error_raster(folder / "errors.tif", scene, Prediction(folder / "scene_mask.tif")),
         "error objects": lambda: find_errors(folder, dataset),
+        "object features": lambda: object_features(scene, Prediction(folder / "scene_mask.tif")),
         "best shift": lambda: shift_table(mask_only, dataset),
         "worst patches": lambda: worst_patches(mask_only, dataset),
+        "all of it, for a report": lambda: analyse(folder, dataset),
     }
     if step == "write":
         write_scene(folder)

@@ -15,6 +15,7 @@ import pandas as pd
 from jointnet.data.scene import Dataset
 from jointnet.evaluate.analysis import Analysis, analyse
 from jointnet.evaluate.calibration import reliability
+from jointnet.evaluate.gaps import cover_table
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.scores import OVERALL
 from jointnet.show import figures
@@ -151,7 +152,17 @@ def _scores(analysis: Analysis) -> list[str]:
     return ["<h2>Scores by city</h2>",
             _words("A city of one tile has no interval: one tile cannot tell how tiles vary."),
             _table(table[shown]),
-            _figure(figures.show_scores(table, ("iou", "precision", "recall"), drawn), "scores by city")]
+            _figure(figures.show_scores(table, ("iou", "precision", "recall"), drawn), "scores by city"),
+            *_covers(analysis)]
+
+
+def _covers(analysis: Analysis) -> list[str]:
+    """By the share of the tiles that is foreground."""
+    table = cover_table(analysis.scores).query("tiles > 0")
+    limits = [f"{low:.0%} to {high:.0%}" for low, high in zip(table["low"], table["high"], strict=True)]
+    columns = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "background_accuracy"]
+    return [_words("By the share of a tile that is foreground in its labels; accuracy rises as it falls, whatever the "
+                   "network does:"), _table(table[columns].set_axis(limits))]
 
 
 def _thresholds(analysis: Analysis) -> list[str]:
