@@ -13,10 +13,10 @@ import argparse
 import csv
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image
 
+from jointnet.backend import keras  # before TensorFlow: it asks for oneDNN, twice as fast
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.network.training import fit
 from jointnet.network.weights import Card, load_model

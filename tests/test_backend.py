@@ -1,6 +1,7 @@
 """Loading the network says nothing, and hides nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -34,3 +35,10 @@ def test_an_error_inside_gives_stderr_back(capfd):
         _ = 1 / 0
     os.write(2, b"shown")
     assert capfd.readouterr().err == "shown"
+
+
+def test_recipes_and_benchmarks_load_keras_as_the_package_does(project_root):
+    """`import keras` before the package loads TensorFlow without oneDNN: the same training takes twice as long."""
+    scripts = [p for folder in ("recipes", "benchmarks") for p in (project_root / folder).glob("*.py")]
+    assert scripts
+    assert [p.name for p in scripts if re.search(r"^(import keras|from keras)", p.read_text(), re.MULTILINE)] == []
