@@ -56,6 +56,12 @@ def train(
     root: Root = None,
     cities: Cities = None,
     held_out_city: Annotated[str | None, typer.Option(help="Keep this city out of training altogether.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Deal the images anew: this share validates, as 0.2; a lone one is cut up.")
+    ] = None,
+    nodata: Annotated[
+        str | None, typer.Option(help="black or white: pixels of this colour are no imagery and do not count.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
     weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
     classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
@@ -68,21 +74,45 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed gives the same batches.")] = 0,
     patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without a better score.")] = None,
     precision: Annotated[str, typer.Option(help="float32, or bfloat16 on processors that have it.")] = "float32",
+    architecture: Annotated[str, typer.Option(help="jointnet, or unet for the baseline of that size.")] = "jointnet",
+    reduction_from: Annotated[
+        str, typer.Option(help="Where a JointNet block's reduction comes from: block or input.")
+    ] = "block",
+    normalization: Annotated[str, typer.Option(help="group, batch or none.")] = "group",
+    dilation_rates: Annotated[str, typer.Option(help="Of a JointNet block's convolutions.")] = "1,2,5,1,2,5",
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Average the gradients of this many steps: large batches in little memory.")
+    ] = 1,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="Share each batch among all graphics cards.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into OUT/tensorboard, too.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch in --out.")] = False,
 ) -> None:
     """Train on a dataset's training scenes; keep the weights that are best on its validation scenes."""
     from jointnet.data.catalogue import open_dataset
 
-    scenes = open_dataset(dataset, root, names(cities), held_out_city=held_out_city)
+    scenes = open_dataset(
+        dataset, root, names(cities), held_out_city=held_out_city, validation=validation, nodata=nodata
+    )
+    from jointnet.network.training import PATCH_SIZE
     from jointnet.network.training import train as fit
-    from jointnet.network.weights import load_model
+    from jointnet.network.weights import Card, load_model
 
+    rates = numbers(dilation_rates, "--dilation-rates", kind=int)
+    new = Card(
+        architecture=architecture, preset=preset, classes=tuple(names(classes) or ()), reduction_from=reduction_from,
+        normalization=normalization, dilation_rates=rates, patch_size=PATCH_SIZE.get(preset, 256),
+    )
     run = fit(
-        preset if weights is None else load_model(weights), scenes, out, tuple(names(classes) or ()), epochs, steps,
-        patch_size, batch_size, loss, learning_rate, seed, patience=patience, precision=precision, resume=resume,
+        new if weights is None else load_model(weights), scenes, out, new.classes, epochs, steps, patch_size,
+        batch_size, loss, learning_rate, seed, patience=patience, precision=precision, accumulate=accumulate,
+        mirrored=mirrored, tensorboard=tensorboard, resume=resume,
     )
     best = max(run.history.get("val_iou") or [float("nan")])
     typer.echo(f"{run.ended}: best validation IoU {best:.4f}, weights in {run.out / 'best.weights.h5'}")
+    if run.ended == "stopped":
+        typer.echo("the same command with --resume goes on after the last finished epoch")
 
 
 @app.command()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import re
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -35,7 +37,9 @@ class Sentences(TyperGroup):
                 if ctx.params.get("debug") or not _is_foreseen(error):
                     raise
                 said = error.args[0] if isinstance(error, KeyError) and error.args else error
-                typer.echo(f"jointnet: {said}", err=True)
+                command = self.get_command(ctx, ctx.invoked_subcommand or "")
+                options = [] if command is None else [name for p in command.params for name in p.opts]
+                typer.echo(f"jointnet: {as_options(str(said), options)}", err=True)
                 raise typer.Exit(2) from error
 
 
@@ -45,6 +49,18 @@ def _is_foreseen(error: Exception) -> bool:
     if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `| head` does
         return False
     return ours or isinstance(error, (ValueError, OSError, KeyError, ImportError))
+
+
+def as_options(text: str, options: Sequence[str]) -> str:
+    """A message of the package in the words of a command: "bands=[1, 2, 3]" as "--bands 1,2,3", "root=" as "--root"."""
+    for option in options:
+        name = option.removeprefix("--").replace("-", "_")
+        if option.startswith("--"):
+            listed = rf"\b{name}=[\[(]([\d., -]+)[\])]"
+            text = re.sub(listed, lambda found: f"{option} {found[1].replace(', ', ',')}", text)  # noqa: B023
+            text = re.sub(rf"\b{name}=(?=\S)(?![,;.)])", f"{option} ", text)
+            text = re.sub(rf"\b{name}=", option, text)
+    return text
 
 
 def _say_warning(message, *_, **__) -> None:

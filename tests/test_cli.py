@@ -16,7 +16,7 @@ from jointnet.cli import app
 from jointnet.data.catalogue import open_dataset
 from jointnet.network.model import build_jointnet
 from jointnet.network.weights import Card, save_model
-from jointnet.terminal import expand, names, numbers
+from jointnet.terminal import as_options, expand, names, numbers
 
 UTM = "EPSG:32633"
 
@@ -135,7 +135,7 @@ def bad_inputs(folder):
         "zero bytes": (["nothing.tif"], ["nothing.tif is not an image"]),
         "zero bands": (["series.h5"], ["series.h5", "holds no bands", "subdatasets"]),
         "no pixels": (["flat.vrt"], ["flat.vrt"]),
-        "more bands than the weights take": (["five.tif"], ["5 bands", "takes 3", "bands=[1, 2, 3]"]),
+        "more bands than the weights take": (["five.tif"], ["5 bands", "takes 3", "--bands 1,2,3"]),
         "fewer bands than the weights take": (["grey.tif"], ["1 bands", "takes 3"]),
         "a band that does not exist": (["five.tif", "--bands", "1,2,9"], ["bands 1 to 5"]),
         "bands that are no numbers": (["five.tif", "--bands", "red"], ["--bands 'red'", "1,2,3"]),
@@ -279,6 +279,30 @@ def test_datasets_are_listed_with_the_way_to_get_them():
         "sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder"
     ]  # fmt: skip
     assert "give --root" in shown
+
+
+def test_messages_of_the_package_are_told_in_the_words_of_the_command():
+    """A reader at a terminal types options, not arguments of Python."""
+    options = ["--root", "-w", "--bands", "--gsd", "--held-out-city"]
+    for said, told in (
+        ("choose them, for example bands=[1, 2, 3]", "choose them, for example --bands 1,2,3"),
+        ("choose another folder with root=", "choose another folder with --root"),
+        ("needs root=, the folder", "needs --root, the folder"),
+        ("(gsd= says otherwise), gsd=-1", "(--gsd says otherwise), --gsd -1"),
+        ("held_out_city='paris'", "--held-out-city 'paris'"),
+        ("labels= belongs to folder", "labels= belongs to folder"),
+    ):
+        assert as_options(said, options) == told
+
+
+def test_a_folder_without_a_split_is_told_how_to_deal_one(tmp_path):
+    write_image(tmp_path / "images" / "a.tif", np.ones((64, 64, 3), np.uint8))
+    write_image(tmp_path / "masks" / "a.tif", np.ones((64, 64, 1), np.uint8))
+    said = "training needs both", "--validation 0.2"
+    train = ["train", "-d", "folder", "--root", tmp_path, "-o", tmp_path / "run"]
+    assert_refused(jointnet(*train), *said)
+    assert_refused(jointnet(*train, "--patch-size", "100"), "--patch-size 100 px", "a multiple of 8")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_partial_copy_is_counted_in_the_list(tmp_path, monkeypatch):

@@ -148,7 +148,7 @@ def _check_choices(name, root, split, nodata, of_folders) -> None:
     if name not in NAMES:
         raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
     if name == "folder" and root is None:
-        raise ValueError('open_dataset("folder") needs root=, the folder of your images')
+        raise ValueError("the dataset 'folder' needs root=, the folder of your images")
     if name != "folder" and any(choice is not None for choice in of_folders):
         raise ValueError(f"labels=, gsd= and width= belong to the dataset 'folder'; {name} has its own")
     if split is not None and split not in SPLITS:

@@ -83,7 +83,12 @@ def open_inria(
     wanted = [t for t in wanted if not (drop_faulty and t in FAULTY_TILES)]
     present = [t for t in wanted if image_path(root, t).exists()]
     absent = [t for t in wanted if t not in set(present)]
-    if absent and (tiles is not None or not present):
+    if not present and tiles is None:
+        raise FileNotFoundError(
+            f"{root} holds no INRIA tile{_among(cities, split)}; fetch all with `jointnet download inria`, or a few "
+            f"as `jointnet download inria --tiles {','.join(wanted[:2])}`, or give the folder of your copy as root="
+        )
+    if absent and tiles is not None:
         raise FileNotFoundError(
             f"{root} has no image of {shorten(absent)}; fetch them with "
             f"`jointnet download inria --tiles {','.join(absent[:3])}`, or give the folder of your copy as root="
@@ -95,6 +100,11 @@ def open_inria(
             f"{root} holds {len(present)} of {len(wanted)} INRIA tiles; missing: {shorten(missing, 6)}", stacklevel=3
         )
     return Dataset("inria", tuple(tile_scene(root, t) for t in present), missing)
+
+
+def _among(cities: Sequence[str] | None, split: str | None) -> str:
+    """What a call asked for, as words in a message."""
+    return f"{f' of {shorten(cities)}' if cities else ''}{f' of the split {split!r}' if split else ''}"
 
 
 def inria_root(root: Path) -> Path:
