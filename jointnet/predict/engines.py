@@ -1,9 +1,14 @@
-"""A network in; a plain function out that turns a batch of windows into probabilities, on the fastest runtime here."""
+"""A network in; a plain function out that turns a batch of windows into probabilities, on the fastest runtime here.
+
+TensorFlow with oneDNN's convolutions and the weights as constants is the fastest that was found on an AMD EPYC with
+AVX2: `benchmarks/prediction.py` has the table. Where TensorFlow has no oneDNN, OpenVINO brings it.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-ENGINES = ("auto", "openvino", "keras")  # after "auto", fastest first
+ENGINES = ("auto", "keras", "openvino")
 TOLERANCE = 1e-3  # how far a runtime may stray from float32 Keras
 
 
@@ -35,8 +40,16 @@ class Engine:
 
 
 def available_engines() -> tuple[str, ...]:
-    """The runtimes that this environment has, fastest first."""
+    """The runtimes that this environment has."""
     return tuple(name for name in ENGINES[1:] if name == "keras" or _has_openvino())
+
+
+def automatic_engine() -> str:
+    """The runtime behind "auto".
+
+    A rule and not a race: a run that is resumed must not be finished by another runtime than it was begun with.
+    """
+    return "openvino" if _has_openvino() and not (_has_onednn() or _has_gpu()) else "keras"
 
 
 def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
@@ -44,7 +57,7 @@ def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
 
     Args:
         model: a Keras model, or any function of a batch (a network of another library), which is used as it is.
-        name: "keras", "openvino", or "auto" for the fastest that is installed.
+        name: "keras", "openvino", or "auto" for the one that is likely the fastest here.
         size: side of the windows in pixels; OpenVINO and TensorFlow compile for it.
 
     Raises:
@@ -60,7 +73,7 @@ def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
     if name == "openvino" and not _has_openvino():
         raise ImportError("OpenVINO cannot run here; pip install 'jointnet[openvino]' and keep KERAS_BACKEND at "
                           "tensorflow, or use engine='keras'")
-    runtime = available_engines()[0] if name == "auto" else name
+    runtime = automatic_engine() if name == "auto" else name
     return _compiled(model, runtime, size, weights_digest(model))
 
 
@@ -113,25 +126,27 @@ def openvino_model(model, size: int):
 
 
 def traced(model, size: int):
-    """The network as a TensorFlow function of uint8 (n, size, size, bands)."""
+    """The network as a TensorFlow function of uint8 (n, size, size, bands), with the weights as they are now.
+
+    They are constants of its graph, which oneDNN brings into its own order once and not at every call: a window of
+    256 px takes two thirds of the time.
+    """
     import tensorflow as tf
 
+    trainable, other = ([v.numpy() for v in group]
+                        for group in (model.trainable_variables, model.non_trainable_variables))
+
+    def run(windows):
+        weights = ([tf.constant(value) for value in group] for group in (trainable, other))
+        return model.stateless_call(*weights, windows, training=False)[0]
+
     shape = (None, size, size, model.input_shape[-1])
-    return tf.function(
-        lambda windows: model(windows, training=False),
-        input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False,
-    )
+    return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
 
 def _batch_for(size: int) -> int:
     """Windows at once: one on a processor, where more cost memory and save nothing; more on a GPU."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return max(1, 16 * 256 * 256 // (size * size)) if tf.config.list_physical_devices("GPU") else 1
+    return max(1, 16 * 256 * 256 // (size * size)) if _has_gpu() else 1
 
 
 def _is_keras(model) -> bool:
@@ -146,3 +161,19 @@ def _has_openvino() -> bool:
     import keras
 
     return keras.backend.backend() == "tensorflow"
+
+
+def _has_gpu() -> bool:
+    """Whether Keras runs on TensorFlow and that sees a GPU."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _has_onednn() -> bool:
+    """Whether TensorFlow computes with oneDNN: on x86 processors where `jointnet.backend` or the user asked for it."""
+    return platform.machine() in ("x86_64", "AMD64") and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"

@@ -80,7 +80,6 @@ def _saved_model(model, path: Path, size: int, card: str) -> None:
     import tensorflow as tf
 
     holder = tf.Module()
-    holder.values = [variable.value for variable in model.variables]
     holder.serve = traced(model, size)
     tf.saved_model.save(holder, path, signatures={"serving_default": holder.serve})
     extra = path / "assets.extra"
@@ -94,7 +93,7 @@ def _onnx(model, path: Path, size: int, card: str) -> None:
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise ImportError("exporting to ONNX needs two more packages; pip install onnx tf2onnx") from error
+        raise ImportError("exporting to ONNX needs two more packages; pip install 'jointnet[onnx]'") from error
     function = traced(model, size)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=18)
     proto.metadata_props.add(key=CARD_KEY, value=card)

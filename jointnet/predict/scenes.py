@@ -107,7 +107,7 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
         overlap: as in `predict_array`.
         size: as in `predict_array`.
         tta: as in `predict_array`.
-        engine: "auto" for the fastest that is installed, "keras" or "openvino".
+        engine: "auto" for the one that is likely the fastest here, "keras" or "openvino".
         dtype: "uint8" or "float32" for the probability raster.
         polygons: False writes no vector files.
         min_area: smallest polygon that is kept, in m2 (pixels without a georeference).

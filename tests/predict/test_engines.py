@@ -1,4 +1,5 @@
 import json
+import sys
 
 import keras
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from jointnet.network.model import build_jointnet
 from jointnet.network.weights import Card
+from jointnet.predict import engines
 from jointnet.predict.engines import available_engines, make_engine
 from jointnet.predict.export import export, read_card
 from jointnet.predict.scenes import predict_array
@@ -51,8 +53,14 @@ def test_every_runtime_agrees_with_float64(model, windows, reference, name):
     np.testing.assert_allclose(engine(windows[:1]), reference[:1], atol=1e-3)
 
 
-def test_auto_is_one_of_those_installed(model):
+def test_auto_is_keras_where_tensorflow_has_onednn_and_openvino_where_it_has_not(model, monkeypatch):
     assert make_engine(model, "auto", SIZE).name in available_engines()
+    monkeypatch.setattr(engines, "_has_gpu", lambda: False)
+    cases = ((True, True, "keras"), (False, True, "openvino"), (False, False, "keras"))
+    for has_onednn, has_openvino, expected in cases:
+        monkeypatch.setattr(engines, "_has_onednn", lambda known=has_onednn: known)
+        monkeypatch.setattr(engines, "_has_openvino", lambda known=has_openvino: known)
+        assert engines.automatic_engine() == expected
 
 
 def test_an_engine_follows_weights_that_are_trained_on(windows):
@@ -101,21 +109,27 @@ def test_a_saved_model_holds_scaling_and_card(model, windows, reference, tmp_pat
 
 
 @needs_tensorflow
-def test_onnx_files_hold_scaling_and_card_or_say_what_to_install(model, windows, reference, tmp_path):
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime
-        import tf2onnx  # noqa: F401
-    except ImportError:
-        with pytest.raises(ImportError, match="pip install onnx tf2onnx"):
-            export(model, tmp_path / "network.onnx", "onnx")
-        assert list(tmp_path.iterdir()) == []
-        return
+def test_onnx_files_hold_scaling_and_card_and_give_the_same_probabilities(model, windows, reference, tmp_path):
+    import onnxruntime
+
     path = export(model, tmp_path / "network.onnx", "onnx")
-    assert read_card(path)["patch_size"] == SIZE
+    assert (read_card(path)["patch_size"], read_card(path)["thresholds"]) == (SIZE, {"buildings": 0.4})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["network.onnx"]
     session = onnxruntime.InferenceSession(path)
-    (answer,) = session.run(None, {session.get_inputs()[0].name: windows})
-    np.testing.assert_allclose(answer, reference, atol=1e-3)
+    (given,), (wanted,) = session.get_inputs(), session.get_outputs()
+    assert (given.type, given.shape[1:], wanted.type) == ("tensor(uint8)", [SIZE, SIZE, 3], "tensor(float)")
+    for number in (1, 3):  # windows at once
+        (answer,) = session.run(None, {given.name: windows[:number]})
+        np.testing.assert_allclose(answer, reference[:number], atol=1e-3)
+
+
+@pytest.mark.parametrize(("format", "name", "package"), [("onnx", "network.onnx", "tf2onnx"),
+                                                         ("openvino", "network.xml", "openvino")])
+def test_exports_without_their_package_name_what_to_install(model, tmp_path, monkeypatch, format, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"pip install 'jointnet\[{format}\]'"):
+        export(model, tmp_path / name, format)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_exports_of_unknown_kind_or_name_are_refused(model, tmp_path):
