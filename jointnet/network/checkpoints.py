@@ -72,7 +72,12 @@ class RunState:
         history = {k: [*self.history.get(k, []), float(v)] for k, v in logs.items()}
         epochs = len(next(iter(history.values())))
         weights = self.out / f"last-{epochs:04d}.weights.h5"
-        model.save_weights(weights)
+        draft = self.out / f".draft-{weights.name}"
+        try:
+            model.save_weights(draft)
+            os.replace(draft, weights)
+        finally:
+            draft.unlink(missing_ok=True)
         self._replace(self._state, json.dumps({"epochs": epochs, "weights": weights.name, "history": history}))
         self.history = history
         self._write_csv()
@@ -100,6 +105,8 @@ class RunState:
 
 class CheckpointCallback(keras.callbacks.Callback):
     """Keeps the best weights with their card and the last state; ends early; refuses a loss that is no number.
+
+    A disk that is full ends training with the state of the epoch before in place.
 
     Args:
         state: the run's folder.

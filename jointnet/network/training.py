@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import importlib.util
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +59,9 @@ def train(
     colour_jitter: float = 0.2,
     patience: int | None = None,
     precision: str = "float32",
+    accumulate: int = 1,
+    mirrored: bool = False,
+    tensorboard: bool = False,
     resume: bool = False,
     terms: str = "",
     limits: str = "",
@@ -82,18 +87,25 @@ def train(
         colour_jitter: see `jitter_colours`.
         patience: epochs without a better validation IoU before it ends; None never ends early.
         precision: "float32", or "bfloat16" where the processor has it (about twice as fast on recent ones).
+        accumulate: steps whose gradients are averaged before the weights change: large batches in little memory.
+        mirrored: share each batch among all graphics cards of this machine (TensorFlow's MirroredStrategy). Losses
+            that are means over pixels stay what they are; Dice is then taken over each card's share of the batch.
+        tensorboard: write curves for TensorBoard into `out`/tensorboard; `history.csv` is written in any case.
         resume: go on from the last finished epoch in `out`.
         terms, limits, recipe: words for the card.
         callbacks: more of Keras' callbacks.
         verbose: as Keras' `fit`.
 
     Raises:
-        TrainingError: if a split is empty, `out` holds another run, the loss is no number, or the disk is full.
+        TrainingError: if a split is empty, `out` holds another run, the loss is no number, the disk is full, or
+            something that was asked for is not installed. What the run had kept stays, and `resume` goes on with it.
     """
     from jointnet.data.patches import GridBatches, PatchBatches
 
     card = _card_to_begin_with(model_or_preset, classes)
     patch_size = patch_size or card.patch_size
+    if patch_size % 8:
+        raise TrainingError(f"patch_size={patch_size} px cannot be halved three times; choose a multiple of 8, as 128")
     batch_size = batch_size or BATCH_SIZE[card.preset]
     training, validation = (_some(dataset, split) for split in ("train", "validation"))
     batches = PatchBatches(
@@ -113,7 +125,8 @@ def train(
         card.thresholds = _typical_thresholds(card)
     return fit(
         card, batches, checks, out, epochs, model=model, learning_rate=learning_rate, patience=patience,
-        precision=precision, resume=resume, callbacks=callbacks, verbose=verbose,
+        precision=precision, accumulate=accumulate, mirrored=mirrored, tensorboard=tensorboard, resume=resume,
+        callbacks=callbacks, verbose=verbose,
     )
 
 
@@ -127,6 +140,9 @@ def fit(
     learning_rate: float = 1e-3,
     patience: int | None = None,
     precision: str = "float32",
+    accumulate: int = 1,
+    mirrored: bool = False,
+    tensorboard: bool = False,
     resume: bool = False,
     callbacks: list[keras.callbacks.Callback] | None = None,
     verbose: int | str = "auto",
@@ -135,26 +151,31 @@ def fit(
 
     `model` gives the weights to start from. Other arguments, results and errors as `train`.
     """
+    if accumulate < 1:
+        raise ValueError(f"accumulate={accumulate}; give the number of steps, 1 or more")
+    strategy = _mirrored_strategy() if mirrored else None
+    curves = [_tensorboard(Path(out))] if tensorboard else []
     state = RunState(Path(out))
-    state.open(resume)
     keras.utils.set_random_seed(card.seed or 0)
-    network = _network(card, precision)
-    if model is not None:
-        network.set_weights(model.get_weights())
-    total = max(1, epochs * len(batches))
-    network.compile(_optimizer(learning_rate), PixelLoss(card.loss), weighted_metrics=_metrics(card),
-                    jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
-    first = state.restore(network) if resume else 0
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        network = _network(card, precision)
+        if model is not None:
+            network.set_weights(model.get_weights())
+        loss = SharedLoss(card.loss, strategy.num_replicas_in_sync) if strategy else PixelLoss(card.loss)
+        network.compile(_optimizer(learning_rate, accumulate), loss, weighted_metrics=_metrics(card),
+                        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+        state.open(resume)
+        first = state.restore(network) if resume else 0
     batches.epoch = first
     card = replace(card, date=datetime.date.today().isoformat())
     keeper = CheckpointCallback(state, card, patience, steps_per_epoch=len(batches))
-    rate = CosineRate(learning_rate, total, len(batches))
+    rate = CosineRate(learning_rate, max(1, epochs * len(batches)), len(batches))
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
-                    callbacks=[rate, keeper, *(callbacks or [])], verbose=verbose)
+                    callbacks=[rate, keeper, *curves, *(callbacks or [])], verbose=verbose)
     except (KeyboardInterrupt, StopTraining):
         keeper.ended = "stopped"
-        for callback in callbacks or []:  # Keras tells nobody
+        for callback in [*curves, *(callbacks or [])]:  # Keras tells nobody
             callback.on_train_end()
     if not state.best.exists():  # stopped in the first epoch: what there is, is the best
         save_model(network, state.best, card)
@@ -163,11 +184,12 @@ def fit(
 
 def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...]) -> Card:
     """What is to be trained; a network without a card gets the classes and the patch size of its preset."""
+    preset = start.preset if isinstance(start, Card) else start
+    if isinstance(preset, str) and preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
     if isinstance(start, Card):
         return start
     if isinstance(start, str):
-        if start not in PRESETS:
-            raise ValueError(f"preset {start!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
         return Card(preset=start, classes=classes, patch_size=PATCH_SIZE[start])
     card = card_of(start)
     if getattr(start, "card", None) is not None:
@@ -205,9 +227,53 @@ def _typical_thresholds(card: Card) -> dict[str, float]:
     return {c: TYPICAL_THRESHOLD.get(loss, DEFAULT_THRESHOLD) for c, loss in zip(card.classes, losses, strict=True)}
 
 
-def _optimizer(learning_rate: float) -> keras.optimizers.Optimizer:
-    """Adam with the gradient's length limited."""
-    return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
+def _optimizer(learning_rate: float, accumulate: int = 1) -> keras.optimizers.Optimizer:
+    """Adam with the gradient's length limited, over one step or the mean of several."""
+    several = accumulate if accumulate > 1 else None
+    return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0, gradient_accumulation_steps=several)
+
+
+class SharedLoss(PixelLoss):
+    """The loss of one of several devices: divided by their number, because their gradients are added."""
+
+    def __init__(self, name: str, devices: int):
+        super().__init__(name)
+        self.devices = devices
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """This device's part of the loss."""
+        return super().__call__(y_true, y_pred, sample_weight) / self.devices
+
+
+def _mirrored_strategy():
+    """All devices of this machine, each with a copy of the network.
+
+    Raises:
+        TrainingError: if Keras runs on another backend.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise TrainingError(
+            f"mirrored training needs TensorFlow and Keras runs on {keras.backend.backend()}; leave mirrored out, or "
+            f"set KERAS_BACKEND=tensorflow"
+        )
+    import tensorflow as tf
+
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _tensorboard(out: Path) -> keras.callbacks.Callback:
+    """Writes each epoch's figures for TensorBoard.
+
+    Raises:
+        TrainingError: if the package is missing.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise TrainingError(
+            "TensorBoard is not installed: pip install 'jointnet[tensorboard]', or leave tensorboard out; the same "
+            "figures are in history.csv"
+        )
+    return keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False)
 
 
 class CosineRate(keras.callbacks.Callback):
@@ -244,7 +310,7 @@ def _some(dataset, split: str):
     if not len(scenes):
         raise TrainingError(
             f"{dataset.name} has no scene of split {split!r}; training needs both 'train' and 'validation': "
-            f"see jointnet.data.splits for ways to split"
+            f"open the dataset with validation=0.2 to deal its images to both, or see jointnet.data.splits"
         )
     return scenes
 

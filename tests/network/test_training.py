@@ -1,5 +1,7 @@
 """A tiny training on drawn numbers: it learns, it resumes exactly, it keeps what it had."""
 
+import errno
+import importlib.util
 import json
 from dataclasses import replace
 
@@ -7,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from jointnet.network.losses import TYPICAL_THRESHOLD, focal
-from jointnet.network.training import TrainingError, _metrics, _typical_thresholds, fit, train
+from jointnet.network.losses import TYPICAL_THRESHOLD, PixelLoss, focal
+from jointnet.network.training import TrainingError, _metrics, _optimizer, _typical_thresholds, fit, train
 from jointnet.network.weights import Card, WeightsError, card_path, load_model, save_model
 
 CARD = Card(
@@ -99,6 +101,71 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_epoch_before(tmp_path):
     assert json.loads((tmp_path / "state.json").read_text())["epochs"] == 1
 
 
+def test_a_disk_that_is_full_leaves_the_epoch_before(tmp_path, monkeypatch):
+    write, calls = keras.Model.save_weights, []
+
+    def write_until_full(model, path, *rest):
+        calls.append(path)
+        if len(calls) > 2:  # the first epoch's best weights and its state had room
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(model, path, *rest)
+
+    monkeypatch.setattr(keras.Model, "save_weights", write_until_full)
+    with pytest.raises(TrainingError, match=r"epoch 2 could not be saved .* make room .* then resume"):
+        fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 3, learning_rate=0.01, verbose=0)
+    assert json.loads((tmp_path / "state.json").read_text())["epochs"] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "best.json", "best.weights.h5", "history.csv", "last-0001.weights.h5", "state.json"]
+    last_weights(tmp_path)  # whole
+    load_model(tmp_path / "best.weights.h5")
+
+
+class Interrupt(keras.callbacks.Callback):
+    """What Ctrl-C and the notebook's interrupt do, in the second epoch."""
+
+    told = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations > 1:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, logs=None):
+        self.told = True
+
+
+def test_an_interrupt_ends_training_and_keeps_the_last_finished_epoch(tmp_path):
+    watcher = Interrupt()
+    run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 5, callbacks=[watcher], tensorboard=True, verbose=0)
+    assert run.ended == "stopped" and len(run.history["loss"]) == 1 and watcher.told
+    assert json.loads((tmp_path / "state.json").read_text())["epochs"] == 1
+    kinds = {p.parent.name for p in (tmp_path / "tensorboard").rglob("events.*")}
+    assert {"train", "validation"} <= kinds
+
+
+def test_without_tensorboard_a_sentence_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match=r"not installed: pip install 'jointnet\[tensorboard\]'"):
+        fit(CARD, None, None, tmp_path / "run", 1, tensorboard=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_gradients_of_two_halves_make_the_step_of_the_whole():
+    image, labels, _ = BrightSquares(1)[0]
+    start = CARD.build()
+    ends = []
+    for parts, accumulate in (([slice(0, 4)], 1), ([slice(0, 2), slice(2, 4)], 2)):
+        model = CARD.build()
+        model.set_weights(start.get_weights())
+        model.compile(_optimizer(0.1, accumulate), PixelLoss("cross_entropy"), run_eagerly=True)
+        for part in parts:
+            model.train_on_batch(image[part], labels[part])
+        ends.append(model.get_weights())
+    for before, whole, halves in zip(start.get_weights(), *ends, strict=True):
+        np.testing.assert_allclose(whole, halves, atol=1e-3)  # Adam's first step is 0.1, whatever the gradient's size
+        assert np.abs(whole - before).max() > 0.05 or np.ptp(before) == 0
+
+
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 1, verbose=0)
     with pytest.raises(TrainingError, match="holds a run already: resume it"):
@@ -126,6 +193,24 @@ def test_focal_loss_answers_even_odds_by_its_typical_threshold():
     p = np.linspace(0.01, 0.99, 99)
     cost = [float(focal(np.array([[[[1.0], [0.0]]]]), np.full((1, 1, 2, 1), q), np.ones((1, 1, 2, 1)))) for q in p]
     assert p[np.argmin(cost)] == pytest.approx(TYPICAL_THRESHOLD["focal"], abs=0.005)
+
+
+def test_a_card_decides_on_the_network(tmp_path):
+    """A variant is trained as the variant that it is: its weights are those of the card's network."""
+    card = replace(CARD, reduction_from="input", normalization="none", dilation_rates=(2,))
+    run = fit(card, BrightSquares(1), BrightSquares(1), tmp_path, 1, verbose=0)
+    names = {layer.name for layer in run.model.layers}
+    assert not [n for n in names if "norm" in n]
+    assert run.model.get_layer("encoder1_atrous1").dilation_rate == (2, 2)
+    assert run.model.get_layer("encoder2_reduction").input.shape[-1] == 4  # the block's input, not its 16 channels
+    assert load_model(tmp_path / "best.weights.h5").card.reduction_from == "input"
+
+
+@pytest.mark.parametrize("wrong", [{"preset": "huge"}, {"normalization": "layer"}], ids=["preset", "norm"])
+def test_a_card_of_no_network_is_refused_before_anything_is_made(wrong, tmp_path):
+    with pytest.raises(ValueError, match="is unknown; choose from"):
+        fit(replace(CARD, **wrong), BrightSquares(1), BrightSquares(1), tmp_path / "run", 1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_preset_is_refused_before_anything_is_made(tmp_path):

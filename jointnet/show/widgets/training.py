@@ -110,7 +110,7 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
 
         def on_train_end(self, logs=None):
             monitor.progress, monitor.done = self.step / self.total, True
-            kept = f"stopped after step {self.step}; the last finished epoch is kept"
+            kept = f"stopped after step {self.step}; the last finished epoch is kept, resume=True goes on"
             monitor.status = f"finished after {self.epoch + 1} epochs" if self.step == self.total else kept
 
         def _look(self, step, loss):
