@@ -26,6 +26,7 @@ from jointnet.show.widgets.scene import SceneExplorer
 
 EXPLORED = 8_000_000  # pixels of imagery in the page's explorer, at most; two overviews of large scenes
 OVERVIEW = 2048  # longest side of an overview
+SPECK = 25  # pixels below which an error is called a speck
 LISTED = 300  # errors in its table, at most
 DRAWN = "These scenes were drawn by a program. The numbers say nothing about real imagery."
 NAMES = {"iou": "IoU", "iou_low": "IoU from", "iou_high": "to", "f1": "F1", "area_m2": "m²", "area_px": "px",
@@ -188,8 +189,10 @@ def _kinds(analysis: Analysis) -> list[str]:
     kinds = analysis.kinds
     if len(kinds):
         table = kinds.dropna(axis=1, how="all")
-        lines += [_words("Each object is in at most one error. A kind of many small objects may cost less ground than "
-                         "one of few large ones."), _table(table)]
+        tiny = int((analysis.errors["area_px"] < SPECK).sum())
+        lines += [_words(f"Each object is in at most one error. A kind of many small objects may cost less ground than "
+                         f"one of few large ones. {tiny} of {len(analysis.errors)} errors are specks of less than "
+                         f"{SPECK} pixels."), _table(table)]
     worst = analysis.worst.head(10)
     if len(worst):
         columns = ["scene", "row", "col", "fp", "fn", "iou", "lost_iou"]
