@@ -15,6 +15,20 @@ def pytest_addoption(parser):
     parser.addoption("--full-size", action="store_true", help="run the lessons with the settings that a reader sees")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "full: takes minutes of training; left out without --full-size")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves the full-length tests out, unless they are asked for."""
+    if config.getoption("--full-size"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder of the clone."""
