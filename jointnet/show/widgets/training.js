@@ -2,14 +2,16 @@
 
 const SERIES = [
   ["val_iou", "IoU, validation", "#d55e00", ""],
-  ["iou", "IoU, training", "#009e73", "6 4"],
+  ["iou", "IoU, training (dashed)", "#009e73", "6 4"],
 ];
 
 /** Lines over x in [0, right]: [{points, colour, dash}]; y runs from 0 to top. */
 function lines(title, below, series, right, top, digits) {
   const W = 460, H = 230, L = 46, R = 14, T = 30, B = 40;
   const x = (v) => L + (v / Math.max(right, 1)) * (W - L - R), y = (v) => H - B - Math.min(v / top, 1) * (H - T - B);
-  const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "jn-chart", role: "img", "aria-label": title });
+  const now = series.filter((s) => s.points.length).map((s) => `${s.name} ${s.points[s.points.length - 1][1].toFixed(2)}`);
+  const spoken = now.length ? `${title}: ${now.join(", ")} at ${below} ${right}` : `${title}: nothing yet`;
+  const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "jn-chart", role: "img", "aria-label": spoken });
   root.append(svg("text", { x: L, y: 18, class: "jn-title" }, title));
   for (let i = 0; i <= 4; i++) {
     const value = (top * i) / 4;
@@ -59,11 +61,12 @@ function renderTraining({ model, el }) {
     const curve = model.get("curve"), history = model.get("history"), steps = model.get("steps_per_epoch");
     const peak = Math.max(0.1, ...curve.map((p) => p[1]));
     const epochs = Math.max(1, ...Object.values(history).map((v) => v.length));
-    const scores = SERIES.filter(([name]) => history[name]).map(([name, , colour, dash]) => (
-      { points: history[name].map((v, i) => [i + 1, v]), colour, dash }));
+    const scores = SERIES.filter(([name]) => history[name]).map(([name, text, colour, dash]) => (
+      { name: text, points: history[name].map((v, i) => [i + 1, v]), colour, dash }));
     const last = curve.length ? curve[curve.length - 1][0] : steps;
     charts.replaceChildren(
-      lines("Loss, mean of the epoch so far", "step", [{ points: curve, colour: "#0072b2", dash: " " }], last, Math.ceil(peak * 4) / 4, 2),
+      lines("Loss, mean of the epoch so far", "step", [{ name: "loss", points: curve, colour: "#0072b2", dash: " " }], last,
+        Math.ceil(peak * 2.5) / 2.5, 2),
       lines("IoU, pooled over an epoch", "epoch", scores, epochs, 1, 2));
     root.dataset.points = String(curve.length);
     root.dataset.epochs = String((history.loss || []).length);
