@@ -6,7 +6,9 @@ it does. Nothing here opens an image; vector files are read with pyogrio.
 
 from __future__ import annotations
 
+import math
 import warnings
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from jointnet.data.raster import RasterInfo
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
 WIDTH_COLUMN = "width_m"
+KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
 PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
 _POLYGONS = (GeometryType.POLYGON, GeometryType.MULTIPOLYGON)
 _LINES = (GeometryType.LINESTRING, GeometryType.LINEARRING, GeometryType.MULTILINESTRING)
@@ -128,6 +131,13 @@ def rasterize_file(
         LabelError: if the file is missing, unreadable or holds no shapes that can be placed on the grid.
     """
     table = read_features(path, grid, crs, layer, margin=_margin(path, width, layer))
+    return _rasterize_table(table, grid, width, all_touched, empty_ok)
+
+
+def _rasterize_table(
+    table: gpd.GeoDataFrame, grid: RasterInfo, width: float | str | None, all_touched: bool, empty_ok: bool
+) -> np.ndarray:
+    """A mask of the polygons and lines in a table."""
     kinds = shapely.get_type_id(table.geometry.to_numpy())
     is_line = np.isin(kinds, _LINES)
     if not is_line.any():
@@ -136,6 +146,53 @@ def rasterize_file(
     if is_line.all():
         return mask
     return mask | rasterize_polygons(table[~is_line], grid, all_touched, empty_ok=True)
+
+
+def rasterize_kept(
+    path: str | Path, grid: RasterInfo, width: float | str | None = None, empty_ok: bool = False
+) -> np.ndarray:
+    """As `rasterize_file`, for many windows of an image: the file is read once and its shapes are kept in memory.
+
+    A file that has changed is read anew; one of more than `KEPT_SHAPES` shapes is read window by window.
+    """
+    path = Path(path)
+    if grid.crs is None or not path.exists():
+        return rasterize_file(path, grid, width=width, empty_ok=empty_ok)
+    state = path.stat()
+    table = _kept_table(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt())
+    if table is None:
+        return rasterize_file(path, grid, width=width, empty_ok=empty_ok)
+    lies_near = table.sindex.query(shapely.box(*_widened(grid, _half_width(table, width))))
+    return _rasterize_table(table.iloc[np.sort(lies_near)], grid, width, False, empty_ok)
+
+
+@lru_cache(maxsize=8)
+def _kept_table(path: Path, _state: tuple[int, int], wkt: str) -> gpd.GeoDataFrame | None:
+    """Every feature of a file in another CRS, heights dropped; None for a file with too many, or without a CRS."""
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        table = _read_parquet(path)
+    else:
+        if not 0 <= _vector_info(path, None)["features"] <= KEPT_SHAPES:
+            return None
+        table = _read_table(path, None, None)
+    return None if table.crs is None or len(table) > KEPT_SHAPES else table.to_crs(wkt)
+
+
+def _half_width(table: gpd.GeoDataFrame, width: float | str | None) -> float:
+    """Half of the widest line, in metres."""
+    if isinstance(width, int | float):
+        return width / 2
+    column = width or WIDTH_COLUMN
+    return float(np.nanmax([*table[column].to_numpy(float), 0.0])) / 2 if column in table else ROAD_WIDTH / 2
+
+
+def _widened(grid: RasterInfo, metres: float) -> tuple[float, float, float, float]:
+    """The grid's box in its own CRS, wider by some metres (at least) and two pixels."""
+    t = grid.transform
+    side = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
+    pad = (metres / min(grid.pixel_size) + 2) * side
+    left, bottom, right, top = grid.bounds
+    return min(left, right) - pad, min(bottom, top) - pad, max(left, right) + pad, max(bottom, top) + pad
 
 
 def read_features(
@@ -168,11 +225,16 @@ def read_features(
     if crs != PIXELS:
         _check_crs(found, grid, str(path))
     box = None if crs == PIXELS or grid.crs is None else _bounds_in(grid, found, margin)
+    table = _read_table(path, layer, box)
+    return table.set_crs(None if crs == PIXELS else found, allow_override=True)
+
+
+def _read_table(path: Path, layer: str | None, box: tuple[float, float, float, float] | None) -> gpd.GeoDataFrame:
+    """The features of a layer whose boxes meet `box`, heights dropped."""
     try:
-        table = pyogrio.read_dataframe(path, layer=layer, bbox=box, force_2d=True)
+        return pyogrio.read_dataframe(path, layer=layer, bbox=box, force_2d=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
         raise LabelError(f"{path} is damaged or cut short; make or fetch it again ({error})") from error
-    return table.set_crs(None if crs == PIXELS else found, allow_override=True)
 
 
 def _vector_info(path: Path, layer: str | None) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointnet.data.labels import rasterize_file
+from jointnet.data.labels import rasterize_file, rasterize_kept
 from jointnet.data.raster import RasterInfo, binary_mask, kept_raster, read_info, valid_pixels
 
 SPLITS = ("train", "validation", "test")
@@ -92,7 +92,8 @@ class Scene:
         if path.suffix.lower() in VECTOR_SUFFIXES:
             inside = window is not None or self.part is not None  # a cut may well hold no shape
             grid = self.info if window is None else self.info.crop(*window)
-            return rasterize_file(path, grid, width=self.line_width, empty_ok=inside)
+            rasterize = rasterize_kept if inside else rasterize_file
+            return rasterize(path, grid, width=self.line_width, empty_ok=inside)
         raster = kept_raster(path)
         mask, image = raster.info.shape, self._image_info.shape
         if mask != image:

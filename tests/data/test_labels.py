@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from rasterio.transform import Affine
 from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
 
+import jointnet.data.labels as labels
 from jointnet.data.labels import (
     PIXELS,
     LabelError,
     LabelWarning,
     rasterize_file,
+    rasterize_kept,
     rasterize_lines,
     rasterize_polygons,
     read_features,
@@ -214,6 +216,30 @@ def test_only_features_near_the_image_are_read(tmp_path):
     on_grid(*boxes).to_crs(4326).to_file(tmp_path / "many.gpkg")
     assert len(read_features(tmp_path / "many.gpkg", grid_of())) == 1
     assert len(read_features(tmp_path / "many.gpkg", grid_of(), margin=45)) == 2
+
+
+def test_a_kept_file_gives_each_window_what_reading_it_anew_would(tmp_path):
+    """Houses and roads in degrees, some across the windows' edges; then the file is written anew."""
+    roads = [LineString([(-20, 3 + 9 * k), (90, 9 * k)]) for k in range(6)]
+    houses = [box(11 * k, 7 * k % 40, 11 * k + 5, 7 * k % 40 + 6) for k in range(6)]
+    table = gpd.GeoDataFrame({"width_m": [math.nan] * 6 + [4.1] * 6}, geometry=on_grid(*houses, *roads)).to_crs(4326)
+    path = tmp_path / "town.geojson"
+    table.to_file(path, COORDINATE_PRECISION="10")
+    whole = grid_of(60, 64)
+    for row, col, height, width in ((0, 0, 60, 64), (5, 3, 16, 16), (44, 48, 16, 16), (20, 20, 8, 30)):
+        grid = whole.crop(row, col, height, width)
+        kept = rasterize_kept(path, grid, empty_ok=True)
+        np.testing.assert_array_equal(kept, rasterize_file(path, grid, empty_ok=True))
+        assert kept.any()
+    table[:1].to_file(path, COORDINATE_PRECISION="10")
+    assert rasterize_kept(path, whole).sum() == 5 * 6
+
+
+def test_a_file_with_too_many_shapes_is_read_window_by_window(tmp_path, monkeypatch):
+    on_grid(box(1, 1, 3, 3), box(4, 4, 6, 6)).to_file(tmp_path / "two.gpkg")
+    monkeypatch.setattr(labels, "KEPT_SHAPES", 1)
+    assert labels._kept_table(tmp_path / "two.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
+    assert rasterize_kept(tmp_path / "two.gpkg", grid_of()).sum() == 8
 
 
 def test_formats_and_layers_are_read_alike(tmp_path):
