@@ -1,15 +1,17 @@
 """Scenes and predictions on a leafmap map; nothing is fetched from anywhere unless a basemap is asked for.
 
 Every raster is warped to the map's projection first and laid down as one picture inside the notebook, so it shows on a
-laptop without a network, on a Hub and under any address; colours and sizes are those of `SceneExplorer`.
+laptop without a network, on a Hub and under any address; colours and sizes are those of `SceneExplorer`. Where widgets
+cannot run, as in a notebook that is not trusted, a still of the map is shown.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import geopandas as gpd
 import ipyleaflet
 import leafmap
 import numpy as np
+import shapely
 from ipywidgets import HTML, Button, Checkbox, Dropdown, FloatSlider, HBox, Layout, VBox
 from shapely.geometry import box
 
@@ -29,11 +32,15 @@ from jointnet.show.layers import (
     as_bytes,
     as_rgb,
     as_scene,
+    class_bands,
+    class_colours,
+    class_thresholds,
     data_url,
     display_values,
     paint,
-    probability_table,
 )
+from jointnet.show.stills import Still, draw_still
+from jointnet.show.tiles import tile_prefix, why_no_tiles
 from jointnet.show.widgets import SceneExplorer
 
 BLANK_TILE = (
@@ -42,9 +49,12 @@ BLANK_TILE = (
 BASEMAPS = {
     "osm": ("https://tile.openstreetmap.org/{z}/{x}/{y}.png", "© OpenStreetMap contributors", 19),
 }
+BASEMAP_NAMES = {"osm": "OpenStreetMap (online)"}
 FINEST_ZOOM = 24
 MAP_WIDTH = 760  # pixels: what a notebook beside an open file list leaves a map
-MOST_POLYGONS = 5_000  # drawn as they are; more are simplified, and the map says so
+PANEL_WIDTH = 296  # pixels that the list of layers takes of it
+PHOTOGRAPH = ("#5B7F4B", "#A89A86")  # of its legend
+MOST_POLYGONS = 3_000  # on the map at once; of more, the largest in view are drawn, and the map says so
 
 
 def show_map(
@@ -54,23 +64,29 @@ def show_map(
     polygons=None,
     truth: bool | str | Path = True,
     basemap: str | None = None,
-    threshold: float = 0.6,
+    threshold: float | Mapping[str, float] | None = None,
     max_size: int = 2048,
     height: str = "600px",
-) -> leafmap.Map:
+    tiles: bool = False,
+) -> SceneMap:
     """A map of a scene with what was predicted for it, or of several scenes, as layers with opacity.
 
     Args:
         source: scene, image file, dataset, or list of scenes (a city: `dataset.select("austin")`).
-        probability: raster file, or array on the scene's grid, in [0, 1] or uint8 with 255 for 1.
-        mask: raster file, or array on the scene's grid; 0 is background.
-        polygons: vector file or GeoDataFrame, in any CRS.
+        probability: raster file, or array on the scene's grid, in [0, 1] or uint8 with 255 for 1; one layer for each
+            band, in the colour of its class.
+        mask: raster file, or array on the scene's grid; 0 is background; one layer for each band.
+        polygons: vector file or GeoDataFrame, in any CRS; or class -> one.
         truth: show the scene's labels where it has some; or a vector or mask file of them.
-        basemap: None for a plain background, "osm" for OpenStreetMap, or the address of a tile server with {z}, {x}
-            and {y}. Only a basemap makes the browser fetch anything.
-        threshold: probabilities below it are transparent.
+        basemap: None for a plain background with a switch for OpenStreetMap, "osm" to begin with it, or the address
+            of a tile server with {z}, {x} and {y}. Only a basemap makes the browser fetch anything.
+        threshold: probabilities below it are transparent; one, or class -> threshold; without it the one that the
+            probability was made with, else 0.6.
         max_size: longest side of a picture in pixels; a larger scene is shrunk for the map.
         height: of the map, in CSS units.
+        tiles: True reads the imagery piece by piece at full resolution as one moves. It needs the packages
+            localtileserver and xarray, and a notebook server that passes tiles on; where they cannot be served the
+            map says why, and shows the picture.
 
     Raises:
         RasterError: if a scene has no georeference.
@@ -80,19 +96,23 @@ def show_map(
     _check_georeference(scenes)
     if len(scenes) > 1 and any(layer is not None for layer in (probability, mask, polygons)):
         raise ValueError(f"probability, mask and polygons belong to one scene, not to {len(scenes)}: pick one")
-    shown = _new_map(basemap, height)
+    shown = SceneMap(basemap, height)
     panel = _Panel(shown)
+    trouble = why_no_tiles() if tiles else ""
+    if trouble:
+        panel.notes.append(f"No tiles here, so a picture of {max_size} px at most: {escape(trouble)}.")
     for scene in scenes:
-        _add_scene(panel, scene, max_size if len(scenes) == 1 else max(256, max_size // len(scenes)))
+        size = max_size if len(scenes) == 1 else max(256, max_size // len(scenes))
+        _add_scene(panel, scene, size, tiles and not trouble)
     scene = scenes[0]
     if len(scenes) == 1 and truth is not False:
         _add_truth(panel, scene, truth, max_size)
     if probability is not None:
         _add_probability(panel, probability, scene, threshold, max_size)
     if mask is not None:
-        _add_mask(panel, mask, scene, "mask", COLOURS["prediction"], max_size)
+        _add_masks(panel, mask, scene, max_size)
     if polygons is not None:
-        _add_polygons(panel, polygons, scene, "polygons", COLOURS["outline"])
+        _add_outlines(panel, polygons, scene)
     panel.finish([DRAWN] if any(s.drawn for s in scenes) else [])
     return shown
 
@@ -124,41 +144,132 @@ def show_cities(
     return CityMap(scenes, None if predictions is None else Path(predictions), basemap, max_size, height)
 
 
+class SceneMap(leafmap.Map):
+    """A leafmap map with a plain background and a scale, that leaves a still of itself where widgets cannot run."""
+
+    def __init__(self, basemap: str | None, height: str):
+        blank = ipyleaflet.TileLayer(url=BLANK_TILE, name="no basemap", base=True, max_zoom=FINEST_ZOOM, attribution="")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # leafmap hands its own arguments on to traitlets
+            super().__init__(
+                layers=[blank], draw_control=False, measure_control=False, toolbar_control=False, search_control=False,
+                attribution_control=False, scale_control=False, fullscreen_control=True, layers_control=False,
+                max_zoom=FINEST_ZOOM, zoom_snap=0.25,
+            )
+        blank.name = "no basemap"  # leafmap calls the first layer of any map OpenStreetMap
+        self.layout.height = height
+        self.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False, max_width=140))
+        self.panels: list[_Panel] = []
+        self.box = (-60.0, -180.0, 75.0, 180.0)  # (south, west, north, east) that the still shows
+        self.basemap = _basemap("osm" if basemap is None else basemap)
+        self._credit = ipyleaflet.AttributionControl(position="bottomright", prefix="")
+        if basemap is not None:
+            self.show_basemap(True)
+
+    def show_basemap(self, wanted: bool) -> None:
+        """Puts the basemap under the layers, or takes it away."""
+        if wanted == (self.basemap in self.layers):
+            return
+        if wanted:
+            self.add(self.basemap)
+            self.add(self._credit)
+        else:  # leafmap's own `remove` would close them for good
+            ipyleaflet.Map.remove(self, self.basemap)
+            ipyleaflet.Map.remove(self, self._credit)
+
+    def look_at(self, bounds: tuple[float, float, float, float]) -> None:
+        """Moves to (south, west, north, east) in degrees, beside the list of layers if there is one."""
+        self.box = tuple(map(float, bounds))
+        zoom_to(self, bounds, PANEL_WIDTH if self.panels else 0)
+
+    def preview(self) -> bytes:
+        """A PNG of the layers that are switched on, of no basemap."""
+        still = Still()
+        for layer in self.layers:
+            if isinstance(layer, ipyleaflet.ImageOverlay):
+                still.pictures.append((layer.url, [x for corner in layer.bounds for x in corner], layer.opacity))
+            elif isinstance(layer, ipyleaflet.GeoJSON):
+                shapes = [feature["geometry"] for feature in layer.data["features"]]
+                still.shapes.append((shapes, layer.style["color"], layer.style.get("opacity", 1)))
+            elif isinstance(layer, ipyleaflet.Marker):
+                still.places.append((*layer.location, layer.title, layer.side))
+        for panel in self.panels:
+            still.legend += panel.legend()
+            still.notes += [note for note in panel.small_print() if "<" not in note]
+        return draw_still(still, self.box)
+
+    def _repr_mimebundle_(self, **options):
+        """The widget, and a still for notebooks that are not trusted or have no kernel."""
+        return _with_picture(super()._repr_mimebundle_(**options), self)
+
+
+def _with_picture(bundle, shown: SceneMap):
+    """What a notebook keeps of a widget, with a map's still."""
+    if bundle is None:
+        return None
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    return data | {"image/png": base64.b64encode(shown.preview()).decode()}, metadata
+
+
 class CityMap(VBox):
-    """Tiles as outlines on a map, lists to choose a city and a tile, and below it the tile's explorer when wanted."""
+    """Cities as names on a map, their tiles as outlines; lists to choose one, and below it the tile's explorer."""
 
     def __init__(self, scenes: list[Scene], predictions: Path | None, basemap: str | None, max_size: int, height: str):
         self._scenes = {scene.name: scene for scene in scenes}
         self._predictions, self._max_size, self._panel = predictions, max_size, None
-        self.map = _new_map(basemap, height)
+        self.map = SceneMap(basemap, height)
         self.outlines = _tile_outlines(scenes)
-        layer = ipyleaflet.GeoJSON(
-            data=json.loads(self.outlines.to_json()), name="tiles", hover_style={"weight": 4},
-            style={"color": COLOURS["FN"], "weight": 2, "fillOpacity": 0.08})
-        layer.on_click(self._clicked)
-        self.map.add(layer)
+        self._done = {s.name for s in scenes if self.files(s)}
+        for known, style in ((True, {"weight": 2, "fillOpacity": 0.15}),
+                             (False, {"weight": 1.5, "fillOpacity": 0.04, "dashArray": "5 4"})):
+            self._add_outlines(known, style)
         cities = sorted({s.city for s in scenes})
-        self.city = Dropdown(options=[("all cities", ""), *((c, c) for c in cities)], description="city")
-        self.tile = Dropdown(options=[("choose a tile", ""), *((n, n) for n in self._scenes)], description="tile")
-        self.swipe = Button(description="swipe it in SceneExplorer", disabled=True, layout=Layout(width="200px"))
+        options = [("all cities", ""), *((c, c) for c in cities)]
+        self.city = Dropdown(options=options, description="city", **_narrow(210, 32))
+        self.tile = Dropdown(description="tile", **_narrow(210, 28))
+        self.swipe = Button(
+            description="open in SceneExplorer", disabled=True, layout=Layout(width="170px"),
+            tooltip="opens the tile below the map, where imagery is swiped against prediction")
+        self.online = _basemap_switch(self.map)
         self.message = HTML()
+        self._names: list = []
         self.city.observe(self._city_chosen, "value")
         self.tile.observe(self._tile_chosen, "value")
         self.swipe.on_click(self._swipe)
-        super().__init__([HBox([self.city, self.tile, self.swipe]), self.message, self.map])
-        self._zoom(self.outlines)
+        bar = HBox([self.city, self.tile, self.swipe, self.online])
+        bar.layout.flex_flow, bar.layout.align_items = "row wrap", "center"
+        super().__init__([bar, self.message, self.map])
+        self._city_chosen({"new": ""})
 
-    def files(self, scene: Scene) -> dict[str, Path]:
-        """What is predicted for a scene: "probability" and "polygons", where the files exist."""
+    def _repr_mimebundle_(self, **options):
+        """The widget, and a still of its map."""
+        return _with_picture(super()._repr_mimebundle_(**options), self.map)
+
+    def files(self, scene: Scene) -> dict[str, Path | dict[str, Path]]:
+        """What is predicted for a scene: "probability", and "polygons" of each class, where the files exist."""
         if self._predictions is None:
             return {}
-        stem = self._predictions / scene.image.stem
-        names = {"probability": f"{stem}_probability.tif", "polygons": f"{stem}_buildings.geojson"}
-        return {kind: Path(name) for kind, name in names.items() if Path(name).exists()}
+        for stem in dict.fromkeys((scene.name, scene.image.stem)):
+            raster = self._predictions / f"{stem}_probability.tif"
+            if raster.exists():
+                found = {raster.name.removeprefix(f"{stem}_").removesuffix(".geojson"): raster
+                         for raster in sorted(self._predictions.glob(f"{stem}_*.geojson"))}
+                return {"probability": raster} | ({"polygons": found} if found else {})
+        return {}
 
-    def _zoom(self, outlines: gpd.GeoDataFrame) -> None:
+    def _add_outlines(self, known: bool, style: dict) -> None:
+        """The outlines of the tiles that are predicted, or of the others."""
+        table = self.outlines[[(name in self._done) == known for name in self.outlines["name"]]]
+        if len(table):
+            layer = ipyleaflet.GeoJSON(
+                data=json.loads(table.to_json()), name="tiles", hover_style={"weight": 4},
+                style={"color": COLOURS["FN"], **style})
+            layer.on_click(self._clicked)
+            self.map.add(layer)
+
+    def _look(self, outlines: gpd.GeoDataFrame) -> None:
         west, south, east, north = outlines.total_bounds
-        zoom_to(self.map, (south, west, north, east))
+        self.map.look_at((south, west, north, east))
 
     def _clicked(self, feature=None, **_event) -> None:
         self.tile.value = feature["properties"]["name"]
@@ -166,17 +277,60 @@ class CityMap(VBox):
     def _city_chosen(self, change) -> None:
         kept = self.outlines[[change["new"] in ("", self._scenes[n].city) for n in self.outlines["name"]]]
         self.tile.options = [("choose a tile", ""), *((n, n) for n in kept["name"])]
-        self._zoom(kept)
+        self.tile.value = ""
+        self._clear()
+        self._name(kept, change["new"] == "")
+        self._look(kept)
+        self.message.value = self._state(list(kept["name"]), "a city, then a tile" if change["new"] == "" else "a tile")
 
-    def _tile_chosen(self, change) -> None:
+    def _name(self, outlines: gpd.GeoDataFrame, by_city: bool) -> None:
+        """Writes the name of each city, or of each tile, on the map; a click on it chooses it."""
+        for marker in self._names:
+            self.map.remove(marker)
+        labels = [self._scenes[n].city if by_city else n for n in outlines["name"]]
+        groups = outlines.assign(label=labels)
+        places = {label: shapely.box(*rows.total_bounds).centroid for label, rows in groups.groupby("label")}
+        self._names = [
+            _label(label, point, _crowded(point, places.values()) if by_city else "middle")
+            for label, point in places.items()]
+        for marker in self._names:
+            def chosen(label=marker.title, **_event) -> None:
+                (self.city if by_city else self.tile).value = label
+
+            marker.on_click(chosen)
+            self.map.add(marker)
+
+    def _state(self, names: Sequence[str], choose: str) -> str:
+        """How many tiles are predicted, in words; what to run where none is."""
+        done = [n for n in names if n in self._done]
+        tiles = f"{len(names)} tile{'s' * (len(names) != 1)}"
+        if done:
+            return f"{tiles}, {len(done)} predicted (solid outlines). Choose {choose}, here or on the map."
+        return f"{tiles}, none predicted yet. {self._what_to_run(self._scenes[names[0]])}"
+
+    def _what_to_run(self, scene: Scene) -> str:
+        """The command that predicts a scene."""
+        folder = self._predictions or "runs/predictions"
+        run = f"python -m jointnet predict {scene.image} --weights sample-buildings --out {folder}"
+        call = f"show_cities(dataset, {str(folder)!r})"
+        return f"Run <code>{escape(run)}</code>, then call <code>{escape(call)}</code>."
+
+    def _clear(self) -> None:
+        """Takes the tile that was open off the map."""
         if self._panel is not None:
             self._panel.remove()
         self._panel, self.children = None, self.children[:3]
+
+    def _tile_chosen(self, change) -> None:
+        self._clear()
         self.swipe.disabled = not change["new"]
         self.message.value = ""
         if not change["new"]:
             return
         scene = self._scenes[change["new"]]
+        for marker in self._names:
+            self.map.remove(marker)
+        self._names = []
         try:
             self._open(scene)
         except (OSError, ValueError) as error:  # in a callback nobody would see it
@@ -188,29 +342,60 @@ class CityMap(VBox):
         self._panel = _Panel(self.map)
         _add_scene(self._panel, scene, self._max_size)
         if "probability" in files:
-            _add_probability(self._panel, files["probability"], scene, 0.5, self._max_size)
+            _add_probability(self._panel, files["probability"], scene, None, self._max_size)
         if "polygons" in files:
-            _add_polygons(self._panel, files["polygons"], scene, "polygons", COLOURS["outline"])
-        self._panel.finish([DRAWN] if scene.drawn else [])
+            _add_outlines(self._panel, files["polygons"], scene)
+        self._panel.finish([DRAWN] if scene.drawn else [], basemap=False)
         if not files:
-            folder = self._predictions or "runs/predictions"
-            self.message.value = (
-                f"{escape(scene.name)} is not predicted yet. Run <code>python -m jointnet predict "
-                f"{escape(str(scene.image))} --weights sample-buildings --out {escape(str(folder))}</code>, then call "
-                f"<code>show_cities(dataset, {escape(repr(str(folder)))})</code>."
-            )
+            self.message.value = f"{escape(scene.name)} is not predicted yet. {self._what_to_run(scene)}"
 
     def _swipe(self, _button) -> None:
         """Puts the tile's explorer below the map."""
         scene = self._scenes[self.tile.value]
         files = self.files(scene)
         explorer = SceneExplorer(scene, files.get("probability"), polygons=files.get("polygons"))
-        explorer.layer, explorer.swipe = "image", "prediction" if "probability" in files else "off"
+        many = "classes" in explorer.about["layers"]
+        explorer.layer, explorer.swipe = "image", ("classes" if many else "prediction") if files else "off"
         self.children = [*self.children[:3], explorer]
 
 
-def zoom_to(shown: leafmap.Map, bounds: tuple[float, float, float, float]) -> None:
-    """Moves a map so that (south, west, north, east) in degrees fills it.
+def _narrow(width: int, label: int) -> dict:
+    """Layout of a drop-down whose label takes `label` pixels of `width`."""
+    return {"layout": Layout(width=f"{width}px"), "style": {"description_width": f"{label}px"}}
+
+
+def _label(text: str, point, side: str) -> ipyleaflet.Marker:
+    """A name on the map: on a dot, to one side of it, or alone in the middle of what it names."""
+    shift = {"left": "calc(-100% - 9px)", "right": "9px", "middle": "-50%"}[side]
+    dot = "" if side == "middle" else (
+        f'<span style="position:absolute;left:-6px;top:-6px;width:12px;height:12px;border-radius:6px;'
+        f'box-sizing:border-box;border:2px solid #ffffff;background:{COLOURS["FN"]}"></span>')
+    name = (f'<span style="position:absolute;transform:translate({shift},-50%);white-space:nowrap;color:#1f1f1f;'
+            f'font:13px/1.2 system-ui,sans-serif;background:rgba(255,255,255,.85);border-radius:3px;padding:1px 5px">'
+            f'{escape(text)}</span>')
+    icon = ipyleaflet.DivIcon(html=dot + name, icon_size=[0, 0], icon_anchor=[0, 0], bg_pos=[0, 0])
+    marker = ipyleaflet.Marker(location=(point.y, point.x), icon=icon, draggable=False, title=text, name=text)
+    marker.side = side
+    return marker
+
+
+def _crowded(point, others: Iterable) -> str:
+    """The side for a name: left where another place lies close by in the east, where its name would go."""
+    near = any(0 < other.x - point.x < 25 and abs(other.y - point.y) < 6 for other in others)
+    return "left" if near else "right"
+
+
+def _basemap_switch(shown: SceneMap) -> Checkbox:
+    """A box to tick for the basemap; nothing is fetched before."""
+    switch = Checkbox(
+        value=shown.basemap in shown.layers, indent=False, description=BASEMAP_NAMES.get(shown.basemap.name, "basemap"),
+        tooltip="fetches a map from the internet", layout=Layout(width="190px", margin="0"))
+    switch.observe(lambda change: shown.show_basemap(change["new"]), "value")
+    return switch
+
+
+def zoom_to(shown: leafmap.Map, bounds: tuple[float, float, float, float], taken: int = 0) -> None:
+    """Moves a map so that (south, west, north, east) in degrees fills it, but for `taken` pixels at its right.
 
     Worked out here for a map of usual width: leaflet's own fit asks the browser and the kernel in turn, and leaves the
     map at the whole world where either is slow.
@@ -218,9 +403,11 @@ def zoom_to(shown: leafmap.Map, bounds: tuple[float, float, float, float]) -> No
     south, west, north, east = map(float, bounds)
     bottom, top = (math.asinh(math.tan(math.radians(y))) / (2 * math.pi) for y in (south, north))
     across, down = max((east - west) / 360, 1e-9), max(top - bottom, 1e-9)  # shares of the world
-    fits = math.log2(min(MAP_WIDTH / across, _pixels(shown.layout.height) * 0.94 / down) / 256)
+    fits = math.log2(min((MAP_WIDTH - taken) * 0.94 / across, _pixels(shown.layout.height) * 0.94 / down) / 256)
+    zoom = min(math.floor(fits * 4) / 4, FINEST_ZOOM)
     middle = math.degrees(math.atan(math.sinh(math.pi * (top + bottom))))
-    shown.center, shown.zoom = (middle, (west + east) / 2), min(math.floor(fits * 4) / 4, FINEST_ZOOM)
+    aside = taken / 2 * 360 / (256 * 2**zoom)  # degrees
+    shown.center, shown.zoom = (middle, (west + east) / 2 + aside), zoom
 
 
 def _pixels(height: str) -> float:
@@ -254,152 +441,244 @@ def _tile_outlines(scenes: Sequence[Scene]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"name": [s.name for s in scenes]}, geometry=rows, crs="EPSG:4326")
 
 
-def _new_map(basemap: str | None, height: str) -> leafmap.Map:
-    """A leafmap map with a plain background, no toolbar that needs a network, a layer control and a scale."""
-    blank = ipyleaflet.TileLayer(url=BLANK_TILE, name="no basemap", base=True, max_zoom=FINEST_ZOOM, attribution="")
-    layers = [blank]
-    if basemap is not None:
-        url, credit, finest = _basemap(basemap)
-        layers.append(ipyleaflet.TileLayer(
-            url=url, name=basemap, base=True, max_zoom=FINEST_ZOOM, max_native_zoom=finest, attribution=credit))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # leafmap hands its own arguments on to traitlets
-        shown = leafmap.Map(
-            layers=layers, draw_control=False, measure_control=False, toolbar_control=False, search_control=False,
-            attribution_control=basemap is not None, scale_control=True, fullscreen_control=True,
-            layers_control=False, max_zoom=FINEST_ZOOM, zoom_snap=0.25,
-        )
-    blank.name = "no basemap"  # leafmap calls the first layer of any map OpenStreetMap
-    shown.layout.height = height
-    return shown
-
-
-def _basemap(name: str) -> tuple[str, str, int]:
-    """(address of the tiles, credit, finest zoom that is served)."""
+def _basemap(name: str) -> ipyleaflet.TileLayer:
+    """The layer of a basemap."""
     if name.lower() in BASEMAPS:
-        return BASEMAPS[name.lower()]
-    if all(part in name for part in ("{x}", "{y}", "{z}")):
-        return name, "", 19
-    raise ValueError(f"basemap {name!r} is unknown; choose osm, or give an address with {{z}}, {{x}} and {{y}}")
+        url, credit, finest = BASEMAPS[name.lower()]
+    elif all(part in name for part in ("{x}", "{y}", "{z}")):
+        url, credit, finest = name, "", 19
+    else:
+        raise ValueError(f"basemap {name!r} is unknown; choose osm, or give an address with {{z}}, {{x}} and {{y}}")
+    return ipyleaflet.TileLayer(
+        url=url, name=name, base=False, max_zoom=FINEST_ZOOM, max_native_zoom=finest, attribution=credit)
 
 
 class _Panel:
-    """Collects a map's layers, and draws their opacity sliders and the legend."""
+    """Collects a map's layers, and draws their switches, opacity sliders and legend."""
 
-    def __init__(self, shown: leafmap.Map):
+    def __init__(self, shown: SceneMap):
         self.map = shown
         self.rows: list = []
         self.layers: list = []
+        self.entries: list[tuple] = []  # (name, colours, switch) of each row
         self.control = None
         self.notes: list[str] = []
         self.boxes: list[tuple[float, float, float, float]] = []
+        self.crowds: list[_Crowd] = []
+        self.print = HTML()
+        shown.panels.append(self)
 
-    def picture(self, name: str, pixels: np.ndarray, bounds, opacity: float, swatch: str, form: str = "png") -> None:
-        """Adds an image overlay; `swatch` is the CSS background of its legend."""
+    def picture(self, name: str, pixels: np.ndarray, bounds, opacity: float, colours, form: str = "png") -> None:
+        """Adds an image overlay; `colours` are those of its legend, one or a ramp."""
         south, west, north, east = bounds
         layer = ipyleaflet.ImageOverlay(
             url=data_url(pixels, form), bounds=((south, west), (north, east)), opacity=opacity, name=name)
         self.map.add(layer)
-        self.layers.append(layer)
-        self.boxes.append(bounds)
-        self._row(layer, name, opacity, swatch, "opacity")
+        self._row(layer, name, opacity, colours, bounds)
+
+    def tiles(self, name: str, path: Path, bands: Sequence[int], bounds) -> None:
+        """Adds a raster that the browser fetches piece by piece, at full resolution."""
+        prefix = tile_prefix()
+        options = {"cors_all": False} | ({} if prefix is None else {"client_prefix": prefix})
+        self.map.add_raster(
+            str(path), indexes=list(bands), layer_name=name, zoom_to_layer=False, client_args=options, attribution="",
+            max_zoom=FINEST_ZOOM)
+        self._row(self.map.layers[-1], name, 1.0, PHOTOGRAPH, bounds)
 
     def vectors(self, name: str, table: gpd.GeoDataFrame, colour: str, filled: float) -> None:
-        """Adds polygons or lines, in degrees."""
+        """Adds polygons or lines, in degrees; of a crowd, those that fit the view."""
         style = {"color": colour, "weight": 2, "opacity": 1.0, "fillColor": colour, "fillOpacity": filled}
-        layer = ipyleaflet.GeoJSON(data=json.loads(table[["geometry"]].to_json()), style=style, name=name)
+        layer = ipyleaflet.GeoJSON(data={"type": "FeatureCollection", "features": []}, style=style, name=name)
+        crowd = _Crowd(layer, table, self.say)
+        self.crowds.append(crowd)
+        self.map.observe(crowd.follow, "bounds")
+        crowd.show(None)
         self.map.add(layer)
-        self.layers.append(layer)
-        self._row(layer, name, 1.0, f"{colour}44; border: 2px solid {colour}", "style")
+        west, south, east, north = map(float, table.total_bounds)
+        self._row(layer, name, 1.0, (colour,), (south, west, north, east), filled)
 
-    def _row(self, layer, name: str, opacity: float, swatch: str, target: str) -> None:
-        """A switch and an opacity slider for one layer."""
-        switch = Checkbox(value=True, indent=False, description=name, layout=Layout(width="124px", margin="0"))
+    def _row(self, layer, name: str, opacity: float, colours: Sequence[str], bounds, filled: float | None = None):
+        """A switch, an opacity slider and a way to look at the whole of one layer."""
+        self.layers.append(layer)
+        self.boxes.append(bounds)
+        switch = Checkbox(value=True, indent=False, description=name, tooltip=name, layout=_size(138))
         slider = FloatSlider(
-            value=opacity, min=0, max=1, step=0.05, readout=False, layout=Layout(width="96px", margin="0"),
-            tooltip=f"opacity of {name}", continuous_update=True,
-        )
-        shape = "box-sizing:border-box;width:14px;height:14px;margin:7px 6px 0 0"
-        box = HTML(f'<div style="{shape};background:{swatch}"></div>')
+            value=opacity, min=0, max=1, step=0.05, readout=False, layout=_size(78), tooltip=f"opacity of {name}",
+            continuous_update=True)
+        whole = Button(icon="crosshairs", tooltip=f"zoom to {name}", layout=_size(28, 24))
+        whole.on_click(lambda _: zoom_to(self.map, bounds, PANEL_WIDTH))
 
         def change(_=None) -> None:
             value = slider.value if switch.value else 0
-            if target == "opacity":
+            if filled is None:
                 layer.opacity = value
             else:
-                layer.style = {**layer.style, "opacity": value, "fillOpacity": value * 0.2}
+                layer.style = {**layer.style, "opacity": value, "fillOpacity": value * filled}
 
         switch.observe(change, "value")
         slider.observe(change, "value")
-        self.rows.append(HBox([box, switch, slider], layout=Layout(margin="0", overflow="hidden")))
+        self.entries.append((name, colours, switch))
+        row = HBox([_swatch(colours, filled is not None), switch, slider, whole], layout=_size(None, 28))
+        row.layout.align_items = "center"
+        self.rows.append(row)
 
-    def finish(self, notes: Sequence[str]) -> None:
+    def legend(self) -> list[tuple[str, Sequence[str]]]:
+        """(name, colours) of the layers that are switched on."""
+        return [(name, colours) for name, colours, switch in self.entries if switch.value]
+
+    def small_print(self) -> list[str]:
+        """What is to be known of the layers."""
+        return [*[c.says for c in self.crowds if c.says], *self.notes]
+
+    def say(self) -> None:
+        """Writes the small print anew."""
+        line = '<div style="line-height:1.35;font-size:11px;max-width:264px;white-space:normal">{}</div>'
+        self.print.value = "".join(line.format(note) for note in self.small_print())
+
+    def finish(self, notes: Sequence[str], basemap: bool = True) -> None:
         """Puts the panel on the map and zooms to what it shows."""
-        text = "".join(f'<div style="line-height:1.3;font-size:11px">{note}</div>' for note in (*self.notes, *notes))
-        body = [*self.rows, *([HTML(text)] if text else [])]
-        self.control = ipyleaflet.WidgetControl(
-            widget=VBox(body, layout=Layout(padding="4px 8px", overflow="hidden")), position="topright",
-            transparent_bg=False)
+        self.notes += notes
+        self.say()
+        online = [_basemap_switch(self.map)] if basemap else []
+        body = VBox([*self.rows, *online, self.print], layout=_size(PANEL_WIDTH - 8))
+        body.layout.padding = "4px 8px"
+        self.control = ipyleaflet.WidgetControl(widget=body, position="topright", transparent_bg=False)
         self.map.add(self.control)
         corners = np.array(self.boxes)
-        zoom_to(self.map, (*corners[:, :2].min(0), *corners[:, 2:].max(0)))
-
+        self.map.look_at((*corners[:, :2].min(0), *corners[:, 2:].max(0)))
 
     def remove(self) -> None:
         """Takes everything off the map again."""
+        for crowd in self.crowds:
+            self.map.unobserve(crowd.follow, "bounds")
         for layer in self.layers:
             self.map.remove(layer)
         if self.control is not None:
             self.map.remove(self.control)
+        self.map.panels.remove(self)
 
 
-def _add_scene(panel: _Panel, scene: Scene, max_size: int) -> None:
+def _size(width: int | None, height: int | None = None) -> Layout:
+    """A layout of a width and height in pixels, without margin or scroll bars."""
+    sizes = {name: f"{value}px" for name, value in (("width", width), ("height", height)) if value}
+    return Layout(margin="0", overflow="hidden", **sizes)
+
+
+def _swatch(colours: Sequence[str], outlined: bool) -> HTML:
+    """The colour of a layer: a square of it, a ramp, or an outline."""
+    fill = colours[0] if len(colours) == 1 else f"linear-gradient(90deg,{','.join(colours)})"
+    fill = f"{fill}33;border:2px solid {fill}" if outlined else fill
+    square = "box-sizing:border-box;width:16px;height:14px;border-radius:2px;margin-top:5px"
+    return HTML(f'<div style="{square};background:{fill}"></div>', layout=_size(22, 24))
+
+
+class _Crowd:
+    """The shapes of one layer: all of a few; of many, the largest in view, simplified to half a pixel of the screen."""
+
+    def __init__(self, layer: ipyleaflet.GeoJSON, table: gpd.GeoDataFrame, tell):
+        self.layer, self.shapes, self.tell = layer, table.geometry.to_numpy(), tell
+        self.many = len(self.shapes) > MOST_POLYGONS
+        self.says = ""
+        if self.many:
+            self.tree = shapely.STRtree(self.shapes)
+            self.size = shapely.area(self.shapes) + shapely.length(self.shapes) * 1e-9  # lines have no area
+
+    def follow(self, change) -> None:
+        """Shows what lies in the new view."""
+        if self.many and change["new"]:
+            (south, west), (north, east) = change["new"]
+            self.show(shapely.box(west, south, east, north))
+
+    def show(self, view) -> None:
+        """Puts the shapes of a view (a box in degrees; None for everywhere) on the map."""
+        shapes = self.shapes
+        if self.many:
+            inside = np.arange(len(shapes)) if view is None else self.tree.query(view, predicate="intersects")
+            kept = inside[np.argsort(-self.size[inside])[:MOST_POLYGONS]]
+            west, _, east, _ = view.bounds if view is not None else shapely.total_bounds(shapes)
+            shapes = shapely.simplify(shapes[np.sort(kept)], (east - west) / MAP_WIDTH / 2)
+            part = len(kept) < len(inside)
+            what = f"the {len(kept):,} largest of {len(inside):,}" if part else f"all {len(kept):,}"
+            self.says = (f"{self.layer.name}: {what} in view, {len(self.shapes):,} in all, simplified to half a pixel"
+                         f"{'; zoom in for the others' if part else ''}")
+        self.layer.data = json.loads(gpd.GeoSeries(shapes).to_json())
+        self.tell()
+
+
+def _add_scene(panel: _Panel, scene: Scene, max_size: int, tiles: bool = False) -> None:
     """The photograph."""
+    if tiles and scene.part is None:
+        west, south, east, north = _tile_outlines([scene]).total_bounds
+        panel.tiles(scene.name, scene.image, range(1, min(scene.info.bands, 3) + 1), (south, west, north, east))
+        return
     pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, max_size, "bilinear")
     painted = np.dstack([as_rgb(pixels), np.where(valid, 255, 0).astype(np.uint8)])
-    panel.picture(scene.name, painted, bounds, 1.0, "linear-gradient(135deg,#5B7F4B 50%,#A89A86 50%)")
+    panel.picture(scene.name, painted, bounds, 1.0, PHOTOGRAPH)
 
 
-def _add_probability(panel: _Panel, source, scene: Scene, threshold: float, max_size: int) -> None:
-    """Probabilities by colour, transparent below the threshold."""
+def _add_probability(panel: _Panel, source, scene: Scene, threshold, max_size: int) -> None:
+    """One layer for each class, in its colour: the surer the denser, nothing below the threshold."""
+    classes = class_bands(source)
+    limits = class_thresholds(source, classes, threshold)
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
-    values = as_bytes(pixels if isinstance(source, np.ndarray) else display_values(pixels, read_info(source).tags))
-    shown = valid & (values >= round(threshold * 255))
-    painted = np.dstack([probability_table()[values], np.where(shown, 255, 0).astype(np.uint8)])
-    colours = ",".join(f"rgb({r},{g},{b})" for r, g, b in probability_table()[:: 51])
-    panel.picture("probability", painted, bounds, 0.7, f"linear-gradient(90deg,{colours})")
+    tags = {} if isinstance(source, np.ndarray) else read_info(source).tags  # of an array, 255 is 1
+    for number, (kind, band) in enumerate(classes.items()):
+        values = as_bytes(display_values(pixels[..., band], tags))
+        shown = valid & (values >= round(limits[kind] * 255))
+        colour = class_colours(kind, number)[0]
+        painted = paint(shown, colour)
+        painted[..., 3] = np.where(shown, values, 0)
+        name = "probability" if len(classes) == 1 else f"found {kind}"
+        panel.picture(name, painted, bounds, 0.8, (f"{colour}{round(limits[kind] * 255):02X}", colour))
+    least = " and ".join(dict.fromkeys(f"{v:.2f}" for v in limits.values()))
+    panel.notes.append(f"probability from {least} (pale) to 1")
 
 
-def _add_mask(panel: _Panel, source, scene: Scene, name: str, colour: str, max_size: int) -> None:
+def _add_masks(panel: _Panel, source, scene: Scene, max_size: int) -> None:
+    """One layer for each class of a mask, in its colour."""
+    classes = class_bands(source)
+    for number, (kind, band) in enumerate(classes.items()):
+        name = "mask" if len(classes) == 1 else f"{kind} mask"
+        _add_mask(panel, source, scene, name, class_colours(kind, number)[0], max_size, band)
+
+
+def _add_mask(panel: _Panel, source, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
     """A mask in one colour."""
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
-    panel.picture(name, paint((pixels[..., 0] > 0) & valid, colour), bounds, 0.6, colour)
+    panel.picture(name, paint((pixels[..., band] > 0) & valid, colour), bounds, 0.6, (colour,))
 
 
 def _add_truth(panel: _Panel, scene: Scene, truth, max_size: int) -> None:
     """The scene's labels, or the ones given: vectors as outlines, masks as pictures."""
     sources = {"truth": truth} if truth is not True else (scene.vectors or scene.labels)
-    for name, paths in sources.items():
+    for number, (name, paths) in enumerate(sources.items()):
         for path in paths if isinstance(paths, tuple) else (paths,):
             label = name if truth is not True else f"true {name}"
+            colour = COLOURS["truth"] if truth is not True else class_colours(name, number)[1]
             if Path(path).suffix.lower() in VECTOR_SUFFIXES:
-                _add_polygons(panel, path, scene, label, COLOURS["truth"])
+                _add_polygons(panel, path, scene, label, colour)
             else:
-                _add_mask(panel, path, scene, label, COLOURS["truth"], max_size)
+                _add_mask(panel, path, scene, label, colour, max_size)
+
+
+def _add_outlines(panel: _Panel, polygons, scene: Scene) -> None:
+    """Predicted polygons, of one class or of several."""
+    if not isinstance(polygons, Mapping):
+        _add_polygons(panel, polygons, scene, "polygons", COLOURS["outline"])
+        return
+    for number, (kind, source) in enumerate(polygons.items()):
+        _add_polygons(panel, source, scene, f"{kind.removesuffix('s')} outlines",
+                      COLOURS["outline"] if number == 0 else class_colours(kind, number)[0])
 
 
 def _add_polygons(panel: _Panel, source, scene: Scene, name: str, colour: str) -> None:
-    """Vectors in degrees; a large set is simplified to half a metre first."""
+    """Vectors in degrees."""
     table = source if isinstance(source, gpd.GeoDataFrame) else read_features(source, scene.info)
     if table.crs is None:
         raise ValueError("the polygons state no CRS, so they have no place on a map; set it with polygons.set_crs(...)")
-    if len(table) > MOST_POLYGONS:
-        metres = table.to_crs(table.estimate_utm_crs())
-        table = metres.set_geometry(metres.simplify(0.5))
-        panel.notes.append(f"{len(table):,} {name}: outlines simplified to 0.5 m for the map")
-    table = table.to_crs("EPSG:4326")
+    table = table[~(table.geometry.isna() | table.geometry.is_empty)].to_crs("EPSG:4326")
     if len(table):
-        panel.vectors(name, table, colour, 0.2)
+        panel.vectors(name, table, colour, 0.08)
     else:
         panel.notes.append(f"no {name} found here")
 

@@ -5,16 +5,30 @@ import io
 import json
 from dataclasses import replace
 
+import geopandas as gpd
 import ipyleaflet
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 from pyproj import Transformer
 
 from jointnet.data.raster import RasterError, warp_to_web_mercator, write_raster
 from jointnet.data.scene import Dataset
-from jointnet.show.maps import show_cities, show_map
-from tests.show.known_scene import BUILDINGS, GSD, HEIGHT, LEFT, ROOF, TOP, WIDTH, grid
+from jointnet.show.layers import CLASS_COLOURS, rgb
+from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, show_cities, show_map
+from tests.show.known_scene import (
+    BUILDINGS,
+    GRASS,
+    GSD,
+    HEIGHT,
+    LEFT,
+    ROOF,
+    TOP,
+    WIDTH,
+    grid,
+    two_class_probability,
+)
 
 TO_MERCATOR = Transformer.from_crs(32633, 3857, always_xy=True)
 TO_DEGREES = Transformer.from_crs(32633, 4326, always_xy=True)
@@ -31,6 +45,16 @@ def pixel_of(row: float, col: float, pixels: np.ndarray, bounds) -> tuple[float,
 
 def pictures(shown) -> dict[str, ipyleaflet.ImageOverlay]:
     return {layer.name: layer for layer in shown.layers if isinstance(layer, ipyleaflet.ImageOverlay)}
+
+
+def rows(shown) -> dict[str, tuple]:
+    """Layer -> its swatch, switch, slider and button on the map."""
+    panel = next(c for c in shown.controls if isinstance(c, ipyleaflet.WidgetControl)).widget
+    return {row.children[1].description: row.children for row in panel.children if hasattr(row, "children")}
+
+
+def vectors(shown) -> dict[str, ipyleaflet.GeoJSON]:
+    return {layer.name: layer for layer in shown.layers if isinstance(layer, ipyleaflet.GeoJSON)}
 
 
 def decode(layer) -> np.ndarray:
@@ -123,8 +147,7 @@ def test_polygons_in_another_crs_land_on_their_buildings(scene, polygons):
 
 def test_a_slider_moves_the_opacity_and_a_switch_hides_the_layer(scene):
     shown = show_map(scene, mask=scene.read_labels())
-    panel = next(c for c in shown.controls if isinstance(c, ipyleaflet.WidgetControl)).widget
-    _, switch, slider = panel.children[-2].children
+    _, switch, slider, _ = rows(shown)["mask"]
     layer = pictures(shown)["mask"]
     slider.value = 0.25
     assert layer.opacity == 0.25
@@ -134,20 +157,90 @@ def test_a_slider_moves_the_opacity_and_a_switch_hides_the_layer(scene):
     assert layer.opacity == 0.25
 
 
-def test_the_map_opens_on_the_scene_and_fills_it(scene):
+def test_the_map_opens_on_the_scene_and_fills_what_its_list_of_layers_leaves(scene):
     shown = show_map(scene, height="500px")
     south, west, north, east = warp_to_web_mercator(scene.image)[2]
-    assert shown.center == pytest.approx([(south + north) / 2, (west + east) / 2], abs=1e-6)
-    across = (east - west) / 360 * 256 * 2**shown.zoom  # pixels; the scene is wider than high, the map as well
-    down = (north - south) * np.pi / 180 / np.cos(np.radians(south)) / (2 * np.pi) * 256 * 2**shown.zoom
-    assert across <= 760
-    assert 500 * 0.94 / 2**0.25 - 1 <= down <= 500 * 0.94 + 1
+    pixel = 360 / 256 / 2**shown.zoom  # degrees of longitude
+    assert shown.center == pytest.approx([(south + north) / 2, (west + east) / 2 + PANEL_WIDTH / 2 * pixel], abs=1e-6)
+    across = (east - west) / pixel  # the scene is wider than high, the free part of the map about square
+    assert 464 * 0.94 / 2**0.25 - 1 <= across <= 464 * 0.94 + 1
+
+
+def test_a_button_looks_at_the_whole_of_one_layer(scene, polygons):
+    shown = show_map(scene, polygons=polygons.iloc[:1])
+    before = shown.zoom
+    rows(shown)["polygons"][3].click()
+    assert shown.zoom > before + 0.5
+    rows(shown)["vienna1"][3].click()
+    assert shown.zoom == before
+
+
+def test_every_class_has_a_layer_in_its_colour(scene, polygons):
+    shown = show_map(scene, two_class_probability(), threshold={"buildings": 0.6, "roads": 0.3},
+                     polygons={"buildings": polygons})
+    assert {"found buildings", "found roads"} < set(pictures(shown))
+    assert "building outlines" in vectors(shown)
+    for kind, place in (("buildings", (40, 55)), ("roads", (30, 92))):
+        pixels = decode(pictures(shown)[f"found {kind}"])
+        y, x = pixel_of(*place, pixels, warp_to_web_mercator(scene.image)[2])
+        assert tuple(pixels[int(y), int(x), :3]) == rgb(CLASS_COLOURS[kind][0])
+        assert pixels[int(y), int(x), 3] == pytest.approx(255 * {"buildings": 0.9, "roads": 0.45}[kind], abs=1)
+
+
+def test_of_a_crowd_the_largest_in_view_are_shown_and_the_map_says_so(scene):
+    count = MOST_POLYGONS + 500
+    sides = np.linspace(1, 2, count)[:, None] * 1e-5
+    corners = np.column_stack([np.tile(np.linspace(16.30, 16.40, 70), count)[:count],
+                               np.repeat(np.linspace(48.18, 48.23, 60), 70)[:count]])
+    crowd = gpd.GeoDataFrame(geometry=shapely.box(*corners.T, *(corners + sides).T), crs=4326)
+    shown = show_map(scene, polygons=crowd)
+    layer, panel = vectors(shown)["polygons"], shown.panels[0]
+    assert len(layer.data["features"]) == MOST_POLYGONS
+    smallest = min(shapely.geometry.shape(f["geometry"]).area for f in layer.data["features"])
+    assert smallest >= sides[500, 0] ** 2 / 2 - 1e-18  # the 500 smallest are left out; a tiny square loses a corner
+    assert "the 3,000 largest of 3,500 in view" in panel.print.value
+    shown.set_trait("bounds", ((48.18, 16.30), (48.19, 16.35)))
+    inside = crowd.intersects(shapely.box(16.30, 48.18, 16.35, 48.19)).sum()
+    assert len(layer.data["features"]) == inside
+    assert f"all {inside} in view" in panel.print.value
+
+
+def test_the_still_shows_the_layers_where_they_are(scene, polygons):
+    shown = show_map(scene, mask=scene.read_labels(), truth=False, polygons=polygons)
+    rows(shown)["mask"][1].value = False
+    data, _ = shown._repr_mimebundle_()
+    still = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
+    assert still.shape == (600, 900, 3)
+    for colour, share in ((GRASS, 0.15), (ROOF, 0.05)):
+        assert (np.abs(still.astype(int) - colour).max(-1) <= 3).mean() > share
+    yellow = (np.abs(still.astype(int) - (240, 228, 66)).max(-1) <= 3).mean()
+    rows(shown)["polygons"][1].value = False
+    later = np.asarray(Image.open(io.BytesIO(shown.preview()))).astype(int)
+    assert (np.abs(later - (240, 228, 66)).max(-1) <= 3).mean() < yellow / 2
+
+
+def test_a_switch_adds_the_online_basemap_and_takes_it_away(scene):
+    shown = show_map(scene)
+    panel = next(c for c in shown.controls if isinstance(c, ipyleaflet.WidgetControl)).widget
+    switch = next(w for w in panel.children if getattr(w, "description", "") == "OpenStreetMap (online)")
+    for _ in range(2):
+        switch.value = True
+        assert [t.name for t in shown.layers if isinstance(t, ipyleaflet.TileLayer)] == ["no basemap", "osm"]
+        switch.value = False
+        assert [t.name for t in shown.layers if isinstance(t, ipyleaflet.TileLayer)] == ["no basemap"]
+
+
+def test_where_tiles_cannot_be_served_the_map_says_so_and_shows_the_picture(scene, monkeypatch):
+    monkeypatch.setattr("jointnet.show.tiles.find_spec", lambda name: None)
+    shown = show_map(scene, tiles=True)
+    assert "vienna1" in pictures(shown)
+    assert "pip install localtileserver xarray" in shown.panels[0].print.value
 
 
 def test_a_basemap_comes_only_when_asked_for(scene):
     shown = show_map(scene, basemap="osm")
     assert [t.name for t in shown.layers if isinstance(t, ipyleaflet.TileLayer)] == ["no basemap", "osm"]
-    assert shown.attribution_control
+    assert any(isinstance(c, ipyleaflet.AttributionControl) for c in shown.controls)
     with pytest.raises(ValueError, match="choose osm"):
         show_map(scene, basemap="gogle")
 
@@ -170,6 +263,8 @@ def two_cities(scene):
 
 def test_a_tile_without_a_prediction_says_what_to_run(two_cities):
     shown = show_cities(two_cities)
+    assert "none predicted yet" in shown.message.value
+    assert "python -m jointnet predict" in shown.message.value
     assert list(shown.outlines["name"]) == ["vienna1", "graz1"]
     shown.tile.value = "vienna1"
     assert "python -m jointnet predict" in shown.message.value
@@ -195,6 +290,22 @@ def test_a_city_narrows_the_tiles_to_its_own(two_cities):
     shown = show_cities(two_cities)
     shown.city.value = "graz"
     assert [value for _, value in shown.tile.options] == ["", "graz1"]
+
+
+def test_cities_are_named_on_the_map_and_a_click_leads_to_a_city_then_to_a_tile(two_cities):
+    shown = show_cities(two_cities)
+
+    def names() -> dict:
+        return {m.title: m for m in shown.map.layers if isinstance(m, ipyleaflet.Marker)}
+
+    assert set(names()) == {"vienna", "graz"}
+    assert shown.map.preview()[:4] == b"\x89PNG"
+    names()["graz"]._handle_mouse_events(None, {"event": "interaction", "type": "click"}, [])
+    assert shown.city.value == "graz"
+    assert set(names()) == {"graz1"}
+    names()["graz1"]._handle_mouse_events(None, {"event": "interaction", "type": "click"}, [])
+    assert shown.tile.value == "graz1"
+    assert names() == {}
 
 
 def test_a_damaged_prediction_is_told_in_the_widget(two_cities, tmp_path):
