@@ -1,9 +1,10 @@
 """Prediction: memory against scene height, seams, polygons against GDAL's, and speed as ratios; one table in one run.
 
-    python benchmarks/prediction.py [memory] [seams] [polygons] [speed]
+    python benchmarks/prediction.py [memory] [seams] [polygons] [speed] [real]
 
-Ratios compare things that were timed by turns in this run, so a busy machine shifts both. Memory is measured in
-processes of their own. The speed part takes most of the time; `--side 1024` makes its scene smaller.
+Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
+processes of their own. `--side 1024` makes the scene of the speed part smaller. PyTorch is compared where
+JOINTNET_TORCH names a Python that has it. `real`, memory with a real network on 5000 px of width, runs by name only.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 
 from jointnet.data.drawn import draw_scene
 from jointnet.data.raster import RasterInfo, create_raster, read_mask, write_raster
@@ -24,6 +26,7 @@ from jointnet.predict.settings import Settings
 from jointnet.predict.windows import WindowGrid, predict_windows
 
 PARTS = ("memory", "seams", "polygons", "speed")
+TORCH = Path(__file__).parent / "torch" / "eager.py"
 MASKS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "test_city"
 WIDTH, SIZE = 5000, 256
 
@@ -49,35 +52,59 @@ def write_scene(path: Path, height: int, width: int) -> Path:
     return path
 
 
-def peak_of_a_run(scene: Path) -> None:
+def peak_of_a_run(scene: Path, preset: str | None) -> None:
     """Prints the peak memory of this process after a warm-up of one window, and after a whole scene, in MB."""
 
     def peak() -> float:  # getrusage would count what the parent process had before
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
+    network = one_convolution if preset is None else build(preset)
     with tempfile.TemporaryDirectory() as folder:
-        warm = RasterInfo(SIZE, SIZE, 3, "uint8", draw_scene("austin6", size=256).grid.crs,
-                          draw_scene("austin6", size=256).grid.transform)
+        ground = draw_scene("austin6", size=256).grid
+        warm = RasterInfo(SIZE, SIZE, 3, "uint8", ground.crs, ground.transform)
         image = write_raster(Path(folder) / "warm.tif", np.full((SIZE, SIZE, 3), 90, np.uint8), warm)
-        predict_scene(one_convolution, image, Path(folder) / "warm", progress=False)
+        predict_scene(network, image, Path(folder) / "warm", progress=False)
         before = peak()
-        predict_scene(one_convolution, scene, Path(folder) / "out", progress=False)
-    sys.stdout.write(json.dumps([before, peak()]) + "\n")
+        result = predict_scene(network, scene, Path(folder) / "out", progress=False)
+        polygons = pyogrio.read_info(result.geopackage)["features"]
+    sys.stdout.write(json.dumps([before, peak(), polygons]) + "\n")
+
+
+def build(preset: str):
+    """A network with random weights that wants windows of `SIZE`."""
+    from jointnet.network.model import build_jointnet
+    from jointnet.network.weights import Card
+
+    model = build_jointnet(preset)
+    model.card = Card(preset=preset, patch_size=SIZE, gsd=0.3)
+    return model
+
+
+def peaks(height: int, preset: str | None = None) -> tuple[float, float, int]:
+    """(peak after one window, peak after a scene, its polygons), 5000 px wide, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        scene = write_scene(Path(folder) / "scene.tif", height, WIDTH)
+        command = [sys.executable, __file__, "--peak", str(scene), *(["--preset", preset] if preset else [])]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    return tuple(json.loads(told))
 
 
 def memory(_: argparse.Namespace) -> list[tuple[str, str, str]]:
     """Peak memory of scenes of 5000 px width and two heights."""
-    rows, peaks = [], {}
+    rows, found = [], {}
     for height in (5000, 20000):
-        with tempfile.TemporaryDirectory() as folder:
-            scene = write_scene(Path(folder) / "scene.tif", height, WIDTH)
-            told = subprocess.run([sys.executable, __file__, "--peak", str(scene)], check=True, capture_output=True)
-        before, peaks[height] = json.loads(told.stdout)
-        rows.append((f"memory that {height} x {WIDTH} px adds to one window", f"{peaks[height] - before:.0f} MB",
-                     "<= 300 MB"))
-    rows.append(("peak memory, 20000 against 5000 rows", f"{peaks[20000] / peaks[5000]:.3f}", "<= 1.10"))
+        before, found[height], polygons = peaks(height)
+        rows.append((f"memory that {height} x {WIDTH} px with {polygons} polygons add to one window",
+                     f"{found[height] - before:.0f} MB", "<= 300 MB"))
+    rows.append(("peak memory, 20000 against 5000 rows", f"{found[20000] / found[5000]:.3f}", "<= 1.10"))
     return rows
+
+
+def real(_: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """What preset `small` adds to one window on a strip of 5000 px width."""
+    before, after, _ = peaks(600, "small")
+    return [(f"memory that 600 x {WIDTH} px add to one window, preset small", f"{after - before:.0f} MB", "<= 300 MB")]
 
 
 def seams(_: argparse.Namespace) -> list[tuple[str, str, str]]:
@@ -121,12 +148,12 @@ def polygons(_: argparse.Namespace) -> list[tuple[str, str, str]]:
     for file in files:
         mask = read_mask(file)
         ours, theirs = [], []
-        for _ in range(3):
-            start = time.perf_counter()
+        for _ in range(2):
+            start = time.process_time()
             list(shapes(mask, mask=mask, connectivity=4))
-            middle = time.perf_counter()
+            middle = time.process_time()
             found = mask_polygons(mask)
-            ours.append(time.perf_counter() - middle)
+            ours.append(time.process_time() - middle)
             theirs.append(middle - start)
         same = np.array_equal(rasterize(found, mask.shape), mask)
         rows.append((f"polygons of {file.stem.split('_')[0]} ({len(found)}), against shapes alone",
@@ -135,79 +162,95 @@ def polygons(_: argparse.Namespace) -> list[tuple[str, str, str]]:
 
 
 def speed(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
-    """File to file, preset `small`, against its convolutions alone and against one 512 px window at a time."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from jointnet.network.model import build_jointnet
-    from jointnet.network.weights import Card
-    from jointnet.predict.engines import available_engines, make_engine
+    """File to file, preset `small`, against its convolutions alone, other runtimes and one 512 px window at a time."""
+    import tensorflow as tf
 
-    model = build_jointnet("small")
-    model.card = Card(preset="small", patch_size=SIZE)
-    side = arguments.side
-    windows = len(WindowGrid(side, side, SIZE, SIZE * 3 // 4).tops) ** 2
-    rows, whole = [], {}
+    from jointnet.predict.engines import automatic_engine, available_engines, make_engine
+
+    model, side, chosen = build("small"), arguments.side, automatic_engine()
+    window = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
+    large = np.random.default_rng(0).integers(0, 256, (1, 512, 512, 3)).astype(np.float32)
+    variables = tf.function(lambda x: model(x, training=False), autograph=False)
+    ways = {name: make_engine(model, name, SIZE) for name in available_engines()}
+    took = by_turns({
+        **{name: lambda engine=engine: engine(window) for name, engine in ways.items()},
+        "four windows at once": lambda: ways["keras"](np.repeat(window, 4, axis=0)),
+        "variables": lambda: variables(window), "model.predict": lambda: model.predict(large, verbose=0),
+    })
+    took["four windows at once"] /= 4
     with tempfile.TemporaryDirectory() as folder:
         scene = write_scene(Path(folder) / "scene.tif", side, side)
-        for name in available_engines():
-            make_engine(model, name, SIZE)(np.zeros((1, SIZE, SIZE, 3), np.uint8))
-            start = time.perf_counter()
-            predict_scene(model, scene, Path(folder) / name, engine=name, progress=False)
-            whole[name] = time.perf_counter() - start
-            rows.append((f"{side} x {side} px file to file, {name}", f"{whole[name]:.1f} s", ""))
-    fastest = min(whole.values())
-    first = available_engines()[0]
-    alone = convolutions_alone(model) * windows
-    rows.append((f"the automatic engine ({first}) against the fastest", f"{whole[first] / fastest:.2f}", "1.0"))
-    rows.append(("whole path against its convolutions alone", f"{fastest / alone:.2f}", "<= 1.3"))
-    old = one_at_a_time(model) * len(WindowGrid(side, side, 512, 384).tops) ** 2
-    rows.append(("one 512 px window at a time, against ours", f"{old / fastest:.2f}", ">= 2"))
-    return rows
+        start, began = time.process_time(), time.perf_counter()
+        predict_scene(model, scene, Path(folder) / "out", engine=chosen, progress=False)
+        whole, seconds = time.process_time() - start, time.perf_counter() - began
+    windows, theirs = (len(WindowGrid(side, side, size, size * 3 // 4).tops) ** 2 for size in (SIZE, 512))
+    alone = convolutions_alone(model)
+    return [
+        (f"{side} x {side} px file to file, {chosen}", f"{seconds:.0f} s, {whole:.0f} s of processor time", ""),
+        ("whole path, against its convolutions alone", f"{whole / windows / alone:.2f}", "<= 1.3"),
+        ("the network without the path, against its convolutions alone", f"{took[chosen] / alone:.2f}", ""),
+        ("one 512 px window at a time by model.predict, against the whole path",
+         f"{took['model.predict'] * theirs / whole:.2f}", ">= 2"),
+        (f"the automatic engine ({chosen}) against the fastest",
+         f"{took[chosen] / min(took[name] for name in ways):.2f}", "1.0"),
+        *((f"a window by {name}, against {chosen}", f"{took[name] / took[chosen]:.2f}", "") for name in ways),
+        ("TensorFlow with the weights as variables, against constants", f"{took['variables'] / took['keras']:.2f}", ""),
+        ("four windows at once, against one by one", f"{took['four windows at once'] / took['keras']:.2f}", ""),
+        ("PyTorch eager, channels last, against the automatic engine", *torch_eager(took[chosen])),
+    ]
+
+
+def torch_eager(ours: float) -> tuple[str, str]:
+    """(ratio, goal) of the same network and window in PyTorch, in its own environment."""
+    python = os.environ.get("JOINTNET_TORCH")
+    if not python:
+        return "not measured: JOINTNET_TORCH names no Python", ">= 1"
+    quiet = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # a thread that waits by counting is no work
+    told = subprocess.run([python, TORCH, str(SIZE)], check=True, stdout=subprocess.PIPE, env=quiet).stdout
+    return f"{json.loads(told) / ours:.2f}", ">= 1"
 
 
 def convolutions_alone(model) -> float:
-    """Seconds of all convolutions of one window, each by the faster of TensorFlow and OpenVINO."""
+    """Processor seconds of all convolutions of one window, each by the better of TensorFlow and OpenVINO."""
     import keras
-    import tensorflow as tf
 
     total = 0.0
-    sizes = {"encoder1": 1, "decoder1": 1, "logits": 1, "encoder2": 2, "decoder2": 2, "encoder3": 4, "decoder3": 4}
-    for layer in model.layers:
-        if not isinstance(layer, keras.layers.Conv2D):
-            continue
-        side = SIZE // next((s for key, s in sizes.items() if layer.name.startswith(key)), 8)
-        side = side // 2 if layer.name.startswith("decoder") and layer.name.endswith("narrow") else side
-        x = np.random.default_rng(0).random((1, side, side, layer.kernel.shape[2]), np.float32)
-        function = tf.function(layer.call, input_signature=[tf.TensorSpec(x.shape, tf.float32)], autograph=False)
-        total += min(_best(function, tf.constant(x)), *_openvino_times(function, x))
+    inputs = keras.Model(model.input, [x.input for x in model.layers if isinstance(x, keras.layers.Conv2D)])
+    shapes = [tuple(x.shape) for x in inputs(np.zeros((1, SIZE, SIZE, 3), np.uint8))]
+    layers = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
+    for layer, shape in zip(layers, shapes, strict=True):
+        total += min(by_turns(convolution(layer, np.random.default_rng(0).random(shape, np.float32))).values())
     return total
 
 
-def _openvino_times(function, x: np.ndarray) -> list[float]:
-    """OpenVINO's time, if it is installed."""
+def convolution(layer, x: np.ndarray) -> dict:
+    """One convolution with its bias and activation as a function of nothing, by runtime."""
+    import tensorflow as tf
+
+    values = [v.numpy() for v in layer.trainable_variables]
+    function = tf.function(lambda t: layer.stateless_call([tf.constant(v) for v in values], [], t)[0],
+                           input_signature=[tf.TensorSpec(x.shape, tf.float32)], autograph=False)
+    tensor = tf.constant(x)
+    ways = {"tensorflow": lambda: function(tensor)}
     try:
         import openvino
     except ImportError:
-        return [float("inf")]
-    model = openvino.convert_model(function.get_concrete_function())
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return [_best(compiled, x)]
+        return ways
+    compiled = openvino.Core().compile_model(
+        openvino.convert_model(function.get_concrete_function()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return ways | {"openvino": lambda: compiled(x)}
 
 
-def one_at_a_time(model) -> float:
-    """Seconds of `model.predict` on a 512 px window, as the ancestor does it."""
-    window = np.random.default_rng(0).integers(0, 256, (1, 512, 512, 3)).astype(np.float32)
-    return _best(lambda x: model.predict(x, verbose=0), window)
-
-
-def _best(function, x, times: int = 3) -> float:
-    """Least seconds of some calls, after one to warm up."""
-    function(x)
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        function(x)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+def by_turns(ways: dict, times: int = 4) -> dict[str, float]:
+    """Least processor seconds of each function, called by turns after once to warm up."""
+    taken = {name: [] for name in ways}
+    for turn in range(times + 1):
+        for name, function in ways.items():
+            start = time.process_time()
+            function()
+            if turn:
+                taken[name].append(time.process_time() - start)
+    return {name: min(seconds) for name, seconds in taken.items()}
 
 
 def main() -> None:
@@ -215,10 +258,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(PARTS))
     parser.add_argument("--side", type=int, default=2048)
-    parser.add_argument("--peak", type=Path)
+    parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--preset", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
-        peak_of_a_run(arguments.peak)
+        peak_of_a_run(arguments.peak, arguments.preset)
         return
     sys.stdout.write("| what | measured | goal |\n|---|---|---|\n")
     for part in arguments.parts:
