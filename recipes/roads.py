@@ -1,8 +1,9 @@
-"""Trains road weights, or a network of two classes, and chooses the thresholds on the validation scenes.
+r"""Trains road weights, or a network of two classes, and chooses the thresholds on the validation scenes.
 
     python recipes/roads.py --out runs/sample-roads --epochs 6 --steps 50                       # the drawn scenes
     for loss in cross_entropy dice focal; do                                                    # lesson 06's comparison
-        python recipes/roads.py --loss $loss --patch-size 64 --out runs/sample-roads-64-$loss; done
+        python recipes/roads.py --loss $loss --growth-rates 4,8,16 --patch-size 64 --epochs 8 --steps 40 \
+            --check-side 256 --score-side 384 --out runs/roads-by-$loss; done
     python recipes/roads.py --classes buildings,roads --weights sample-buildings --out runs/sample-joint
     python recipes/roads.py --root ROADS --weights sample-roads --out runs/roads-massachusetts-tiny   # real ones
 
@@ -25,7 +26,7 @@ from jointnet.evaluate.paths import path_score
 from jointnet.evaluate.roads import LineCounts, line_counts
 from jointnet.evaluate.tuning import tuned_card
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD
-from jointnet.network.weights import DEFAULT_THRESHOLD, PUBLISHED, SUFFIX, save_model
+from jointnet.network.weights import DEFAULT_THRESHOLD, PUBLISHED, SUFFIX, Card, save_model
 from jointnet.predict.lines import centre_lines
 from jointnet.predict.scenes import read_probability
 
@@ -49,12 +50,14 @@ def main() -> None:
     parser.add_argument("--classes", default="roads")
     parser.add_argument("--loss", help="one, or one for each class by commas; the default follows the classes")
     parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--growth-rates", help="of a network narrower than the preset's, as 4,8,16")
     parser.add_argument("--weights", help="begin with these; where the classes differ, with new outputs")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--steps", type=int, default=50, help="an epoch")
     parser.add_argument("--patch-size", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=4, help="patches a step")
     parser.add_argument("--check-side", type=int, default=384, help="square of a validation scene scored each epoch")
+    parser.add_argument("--score-side", type=int, help="score the end result on such squares, too, not on whole scenes")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true")
@@ -62,14 +65,16 @@ def main() -> None:
     args = parser.parse_args()
     scenes = jointnet.open_dataset("sample") if args.root is None else open_real(args.root)
     classes = tuple(args.classes.split(","))
+    widths = tuple(int(g) for g in args.growth_rates.split(",")) if args.growth_rates else None
+    start = Card(preset=args.preset, classes=classes, growth_rates=widths, patch_size=args.patch_size)
     run = jointnet.train(
-        begin_with(args.weights, classes) if args.weights else args.preset, lighter(scenes, args.check_side), args.out,
+        begin_with(args.weights, classes) if args.weights else start, lighter(scenes, args.check_side), args.out,
         classes=classes, epochs=args.epochs, steps=args.steps, patch_size=args.patch_size, batch_size=args.batch_size,
         loss=args.loss, learning_rate=args.learning_rate, seed=args.seed, resume=args.resume, verbose=2,
         recipe="recipes/roads.py" + (f", begun with {args.weights}" if args.weights else ""),
         **(REAL if args.root else DRAWN),
     )
-    tune(run, scenes.select(split="validation"))
+    tune(run, (lighter(scenes, args.score_side) if args.score_side else scenes).select(split="validation"))
     print(f"{run.ended}: {run.out / 'best.weights.h5'}, {run.card.thresholds}, {run.card.scores}")
     if args.publish:
         save_model(run.model, PUBLISHED / f"{run.card.name}{SUFFIX}")
@@ -110,7 +115,8 @@ def tune(run, scenes) -> None:
     """Puts the thresholds of highest IoU and the scores at them into the run's card, beside its best weights."""
     maps = run.out / "validation"
     for scene in scenes:
-        jointnet.predict_scene(run.model, scene, maps, polygons=False, overwrite=True, engine="keras", progress=False)
+        part = scene.info.bounds if scene.part else None
+        jointnet.predict_scene(run.model, scene, maps, part, polygons=False, overwrite=True, progress=False)
     card, scores = run.card, {}
     for kind in card.classes:
         card = tuned_card(card, jointnet.evaluate(maps, scenes, kind, detail=False).probabilities, kind)
@@ -133,7 +139,7 @@ def score_lines(maps: Path, scenes, threshold: float, band: int) -> dict[str, fl
         probability = np.nan_to_num(read_probability(maps / f"{scene.name}_probability.tif")[..., band])
         predicted = centre_lines(probability >= threshold, scene.info, probability, gsd=scene.gsd)
         if "roads" in scene.vectors:
-            truth = gpd.read_file(scene.vectors["roads"])
+            truth = gpd.read_file(scene.vectors["roads"]).to_crs(scene.info.crs).clip(scene.info.bounds)
         else:  # labels of one width: their middle lines are what they were drawn from
             truth = centre_lines(scene.read_labels("roads") * scene.read_valid(), scene.info, gsd=scene.gsd)
         counts += line_counts(truth, predicted)

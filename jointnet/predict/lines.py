@@ -35,7 +35,7 @@ class Cleaning:
     """
 
     spur: float = 8.0
-    gap: float = 15.0
+    gap: float = 10.0
     shortest: float = 25.0
     hole: float = 6.0
     tolerance: float = 1.0

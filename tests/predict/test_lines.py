@@ -72,12 +72,12 @@ def test_a_driveway_shorter_than_the_spur_is_cut_and_a_side_street_kept(street):
 
 
 def test_a_gap_in_line_is_joined_and_said_to_be(street):
-    street[:, 80:100] = 0  # 10 m under a tree
+    street[:, 80:92] = 0  # 6 m under a tree
     table = centre_lines(street, grid_of())
     assert len(table) == 1
-    assert table.joined_m[0] == pytest.approx(10, abs=0.6)
+    assert table.joined_m[0] == pytest.approx(6, abs=0.6)
     assert table.width_m[0] == 3.75
-    assert len(centre_lines(street, grid_of(), cleaning=Cleaning(gap=8))) == 2
+    assert len(centre_lines(street, grid_of(), cleaning=Cleaning(gap=4))) == 2
 
 
 def test_ends_that_do_not_point_at_each_other_stay_apart():
