@@ -32,8 +32,11 @@ notebooks: $(READY)  ## run the lessons as a reader does, at full size, and prin
 lint: $(READY)  ## check the style of the code
 	$(BIN)/ruff check .
 
+# Explorers and maps appear as the pictures they carry: as live widgets they would be blank without a network.
+STILLS = --NbConvertBase.display_data_priority='["text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain"]'
+
 html: $(READY)  ## run the lessons and write them as web pages into build/html
-	$(BIN)/jupyter nbconvert --to html --execute --output-dir build/html notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to html --execute $(STILLS) --output-dir build/html notebooks/*.ipynb
 
 bench: $(READY)  ## measure speed and memory
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
