@@ -107,26 +107,32 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
     assert share_of(pixels, GRASS, 16) > 0.02
     assert page.locator(".leaflet-interactive").count() == 2  # one outline for each roof
 
+    # a switch on the map, by mouse, to the kernel and back to the picture
+    page.locator("label.widget-label-basic", has_text="mask").locator("input").uncheck()
+    assert kernel_says(page, "[layer.opacity for layer in shown.layers if layer.name == 'mask'][0]", 0)
+    page.wait_for_function("[...document.querySelectorAll('.leaflet-image-layer')].some(i => i.style.opacity === '0')")
+
     save(page)
     page.wait_for_timeout(600)
     saved = json.loads((lab.folder / "notebooks" / "kit.ipynb").read_text())
-    assert "image/png" in saved["cells"][1]["outputs"][0]["data"]
+    assert all("image/png" in cell["outputs"][0]["data"] for cell in saved["cells"][1:])
 
     # changed outside Jupyter, the notebook is not trusted: its pictures are shown, nothing runs
     saved["cells"][0]["source"] = "1"
     (lab.folder / "notebooks" / "shared.ipynb").write_text(json.dumps(saved))
     other = new_page()
     open_notebook(lab, other.page, "shared.ipynb")
-    picture = other.page.locator(".jp-RenderedImage img").first
-    picture.wait_for(timeout=15_000)
+    pictures = other.page.locator(".jp-RenderedImage img")
+    pictures.nth(1).wait_for(timeout=15_000)
     other.page.wait_for_timeout(300)
-    assert picture.evaluate("i => i.naturalWidth") == 160
-    assert other.page.locator(".jn").count() == 0
+    assert pictures.evaluate_all("all => all.map(i => i.naturalWidth)") == [160, 900]  # the explorer, the map
+    assert other.page.locator(".jn, .leaflet-container").count() == 0
     other.shot("lab_untrusted")
 
 
-def test_explorer_and_map_live_under_a_hub(tmp_path, browser):
-    running = Lab(tmp_path, "/user/ada/", HUB)
+@pytest.mark.parametrize(("base_url", "variables"), [("/deep/base/", {}), ("/user/ada/", HUB)], ids=["base_url", "hub"])
+def test_explorer_and_map_live_under_a_base_url_and_a_hub(tmp_path, browser, base_url, variables):
+    running = Lab(tmp_path, base_url, variables)
     try:
         context = browser.new_context(viewport={"width": 1280, "height": 1000})
         watched = watch(context.new_page())
