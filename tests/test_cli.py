@@ -1,5 +1,6 @@
 """The commands as a person types them: what they write, and one sentence when the input is wrong."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -240,10 +241,17 @@ def test_train_leaves_weights_that_predict_takes(tmp_path):
             pixels = random.integers(0, 2, (32, 32, bands)).astype(np.uint8) * 255
             write_image(tmp_path / "data" / split / kind / f"{split}1.tif", pixels)
     short = ("--preset", "tiny", "--epochs", 1, "--steps", 1, "--patch-size", 32, "--batch-size", 1)
+    short += ("--reduction-from", "input", "--tensorboard")
+    odd = jointnet("train", "-d", "folder", "--root", tmp_path / "data", "-o", tmp_path / "odd", "--preset", "tiny",
+                   "--architecture", "tower")
+    assert_refused(odd, "'tower'", "choose from jointnet, unet")
+    assert not (tmp_path / "odd").exists()
     result = jointnet("train", "-d", "folder", "--root", tmp_path / "data", "-o", tmp_path / "run", *short)
     assert result.exit_code == 0, result.output
     assert "best validation IoU" in result.stdout
     best = tmp_path / "run" / "best.weights.h5"
+    assert json.loads(best.with_name("best.json").read_text())["reduction_from"] == "input"
+    assert list((tmp_path / "run" / "tensorboard").rglob("events.*"))
     image = tmp_path / "data" / "train" / "images" / "train1.tif"
     result = jointnet("predict", image, "-w", best, "-o", tmp_path / "out", "--no-polygons", "--engine", "keras")
     assert result.exit_code == 0, result.output
