@@ -185,6 +185,23 @@ def predict(
 
 
 @app.command()
+def export(
+    weights: Annotated[str, typer.Argument(help="Name from `jointnet weights`, or a weights file.")],
+    out: Annotated[
+        Path, typer.Argument(help="What to write: NAME.onnx, NAME.xml for OpenVINO, or a folder for a SavedModel.")
+    ],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the windows in pixels, a multiple of 8; the card's, if not given.")
+    ] = None,
+) -> None:
+    """Write a network for other programs: it takes 8-bit windows, gives probabilities, and holds its card."""
+    from jointnet.network.weights import load_model
+    from jointnet.predict.export import export as write
+
+    typer.echo(write(load_model(weights), out, size=size))
+
+
+@app.command()
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Folder that `jointnet predict` wrote into.")],
     dataset: DatasetName = "sample",

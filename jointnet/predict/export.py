@@ -14,13 +14,13 @@ FORMATS = {"openvino": ".xml", "savedmodel": "", "onnx": ".onnx"}
 CARD_KEY = "jointnet_card"
 
 
-def export(model, path: str | Path, format: str, size: int | None = None) -> Path:
+def export(model, path: str | Path, format: str | None = None, size: int | None = None) -> Path:
     """Writes the network of uint8 windows (n, size, size, bands) -> float32 probabilities; returns the path.
 
     Args:
         model: a Keras model, or a name or path for `load_model`.
         path: what to write; OpenVINO's ends in .xml and gets a .bin beside it, a SavedModel is a folder.
-        format: "openvino", "savedmodel" or "onnx".
+        format: "openvino", "savedmodel" or "onnx"; without it, what the path ends in decides.
         size: side of the windows in pixels; without it the patch size of the card.
 
     The card is JSON: under `jointnet_card` in OpenVINO's rt_info and in ONNX's metadata, in
@@ -33,6 +33,8 @@ def export(model, path: str | Path, format: str, size: int | None = None) -> Pat
     from jointnet.network.weights import card_of, load_model
 
     path = Path(path)
+    if format is None:
+        format = _format_of(path)
     if format not in FORMATS:
         raise ValueError(f"format {format!r} is unknown; choose from {', '.join(FORMATS)}")
     if path.suffix != FORMATS[format]:
@@ -48,6 +50,15 @@ def export(model, path: str | Path, format: str, size: int | None = None) -> Pat
     finally:
         _remove(aside)
     return path
+
+
+def _format_of(path: Path) -> str:
+    """The format that a path's ending stands for."""
+    found = [name for name, suffix in FORMATS.items() if suffix == path.suffix]
+    if not found:
+        raise ValueError(f"{path} ends in {path.suffix}; end it in .onnx, in .xml for OpenVINO, or in nothing for a "
+                         f"folder with TensorFlow's SavedModel")
+    return found[0]
 
 
 def read_card(path: str | Path) -> dict:

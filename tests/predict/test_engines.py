@@ -4,9 +4,11 @@ import sys
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from jointnet.cli import app
 from jointnet.network.model import build_jointnet
-from jointnet.network.weights import Card
+from jointnet.network.weights import Card, save_model
 from jointnet.predict import engines
 from jointnet.predict.engines import available_engines, make_engine
 from jointnet.predict.export import export, read_card
@@ -130,6 +132,18 @@ def test_exports_without_their_package_name_what_to_install(model, tmp_path, mon
     with pytest.raises(ImportError, match=rf"pip install 'jointnet\[{format}\]'"):
         export(model, tmp_path / name, format)
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_tensorflow
+def test_the_command_exports_by_the_ending_of_the_name(model, windows, reference, tmp_path):
+    weights = save_model(model, tmp_path / "network.weights.h5")
+    told = CliRunner().invoke(app, ["export", str(weights), str(tmp_path / "saved"), "--size", str(SIZE)])
+    assert told.exit_code == 0, told.output
+    assert told.stdout.strip() == str(tmp_path / "saved")
+    assert read_card(tmp_path / "saved")["patch_size"] == SIZE
+    wrong = CliRunner().invoke(app, ["export", str(weights), str(tmp_path / "network.pt")])
+    assert wrong.exit_code == 2
+    assert "end it in .onnx" in wrong.stderr
 
 
 def test_exports_of_unknown_kind_or_name_are_refused(model, tmp_path):
