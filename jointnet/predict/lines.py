@@ -35,7 +35,7 @@ class Cleaning:
     """
 
     spur: float = 8.0
-    gap: float = 10.0
+    gap: float = 15.0
     shortest: float = 25.0
     hole: float = 6.0
     tolerance: float = 1.0
@@ -155,7 +155,8 @@ def merge_crossings(lines: np.ndarray, skeleton: Skeleton) -> np.ndarray:
 def join_gaps(lines: np.ndarray, gap: float, look: float) -> np.ndarray:
     """Lines with links over small gaps: from dead end to dead end, then from dead end straight on to a line's side.
 
-    Two ends are linked where each points at the other within 35 degrees, nearest first, each end once.
+    Two ends are linked where each points at the other within 35 degrees, nearest first, each end once. A line shorter
+    than `look` is not led to a side.
 
     Args:
         lines: LineStrings that meet at their ends.
@@ -267,6 +268,8 @@ def _joined_to_sides(lines: np.ndarray, gap: float, look: float) -> np.ndarray:
     cuts: dict[int, list[tuple[float, np.ndarray]]] = {}
     links, tree = [], shapely.STRtree(lines)
     for start, direction, mine in zip(place, way, own, strict=True):
+        if lines[mine].length < look:
+            continue  # a scrap points anywhere
         ray = shapely.LineString([start, start + gap * direction])
         hits = [(k, x) for k in tree.query(ray, predicate="intersects") if k != mine
                 for x in shapely.get_coordinates(shapely.intersection(lines[k], ray))]
