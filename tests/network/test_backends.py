@@ -61,7 +61,7 @@ def given():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b != "tensorflow"])
 def test_another_backend_gives_tensorflows_answers_and_learns_its_steps(answers, backend):
     ours, theirs = answers["tensorflow"], answers[backend]
