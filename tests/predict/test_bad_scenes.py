@@ -63,17 +63,29 @@ def test_deep_and_float_images(tmp_path, grid, image, dtype):
     refused(write_raster(tmp_path / "deep.tif", image.astype(dtype), grid), tmp_path, f"{dtype} values.*gdal_translate")
 
 
-def test_a_file_cut_short_in_the_middle(tmp_path, grid):
-    tall = RasterInfo(256, 2048, 3, "uint8", grid.crs, grid.transform)
-    noise = np.random.default_rng(0).integers(1, 256, (2048, 256, 3), dtype=np.uint8)
-    path = tmp_path / "cut.tif"
-    profile = {"driver": "GTiff", "width": 256, "height": 2048, "count": 3, "dtype": "uint8", "crs": tall.crs,
-               "transform": tall.transform, "tiled": True, "blockxsize": 256, "blockysize": 256}
-    with rasterio.open(path, "w", **profile) as raster:
-        raster.write(np.moveaxis(noise, -1, 0))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    refused(path, tmp_path, "damaged or cut short")
+@pytest.fixture
+def tall_path(tmp_path, grid):
+    """2048 rows of noise, as a tiled and compressed GeoTIFF that ends with its pixels."""
+    noise = np.random.default_rng(0).integers(1, 256, (3, 2048, 256), dtype=np.uint8)
+    profile = {"driver": "GTiff", "width": 256, "height": 2048, "count": 3, "dtype": "uint8", "crs": grid.crs,
+               "transform": grid.transform, "tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+    with rasterio.open(tmp_path / "tall.tif", "w", **profile) as raster:
+        raster.write(noise)
+    return tmp_path / "tall.tif"
+
+
+def test_a_file_cut_short_in_the_middle(tmp_path, tall_path):
+    whole = tall_path.read_bytes()
+    tall_path.write_bytes(whole[: len(whole) // 2])
+    refused(tall_path, tmp_path, "damaged or cut short")
+
+
+def test_a_file_whose_middle_is_damaged(tmp_path, tall_path):
+    whole = bytearray(tall_path.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 100_000] = bytes(100_000)
+    tall_path.write_bytes(whole)
+    refused(tall_path, tmp_path, "damaged or cut short")
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, scene_path, monkeypatch):

@@ -121,6 +121,21 @@ def test_a_run_stopped_by_the_user_leaves_no_output_and_goes_on_to_the_same_pixe
             assert np.array_equal(a.read(), b.read())
 
 
+@pytest.mark.parametrize("tta", [False, True])
+def test_a_float_raster_holds_what_the_whole_array_gives(scene_path, image, tmp_path, tta):
+    def leaning(windows):
+        """Brighter towards a window's lower right, so that blending and turning windows both show."""
+        slope = np.add.outer(np.arange(32), 2 * np.arange(32))[:, :, None].astype(np.float32) / 100
+        return (windows.mean(axis=-1, keepdims=True) / 255 * slope).astype(np.float32)
+
+    leaning.card = Settings(bands=3, classes=("buildings",), patch_size=32)
+    result = predict_scene(leaning, scene_path, tmp_path / "out", dtype="float32", tta=tta, progress=False)
+    found = read_probability(result.probability)
+    np.testing.assert_allclose(found, predict_array(leaning, image, tta=tta), atol=1e-6)
+    with rasterio.open(result.probability) as raster:
+        assert (raster.dtypes, np.isnan(raster.nodata)) == (("float32",), True)
+
+
 def test_a_part_of_a_scene_is_written_where_it_lies(network, scene_path, image, tmp_path, grid):
     x, y = grid.transform @ (40, 30)
     result = predict_scene(network, scene_path, tmp_path / "out", bounds=(x, y - 20, x + 50, y), **OPTIONS)
