@@ -4,7 +4,7 @@ import math
 import pytest
 
 from jointnet.evaluate.counts import Counts
-from jointnet.evaluate.gaps import city_gap, cover_table, load_city_runs
+from jointnet.evaluate.gaps import ALL_CITIES, HELD_OUT_CITIES, city_gap, cover_table, load_city_runs
 from jointnet.evaluate.scores import Scores
 from jointnet.evaluate.tiles import TileScores
 
@@ -43,6 +43,16 @@ def test_runs_are_read_from_the_recipes_file(tmp_path):
         load_city_runs(path)
     with pytest.raises(FileNotFoundError, match="held_out_cities.py writes it"):
         load_city_runs(tmp_path / "nowhere.json")
+
+
+def test_the_shipped_runs_were_all_scored_on_the_same_drawn_pixels():
+    assert json.loads(HELD_OUT_CITIES.read_text())["drawn"] is True
+    runs = load_city_runs()
+    assert ALL_CITIES in runs
+    for city in ("austin", "chicago", "kitsap", "tyrol-w", "vienna"):
+        labelled = {(counts[city].total, counts[city].tp + counts[city].fn) for counts in runs.values()}
+        assert len(labelled) == 1  # the same pixels, and the same roofs among them
+        assert labelled.pop()[0] == 2 * 512**2
 
 
 def test_a_run_that_was_not_scored_where_it_never_was_is_refused():

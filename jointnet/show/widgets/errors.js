@@ -34,7 +34,7 @@ async function renderErrors({ model, el }) {
     h("thead", {}, h("tr", {}, ...headings.map((x) => x.cell))), body);
   const format = (value, digits) => (value === null ? "–" : digits === null ? value : Number(value).toFixed(digits));
   const lines = new Map(rows.map((row) => {
-    const mark = h("td", { class: "jn-left" });
+    const mark = h("td", { role: "gridcell", class: "jn-left" });
     const line = h("tr", { "data-id": row.id, tabindex: -1, role: "row", "data-lm-suppress-shortcuts": "true",
       onclick: () => choose(row.id, true) },
     ...columns.map((c) => h("td", { role: "gridcell", class: c.digits === null ? "jn-left" : null },
