@@ -12,7 +12,7 @@ from rasterio.transform import Affine
 
 from jointnet.data.raster import RasterInfo, read_mask, write_raster
 from jointnet.predict import vector_files
-from jointnet.predict.outlines import iou_between, regularise, simplify
+from jointnet.predict.outlines import Tidying, iou_between, regularise, simplify
 from jointnet.predict.vector_files import create_vectors, read_notes, write_vectors
 from jointnet.predict.vectorize import mask_polygons, polygon_tables, vectorize, vectorize_raster
 
@@ -199,3 +199,16 @@ def test_a_real_mask_comes_back_from_its_polygons():
     path = MASKS / "sfo36_reference_prediction.png"
     mask = read_mask(path, (0, 0, 1000, 5000))
     assert np.array_equal(rasterize(mask_polygons(mask), mask.shape), mask)
+
+
+def test_nothing_is_tidied_into_nothing_and_costs_nothing():
+    tidying = Tidying(10, "regular", 1.0)
+    assert len(tidying(vectorize(np.zeros((5, 5), np.uint8), grid_of(size=5)))) == 0
+    assert tidying.kept == {"min_area": 1.0, "simplified": 1.0, "regular": 1.0, "all": 1.0}
+
+
+def test_without_a_georeference_polygons_are_tidied_in_pixels(mask):
+    tidying = Tidying(5, "simplified", 1.0)
+    (row,) = tidying(vectorize(mask, grid_of(None))).itertuples()  # the shed has 4 px
+    assert row.area_px == 584
+    assert tidying.kept["min_area"] == round(584 / 588, 4)
