@@ -39,6 +39,7 @@ from jointnet.show.layers import (
     display_values,
     paint,
 )
+from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.stills import Still, draw_still
 from jointnet.show.tiles import tile_prefix, why_no_tiles
 from jointnet.show.widgets import SceneExplorer
@@ -160,6 +161,7 @@ class SceneMap(leafmap.Map):
         self.layout.height = height
         self.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False, max_width=140))
         self.panels: list[_Panel] = []
+        self.beneath: list[tuple] = []  # pictures that the still shows in place of tiles
         self.box = (-60.0, -180.0, 75.0, 180.0)  # (south, west, north, east) that the still shows
         self.basemap = _basemap("osm" if basemap is None else basemap)
         self._credit = ipyleaflet.AttributionControl(position="bottomright", prefix="")
@@ -184,7 +186,7 @@ class SceneMap(leafmap.Map):
 
     def preview(self) -> bytes:
         """A PNG of the layers that are switched on, of no basemap."""
-        still = Still()
+        still = Still(pictures=list(self.beneath))
         for layer in self.layers:
             if isinstance(layer, ipyleaflet.ImageOverlay):
                 still.pictures.append((layer.url, [x for corner in layer.bounds for x in corner], layer.opacity))
@@ -479,10 +481,10 @@ class _Panel:
     def tiles(self, name: str, path: Path, bands: Sequence[int], bounds) -> None:
         """Adds a raster that the browser fetches piece by piece, at full resolution."""
         prefix = tile_prefix()
-        options = {"cors_all": False} | ({} if prefix is None else {"client_prefix": prefix})
+        options = {} if prefix is None else {"prefix": prefix}  # leafmap hands it to localtileserver as a variable
         self.map.add_raster(
-            str(path), indexes=list(bands), layer_name=name, zoom_to_layer=False, client_args=options, attribution="",
-            max_zoom=FINEST_ZOOM)
+            str(path), indexes=list(bands), layer_name=name, zoom_to_layer=False, attribution="", max_zoom=FINEST_ZOOM,
+            **options)
         self._row(self.map.layers[-1], name, 1.0, PHOTOGRAPH, bounds)
 
     def vectors(self, name: str, table: gpd.GeoDataFrame, colour: str, filled: float) -> None:
@@ -506,6 +508,7 @@ class _Panel:
             value=opacity, min=0, max=1, step=0.05, readout=False, layout=_size(78), tooltip=f"opacity of {name}",
             continuous_update=True)
         whole = Button(icon="crosshairs", tooltip=f"zoom to {name}", layout=_size(28, 24))
+        whole.layout.padding = "0"
         whole.on_click(lambda _: zoom_to(self.map, bounds, PANEL_WIDTH))
 
         def change(_=None) -> None:
@@ -607,13 +610,15 @@ class _Crowd:
 
 def _add_scene(panel: _Panel, scene: Scene, max_size: int, tiles: bool = False) -> None:
     """The photograph."""
-    if tiles and scene.part is None:
-        west, south, east, north = _tile_outlines([scene]).total_bounds
-        panel.tiles(scene.name, scene.image, range(1, min(scene.info.bands, 3) + 1), (south, west, north, east))
-        return
-    pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, max_size, "bilinear")
+    served = tiles and scene.part is None
+    size = STILL_WIDTH if served else max_size
+    pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, size, "bilinear")
     painted = np.dstack([as_rgb(pixels), np.where(valid, 255, 0).astype(np.uint8)])
-    panel.picture(scene.name, painted, bounds, 1.0, PHOTOGRAPH)
+    if served:
+        panel.tiles(scene.name, scene.image, range(1, min(scene.info.bands, 3) + 1), bounds)
+        panel.map.beneath.append((data_url(painted), bounds, 1.0))
+    else:
+        panel.picture(scene.name, painted, bounds, 1.0, PHOTOGRAPH)
 
 
 def _add_probability(panel: _Panel, source, scene: Scene, threshold, max_size: int) -> None:

@@ -245,6 +245,26 @@ def test_a_basemap_comes_only_when_asked_for(scene):
         show_map(scene, basemap="gogle")
 
 
+def test_tiles_are_asked_for_by_add_raster_and_the_still_keeps_the_picture(scene, monkeypatch):
+    asked = {}
+
+    def add_raster(self, source, **options):
+        asked.update(options, source=source)
+        self.add(ipyleaflet.TileLayer(url="/deep/tiles/{z}/{x}/{y}.png", name=options["layer_name"]))
+
+    monkeypatch.setattr("jointnet.show.maps.why_no_tiles", lambda: "")
+    monkeypatch.setattr("jointnet.show.maps.tile_prefix", lambda: "/deep/localtileserver-proxy/{port}")
+    monkeypatch.setattr("leafmap.Map.add_raster", add_raster)
+    shown = show_map(scene, truth=False, tiles=True)
+    assert asked["source"] == str(scene.image)
+    assert (asked["prefix"], asked["indexes"]) == ("/deep/localtileserver-proxy/{port}", [1, 2, 3])
+    assert pictures(shown) == {}
+    rows(shown)["vienna1"][2].value = 0.5
+    assert shown.layers[-1].opacity == 0.5
+    still = np.asarray(Image.open(io.BytesIO(shown.preview()))).astype(int)
+    assert (np.abs(still - GRASS).max(-1) <= 3).mean() > 0.15
+
+
 def test_a_scene_without_georeference_is_sent_to_the_explorer(plain_scene):
     with pytest.raises(RasterError, match="SceneExplorer"):
         show_map(plain_scene)
