@@ -118,8 +118,9 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
             monitor.curve = points if len(points) <= POINTS else points[::2]
             monitor.progress = step / self.total
             left = (time.monotonic() - self.began) / max(1, step - self.first) * (self.total - step)
-            seconds = f", about {left:.0f} s left" if step > self.first + 2 else ""
-            monitor.status = f"epoch {self.epoch + 1} of {self.params['epochs']}, step {step} of {self.total}{seconds}"
+            words = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
+            rest = f", about {words} left" if step > self.first + 2 else ""
+            monitor.status = f"epoch {self.epoch + 1} of {self.params['epochs']}, step {step} of {self.total}{rest}"
 
         def _show_patches(self):
             if patches is None:
