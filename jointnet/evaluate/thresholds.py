@@ -13,6 +13,7 @@ from jointnet.evaluate.counts import SCORES, Counts, as_masks, check_shapes
 from jointnet.predict.scenes import LEVELS
 
 THRESHOLDS = tuple(round(0.01 * i, 2) for i in range(1, 100))
+ROUNDING = 1e-5  # by which float32 sums of weights may leave 0 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ def count_probabilities(
 ) -> ProbabilityCounts:
     """The histogram of probabilities (height, width) in [0, 1], rounded to the levels of stored rasters.
 
-    NaN, where a prediction saw no imagery but the scene has some, counts as 0.
+    NaN, where a prediction saw no imagery but the scene has some, counts as 0. Blended windows may give a hair over 1.
 
     Raises:
         ValueError: if the shapes differ, or a probability lies outside 0 to 1.
@@ -110,9 +111,9 @@ def count_probabilities(
     truth, _, valid = as_masks(truth, truth, valid)
     probability = np.nan_to_num(probability, nan=0.0)
     check_shapes(truth, probability, valid)
-    if probability.size and not (probability.min() >= 0 and probability.max() <= 1):
+    if probability.size and not (probability.min() >= -ROUNDING and probability.max() <= 1 + ROUNDING):
         raise ValueError(f"probabilities must lie in 0 to 1, these in {probability.min():g} to {probability.max():g}")
-    levels = np.rint(probability * LEVELS).astype(np.uint8)
+    levels = np.rint(np.clip(probability, 0, 1) * LEVELS).astype(np.uint8)
     positives, negatives = (
         np.bincount(levels[valid & side], minlength=LEVELS + 1).astype(np.int64) for side in (truth, ~truth)
     )

@@ -92,3 +92,8 @@ def test_no_pixels_give_an_empty_curve_and_nan():
     counts = count_probabilities(P, TRUTH, np.zeros((1, 4), bool))
     assert counts.precision_recall().empty
     assert math.isnan(counts.average_precision)
+
+
+def test_a_probability_that_rounding_lifted_over_one_counts_as_one():
+    counts = count_probabilities(np.array([[1 + 2e-7, 0.0]], np.float32), np.array([[1, 0]]))
+    assert (counts.positives[-1], counts.negatives[0]) == (1, 1)
