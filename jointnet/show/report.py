@@ -205,7 +205,7 @@ def _live(explorer: SceneExplorer) -> list[str]:
     """The explorer, with a word on how to use it."""
     words = "Zoom with the wheel once you have clicked the scene; swipe between two layers; move the threshold."
     if isinstance(explorer, ErrorExplorer):
-        words = ("Choose a row, or press n and p, to fly to an error; sort by a heading. Notes that you write can be "
+        words = ("Choose a row to fly to an error, then n and p for the next; sort by a heading. Notes that you write can be "
                  "saved as GeoJSON; the page itself does not keep them.")
     return ["<h2>Look for yourself</h2>", _words(words), explorer.to_piece("explorer")]
 

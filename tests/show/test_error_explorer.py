@@ -86,6 +86,15 @@ def test_worst_patches_and_suspects_are_looked_at_in_the_same_way(known):
     assert suspects.rows[0]["says"].startswith("invented (seen, not labelled): 100 m²")
 
 
+def test_of_many_touching_objects_the_number_is_told(known):
+    dataset, folder = known
+    errors = find_errors(folder, dataset)
+    errors["touches"] = ["predicted 1, predicted 2", ", ".join(f"predicted {n}" for n in range(9)) + ", scene edge"] * 2
+    says = [row["says"] for row in ErrorExplorer(errors, dataset, folder).rows]
+    assert says[0].endswith("touches predicted 1, predicted 2")
+    assert says[1].endswith("touches 9 predicted objects, scene edge")
+
+
 def test_no_error_and_errors_of_other_scenes_are_said_to_be_so(known):
     dataset, folder = known
     errors = find_errors(folder, dataset)

@@ -180,7 +180,11 @@ async function renderErrors({ model, el }) {
     if (!chosen) return;
     if (chosen.scene !== model.get("about").name) { askFor(chosen.scene); return; }
     const [top, left, height, width] = chosen.box;
-    const target = [top + height / 2, left + width / 2, Math.max(96, 3 * Math.max(height, width))];
+    const { rows: lines, columns: across } = model.get("about");
+    const canvas = right.querySelector(".jn-stage > canvas");
+    const whole = 1.02 * Math.max(across, lines * canvas.clientWidth / Math.max(1, canvas.clientHeight));
+    const span = Math.min(Math.max(96, 3 * Math.max(height, width)), Math.max(96, whole));
+    const target = [top + height / 2, left + width / 2, span];
     const from = model.get("view");
     const calm = !slowly || from.length !== 3 || window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     cancelAnimationFrame(frame);

@@ -22,6 +22,7 @@ from jointnet.show.widgets.scene import SceneExplorer
 
 WGS84 = "EPSG:4326"
 SAME_PLACE = 10  # pixels within which a note that was kept belongs to an error found anew
+NAMED = 4  # touching objects that are named; more are counted
 # Columns that the table shows where it has them: name, heading, digits after the point (None: text).
 COLUMNS = (
     ("scene", "scene", None), ("kind", "kind", None), ("area_m2", "m²", 1), ("area_px", "px", 0), ("iou", "IoU", 2),
@@ -32,7 +33,7 @@ COLUMNS = (
 class ErrorExplorer(SceneExplorer):
     """Errors in a table that can be sorted, beside the scene they lie in.
 
-    A click on a row, or the arrow keys in the table, or n and p anywhere, fly to an error. A note can be written to
+    A click on a row, or the arrow keys in the table, or n and p anywhere inside, fly to an error. A note can be written to
     each; notes are kept in a GeoJSON file, and are there again when the explorer is opened with the same file.
 
     Args:
@@ -256,7 +257,18 @@ def _says(row: Mapping) -> str:
     sure = "" if pd.isna(row["mean_probability"]) else f", mean probability {row['mean_probability']:.2f}"
     fit = f", IoU {row['iou']:.2f}" if row["iou"] > 0 else ""
     suspicion = f" ({row['suspicion']})" if "suspicion" in row else ""
-    return f"{row['kind']}{suspicion}: {area}{sure}{fit}, touches {row['touches'] or 'nothing'}"
+    return f"{row['kind']}{suspicion}: {area}{sure}{fit}, touches {_touched(row['touches'])}"
+
+
+def _touched(names: str) -> str:
+    """What an error touches; of many objects their number."""
+    parts = names.split(", ") if names else ["nothing"]
+    objects = [part for part in parts if part.startswith(("predicted ", "label "))]
+    if len(objects) <= NAMED:
+        return ", ".join(parts)
+    limits = [part for part in parts if part not in objects]
+    what = "predicted objects" if objects[0].startswith("predicted") else "labels"
+    return ", ".join([f"{len(objects)} {what}", *limits])
 
 
 def _plain(value):
