@@ -205,8 +205,8 @@ def _live(explorer: SceneExplorer) -> list[str]:
     """The explorer, with a word on how to use it."""
     words = "Zoom with the wheel once you have clicked the scene; swipe between two layers; move the threshold."
     if isinstance(explorer, ErrorExplorer):
-        words = ("Choose a row to fly to an error, then n and p for the next; sort by a heading. Notes that you write can be "
-                 "saved as GeoJSON; the page itself does not keep them.")
+        words = ("Choose a row to fly to an error, then press n and p to go on; sort by a heading. Notes that you "
+                 "write can be saved as GeoJSON; the page itself does not keep them.")
     return ["<h2>Look for yourself</h2>", _words(words), explorer.to_piece("explorer")]
 
 

@@ -33,8 +33,8 @@ COLUMNS = (
 class ErrorExplorer(SceneExplorer):
     """Errors in a table that can be sorted, beside the scene they lie in.
 
-    A click on a row, or the arrow keys in the table, or n and p anywhere inside, fly to an error. A note can be written to
-    each; notes are kept in a GeoJSON file, and are there again when the explorer is opened with the same file.
+    A click on a row, or the arrow keys in the table, or n and p anywhere inside, fly to an error. A note can be written
+    to each; notes are kept in a GeoJSON file, and are there again when the explorer is opened with the same file.
 
     Args:
         errors: table of `find_errors`, `label_suspects` or `worst_patches`.
