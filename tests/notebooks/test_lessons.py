@@ -29,7 +29,8 @@ def printed_warnings(notebook: nbformat.NotebookNode) -> list[str]:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_runs_on_its_own(lesson, run_lesson, request):
-    result = run_lesson(lesson, mocked=not request.config.getoption("--full-size"))
+    full_size = request.config.getoption("--full-size")
+    result = run_lesson(lesson, mocked=not full_size, timeout=900 if full_size else 300)  # seconds a cell may take
     assert result.error is None, result.error.trace
     assert unseen_errors(result.nb) == []
     assert printed_warnings(result.nb) == []
