@@ -95,8 +95,7 @@ def waiting(folder: Path, steps: int = 8) -> dict:
     Times are of the processor: the next batch is read while the last one trains, so that on a machine with nothing
     else to do the step waits for less than this, and on a busy one the clock would measure the others.
     """
-    import keras
-
+    from jointnet.backend import keras
     from jointnet.data.patches import PatchBatches
     from jointnet.network.model import build_jointnet
 
