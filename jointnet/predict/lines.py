@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from jointnet.data.raster import RasterInfo, open_raster
-from jointnet.predict.skeleton import Skeleton, find_skeleton, trace_lines
+from jointnet.predict.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
 from jointnet.predict.values import to_probability
 from jointnet.predict.vectorize import local_crs, to_world
 
@@ -60,13 +61,14 @@ def centre_lines(mask: np.ndarray, grid: RasterInfo, probability: np.ndarray | N
     """
     values = None if probability is None else np.asarray(probability)
     read = None if values is None else lambda start, end: values[start:end]
-    return _lines(np.asarray(mask), grid, read, scene, cleaning or Cleaning(), gsd)
+    find = partial(find_skeleton, np.asarray(mask))
+    return _lines(find, grid, read, scene, cleaning or Cleaning(), gsd)
 
 
 def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path | None = None, band: int = 1,
                            scene: str = "", cleaning: Cleaning | None = None, gsd: float | None = None
                            ) -> gpd.GeoDataFrame:
-    """As `centre_lines`, out of rasters that `predict_scene` wrote; the mask is held whole, the rest by strips.
+    """As `centre_lines`, out of rasters that `predict_scene` wrote, read by strips.
 
     Args:
         mask_path: mask raster.
@@ -77,12 +79,16 @@ def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path |
         gsd: metres per pixel of an image without a georeference.
     """
     with open_raster(mask_path) as raster, open_raster(probability_path or mask_path) as values:
+        width = raster.info.width
+
+        def read_mask(start: int, end: int) -> np.ndarray:
+            return raster.read((start, 0, end - start, width), [band])[..., 0]
 
         def read(start: int, end: int) -> np.ndarray:
-            return to_probability(values.read((start, 0, end - start, raster.info.width), [band])[..., 0])
+            return to_probability(values.read((start, 0, end - start, width), [band])[..., 0])
 
-        mask = raster.read(None, [band])[..., 0]
-        return _lines(mask, raster.info, None if probability_path is None else read, scene, cleaning or Cleaning(), gsd)
+        find = partial(skeleton_of_strips, read_mask, (raster.info.height, width))
+        return _lines(find, raster.info, None if probability_path is None else read, scene, cleaning or Cleaning(), gsd)
 
 
 def street_graph(lines: gpd.GeoDataFrame) -> nx.MultiGraph:
@@ -175,11 +181,10 @@ def merge_lines(lines: np.ndarray) -> np.ndarray:
     return merged[shapely.length(merged) > 0]
 
 
-def _lines(mask: np.ndarray, grid: RasterInfo, read, scene: str, cleaning: Cleaning, gsd: float | None
-           ) -> gpd.GeoDataFrame:
-    """The table of `centre_lines`."""
+def _lines(find, grid: RasterInfo, read, scene: str, cleaning: Cleaning, gsd: float | None) -> gpd.GeoDataFrame:
+    """The table of `centre_lines`; `find` is one of the two ways to a skeleton, with its mask."""
     size = grid.pixel_size or ((gsd, gsd) if gsd else (1.0, 1.0))
-    skeleton = find_skeleton(mask, size, cleaning.hole**2, read)
+    skeleton = find(size, cleaning.hole**2, read)
     lines = merge_crossings(prune(trace_lines(skeleton), skeleton, cleaning.spur), skeleton)
     lines = join_gaps(lines, cleaning.gap, cleaning.look)
     lines = _long_enough(prune(lines, skeleton, cleaning.spur), cleaning.shortest)

@@ -1,6 +1,6 @@
 """A mask of roads in; its middle lines, pixel by pixel, and how wide and how sure the road is along them, out.
 
-The mask of a whole scene is held in memory, a few bytes for each pixel; widths are measured a strip at a time.
+A mask is worked on a strip at a time; of the whole scene a bit for each pixel is held, and the skeleton.
 """
 
 from __future__ import annotations
@@ -17,11 +17,32 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
-STRIP = 1024  # rows whose distance to the roadside is measured together
-REACH = 64  # pixels: half the width of the broadest road that is measured exactly
+STRIP = 1024  # rows that are thinned together
+REACH = 64  # pixels: half the width of the broadest road that is thinned and measured exactly where strips meet
 MARGIN = 16  # pixels by which roads are taken to go on beyond the scene
 OFF = 2.5  # pixels from the skeleton within which a place takes its width
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of a pixel's eight neighbours
+
+
+@dataclass(frozen=True)
+class PackedMask:
+    """A mask in an eighth of its memory.
+
+    Attributes:
+        bits: uint8 (height, columns of eight pixels).
+        shape: (height, width).
+    """
+
+    bits: np.ndarray
+    shape: tuple[int, int]
+
+    def rows(self, start: int, end: int) -> np.ndarray:
+        """Some rows: bool (end - start, width)."""
+        return np.unpackbits(self.bits[start:end], axis=1, count=self.shape[1]).astype(bool)
+
+    def at(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Whether the pixels at rows (n,) and columns (n,) are set: bool (n,)."""
+        return (self.bits[rows, columns >> 3] >> (7 - (columns & 7)) & 1).astype(bool)
 
 
 @dataclass(frozen=True)
@@ -29,14 +50,14 @@ class Skeleton:
     """The middle of the roads of a mask.
 
     Attributes:
-        mask: bool (height, width), small holes filled.
-        pixels: int (n, 2), row and column of the skeleton's pixels.
+        mask: of the scene, small holes filled.
+        pixels: int (n, 2), row and column of the skeleton's pixels, row by row.
         radius: float (n,), distance from each to the roadside, in the units of `pixel_size`.
         probability: float (n,), of each; NaN without one.
         pixel_size: (height, width) of a pixel in metres, or (1, 1).
     """
 
-    mask: np.ndarray
+    mask: PackedMask
     pixels: np.ndarray
     radius: np.ndarray
     probability: np.ndarray
@@ -63,7 +84,7 @@ class Skeleton:
         columns, rows = np.floor(points / self.pixel_size[::-1]).astype(int).T
         inside = (rows >= 0) & (rows < self.mask.shape[0]) & (columns >= 0) & (columns < self.mask.shape[1])
         found = np.zeros(len(points), bool)
-        found[inside] = self.mask[rows[inside], columns[inside]]
+        found[inside] = self.mask.at(rows[inside], columns[inside])
         return found
 
 
@@ -83,18 +104,42 @@ def find_skeleton(
         hole: holes of less area (in square metres, or pixels) are filled: cars and crowns, round which no road runs.
         read_probability: (first row, end row) -> probability (rows, width).
     """
-    filled = fill_holes(np.asarray(mask) != 0, hole / (pixel_size[0] * pixel_size[1]))
-    beyond = np.pad(filled, MARGIN, mode="edge")
-    thin = skeletonize(beyond)[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    pixels = np.argwhere(thin)
-    radius, probability = np.empty(len(pixels)), np.full(len(pixels), np.nan)
-    for start, end, distance in _distances(beyond, pixel_size):
-        own = (pixels[:, 0] >= start) & (pixels[:, 0] < end)
-        rows, columns = pixels[own].T
-        radius[own] = distance[rows - start, columns]
-        if read_probability is not None and own.any():
-            probability[own] = read_probability(start, end)[rows - start, columns]
-    return Skeleton(filled, pixels, radius, probability, pixel_size)
+    values = np.asarray(mask)
+    return skeleton_of_strips(lambda start, end: values[start:end], values.shape, pixel_size, hole, read_probability)
+
+
+def skeleton_of_strips(
+    read_mask: Callable[[int, int], np.ndarray],
+    shape: tuple[int, int],
+    pixel_size: tuple[float, float] = (1.0, 1.0),
+    hole: float = 0.0,
+    read_probability: Callable[[int, int], np.ndarray] | None = None,
+) -> Skeleton:
+    """As `find_skeleton`, of a mask that is read a strip at a time: (first row, end row) -> (rows, width).
+
+    The same as of the whole mask where no road is broader than twice `REACH` and no hole that is filled taller than
+    `STRIP`.
+
+    Args:
+        read_mask: (first row, end row) -> mask (rows, width), road where it is not 0.
+        shape: (height, width) of the mask.
+        pixel_size, hole, read_probability: as of `find_skeleton`.
+    """
+    filled = _filled(read_mask, shape, hole / (pixel_size[0] * pixel_size[1]))
+    excess = (pixel_size[0] + pixel_size[1]) / 8
+    pixels, radius, probability = [np.empty((0, 2), int)], [np.empty(0)], [np.empty(0)]
+    for start, end in _strips(shape[0]):
+        beyond, first = _beyond(filled, start, end)
+        thin = skeletonize(beyond)[first : first + end - start, MARGIN:-MARGIN]
+        rows, columns = np.nonzero(thin)
+        pixels.append(np.stack([rows + start, columns], axis=1))
+        # From the middle pixel to the nearest one beside the road it is half a pixel farther than to the roadside where
+        # the road is an odd number of pixels wide, and just as far where it is an even one; half of that is taken off.
+        distance = ndimage.distance_transform_edt(beyond, sampling=pixel_size) - excess
+        radius.append(distance[rows + first, columns + MARGIN])
+        known = read_probability is not None and len(rows)
+        probability.append(read_probability(start, end)[rows, columns] if known else np.full(len(rows), np.nan))
+    return Skeleton(filled, *(np.concatenate(part) for part in (pixels, radius, probability)), pixel_size)
 
 
 def fill_holes(mask: np.ndarray, pixels: float) -> np.ndarray:
@@ -119,39 +164,56 @@ def trace_lines(skeleton: Skeleton) -> np.ndarray:
     pixels, places = skeleton.pixels, skeleton.places
     if len(pixels) < 2:
         return np.empty(0, object)
-    ways = _links(pixels, skeleton.mask.shape)
+    ways = _links(pixels, skeleton.mask.shape[1])
     degree = np.bincount(ways.ravel(), minlength=len(pixels))
     node = _junctions(ways, degree, places)
     return np.array([shapely.LineString(p) for p in _walk(ways, degree, node, places)], object)
 
 
-def _distances(beyond: np.ndarray, pixel_size: tuple[float, float]) -> Iterator[tuple[int, int, np.ndarray]]:
-    """(first row, end row, distance to the roadside) of strips of a mask that is `MARGIN` pixels larger all round.
-
-    From the middle pixel to the nearest one beside the road it is half a pixel farther than to the roadside where the
-    road is an odd number of pixels wide, and just as far where it is an even one; half of that is taken off.
-    """
-    height = beyond.shape[0] - 2 * MARGIN
-    excess = (pixel_size[0] + pixel_size[1]) / 8
+def _strips(height: int) -> Iterator[tuple[int, int]]:
+    """(first row, end row) of the strips of a scene."""
     for start in range(0, height, STRIP):
-        end = min(height, start + STRIP)
-        top, bottom = max(0, start + MARGIN - REACH), min(len(beyond), end + MARGIN + REACH)
-        distance = ndimage.distance_transform_edt(beyond[top:bottom], sampling=pixel_size) - excess
-        first = start + MARGIN - top
-        yield start, end, distance[first : first + end - start, MARGIN:-MARGIN]
+        yield start, min(height, start + STRIP)
 
 
-def _links(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _filled(read_mask: Callable[[int, int], np.ndarray], shape: tuple[int, int], pixels: float) -> PackedMask:
+    """The mask with its small holes filled, each strip seen with so many rows around that no hole is cut."""
+    around = min(STRIP, int(np.ceil(pixels)))
+    bits = [np.empty((0, -(-shape[1] // 8)), np.uint8)]
+    for start, end in _strips(shape[0]):
+        top, bottom = max(0, start - around), min(shape[0], end + around)
+        strip = fill_holes(np.asarray(read_mask(top, bottom)) != 0, pixels)
+        bits.append(np.packbits(strip[start - top : end - top], axis=1))
+    return PackedMask(np.concatenate(bits), shape)
+
+
+def _beyond(mask: PackedMask, start: int, end: int) -> tuple[np.ndarray, int]:
+    """A strip with what lies around it, and the row at which it begins therein.
+
+    Around are the rows by which thinning a road depends on its neighbours (a pass takes a pixel off either side, in two
+    halves that look one pixel far), and `MARGIN` pixels more of what touches the scene's edge.
+    """
+    top, bottom = max(0, start - 2 * REACH), min(mask.shape[0], end + 2 * REACH)
+    above, below = (MARGIN * (edge == row) for edge, row in ((0, top), (mask.shape[0], bottom)))
+    return np.pad(mask.rows(top, bottom), ((above, below), (MARGIN, MARGIN)), mode="edge"), start - top + above
+
+
+def _links(pixels: np.ndarray, width: int) -> np.ndarray:
     """Pairs of neighbouring skeleton pixels, int (links, 2); of a step round a corner, not its diagonal too."""
-    number = np.full((shape[0] + 2, shape[1] + 2), -1, np.int32)
-    rows, columns = pixels.T + 1
-    number[rows, columns] = np.arange(len(pixels))
+    step = width + 2  # so that no row's end lies beside the next one's beginning
+    places = pixels[:, 0] * step + pixels[:, 1]  # rising, as the pixels come row by row
+
+    def number(sought: np.ndarray) -> np.ndarray:
+        """Of the pixel at each place; -1 where there is none."""
+        found = np.minimum(np.searchsorted(places, sought), len(places) - 1)
+        return np.where(places[found] == sought, found, -1)
+
     pairs = []
     for down, across in _STEPS:
-        other = number[rows + down, columns + across]
+        other = number(places + down * step + across)
         real = other >= 0
         if down and across:
-            real &= (number[rows + down, columns] < 0) & (number[rows, columns + across] < 0)
+            real &= (number(places + down * step) < 0) & (number(places + across) < 0)
         pairs.append(np.stack([np.flatnonzero(real), other[real]], axis=1))
     return np.concatenate(pairs)
 

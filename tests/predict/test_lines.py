@@ -181,6 +181,19 @@ def test_a_skeleton_is_traced_whole_and_each_of_its_pixels_once(streets):
         len(part) > 1 for part in nx.connected_components(links))
 
 
+def test_a_skeleton_of_strips_is_the_skeleton_of_the_whole(monkeypatch):
+    scene = jointnet.open_dataset("sample")["vienna1"]
+    mask = scene.read_labels("roads")
+    mask[tuple(find_skeleton(mask).pixels[::40].T)] = 0  # cars
+    whole = find_skeleton(mask, (0.3, 0.3), hole=4)
+    monkeypatch.setattr("jointnet.predict.skeleton.STRIP", 90)
+    strips = find_skeleton(mask, (0.3, 0.3), hole=4)
+    assert len(whole.pixels) > 200 and (whole.mask.rows(0, len(mask)) > mask).any()
+    for name in ("pixels", "radius", "probability"):
+        np.testing.assert_array_equal(getattr(strips, name), getattr(whole, name))
+    np.testing.assert_array_equal(strips.mask.bits, whole.mask.bits)
+
+
 @pytest.mark.parametrize("name", ["chicago1", "vienna1"])
 def test_the_lines_of_a_drawn_town_come_back_from_its_mask(name):
     from jointnet.evaluate.paths import path_score
