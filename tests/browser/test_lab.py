@@ -8,7 +8,7 @@ import pytest
 from jointnet.show.layers import COLOURS, rgb
 from tests.browser.conftest import read_shot, watch
 from tests.browser.lab import HUB, Lab, ask_kernel, kernel_says, open_notebook, run_all, save
-from tests.show.known_scene import GRASS
+from tests.show.known_scene import GRASS, ROOF
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600, func_only=True)]
 
@@ -128,6 +128,42 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
     assert pictures.evaluate_all("all => all.map(i => i.naturalWidth)") == [160, 900]  # the explorer, the map
     assert other.page.locator(".jn, .leaflet-container").count() == 0
     other.shot("lab_untrusted")
+
+
+TILES = """
+from dataclasses import replace
+from jointnet.show.widgets import TileBrowser
+unlabelled = replace(scene, name="graz3", city="graz", split="test", labels={})
+tiles = TileBrowser([scene, replace(scene, name="graz2", city="graz", split="train"), unlabelled])
+tiles
+"""
+
+
+def test_tiles_come_from_the_kernel_in_jupyterlab(lab, new_page):
+    lab.write("tiles.ipynb", SETUP, TILES)
+    watched = new_page()
+    page = watched.page
+    open_notebook(lab, page, "tiles.ipynb")
+    run_all(page, 2)
+    page.wait_for_selector(".jn-tiles[data-ready=true]", timeout=60_000)
+    painted = np.array(ROOF) * 0.5 + np.array(rgb(COLOURS["truth"])) * 0.5
+    assert share_of(watched.canvas(), painted, 40) > 0.05
+
+    # by hand: another city, then the next tile, which has no labels to paint
+    page.get_by_label("city", exact=True).select_option("graz")
+    page.wait_for_selector(".jn-tiles[data-tile=graz2]", timeout=60_000)
+    assert kernel_says(page, "int(tiles.tile == tiles.about['name'] == 'graz2')", 1)
+    page.get_by_label("next tile").click()
+    page.wait_for_selector(".jn-tiles[data-tile=graz3]", timeout=60_000)
+    assert kernel_says(page, "int(tiles.tile == tiles.about['name'] == 'graz3')", 1)
+    assert "no labels" in page.inner_text(".jn-count")
+    assert share_of(watched.canvas(), ROOF) > 0.05
+    watched.shot("lab_tiles")
+
+    # from the kernel
+    ask_kernel(page, "setattr(tiles, 'tile', 'vienna1')")
+    page.wait_for_selector(".jn-tiles[data-tile=vienna1]", timeout=60_000)
+    assert share_of(watched.canvas(), painted, 40) > 0.05
 
 
 @pytest.mark.parametrize(("base_url", "variables"), [("/deep/base/", {}), ("/user/ada/", HUB)], ids=["base_url", "hub"])
