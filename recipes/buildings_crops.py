@@ -21,16 +21,20 @@ from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.network.training import fit
 from jointnet.network.weights import Card, load_model
 
-TERMS = "crops of INRIA's training tiles, re-published under a CC BY 4.0 claim of the uploader; terms not verified"
+TERMS = "crops re-published under a CC BY 4.0 claim of the uploader; terms not verified"
+CONTENTS = {
+    "inria_crops": "crops of INRIA's training tiles (western Tyrol, Chicago, Austin by eye; tile numbers unknown)",
+    "world_buildings": "satellite crops of many countries, resolution unknown",
+}
 LIMITS = (
-    "Trained on few crops of three cities (mostly Tyrolean villages, some Austin and Chicago). Roofs the colour of "
+    "Trained on few crops, of INRIA's cities mostly Tyrolean villages, some of Austin and Chicago. Roofs the colour of "
     "soil or road, large flat roofs and buildings under trees are missed; bright parking lots are taken for roofs. "
     "Never call the score below a score on INRIA's own validation tiles."
 )
 
 
 def read_crops(root: Path, group: str, split: str, keep_empty: float = 1.0, seed: int = 0) -> list[dict]:
-    """The crops of a group and split in memory, as dicts of image, mask, valid and city.
+    """The crops of a group and split in memory, as dicts of name, image, mask, valid and city.
 
     Args:
         root: folder with manifest.csv.
@@ -49,7 +53,8 @@ def read_crops(root: Path, group: str, split: str, keep_empty: float = 1.0, seed
             continue
         image = np.asarray(Image.open(root / group / "images" / f"{row['name']}.jpg").convert("RGB"))
         mask = np.asarray(Image.open(root / group / "masks" / f"{row['name']}.png").convert("L")) > 0
-        crops.append({"image": image, "mask": mask, "valid": image.any(axis=-1), "city": row["city"]})
+        crops.append({"name": row["name"], "image": image, "mask": mask, "valid": image.any(axis=-1),
+                      "city": row["city"]})
     return crops
 
 
@@ -144,11 +149,12 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
     start = load_model(args.weights) if args.weights else None
-    training = [c for g in args.groups for c in read_crops(args.crops, g, "train", args.keep_empty, args.seed)]
+    groups = {g: read_crops(args.crops, g, "train", args.keep_empty, args.seed) for g in args.groups}
+    training = [crop for crops in groups.values() for crop in crops]
     validation = read_crops(args.crops, args.groups[0], "validation")
     card = Card(
         name=args.out.name, preset=args.preset, patch_size=args.patch_size, gsd=0.3, loss="cross_entropy_dice",
-        data=f"{' and '.join(args.groups)}: {len(training)} training crops of about 512 px",
+        data="; ".join(f"{g}, split train: {len(c)} {CONTENTS.get(g, 'crops')}" for g, c in groups.items()),
         terms=TERMS, limits=LIMITS, seed=args.seed,
         batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
         steps=start.card.steps if start else 0,

@@ -3,7 +3,8 @@
     python recipes/score_crops.py CROPS WEIGHTS --out data/weights/NAME.weights.h5
 
 CROPS is laid out as in buildings_crops.py. Whole crops are predicted as scenes are, in blended windows of the patch
-size. Group `inria_crops` decides threshold and temperature; `inria_lossless` is only scored.
+size. Group `inria_crops` decides threshold and temperature; `inria_lossless` is only scored. The card also gets the IoU
+of one crop of each city, the one with most buildings, by which anyone can check the weights in seconds.
 """
 
 from __future__ import annotations
@@ -45,26 +46,43 @@ def score_table(counted: list[tuple[str, ProbabilityCounts]], temperature: float
     return table | {"calibration": {k: round(float(v), 4) for k, v in calibration_summary(everything).items()}}
 
 
+def examples(crops: list[dict], counted: list[tuple[str, ProbabilityCounts]], temperature: float, threshold: float
+             ) -> dict[str, float]:
+    """Name -> IoU of the crop of each city that holds most buildings."""
+    most: dict[str, int] = {}
+    for number, crop in enumerate(crops):
+        best = most.setdefault(crop["city"], number)
+        if crop["mask"].sum() > crops[best]["mask"].sum():
+            most[crop["city"]] = number
+    counts = {crops[n]["name"]: with_temperature(counted[n][1], temperature).counts_at(threshold)
+              for n in most.values()}
+    return {name: round(c.iou, 4) for name, c in counts.items()}
+
+
 def main() -> None:
     """Reads the command line, scores, writes, and prints the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("crops", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limits", help="known failures, for the card, in place of what the training wrote")
+    parser.add_argument("--recipe", help="how to make these weights again, for the card")
     args = parser.parse_args()
     model = load_model(args.weights)
-    validation, lossless = (
-        count_crops(model, read_crops(args.crops, group, "validation")) for group in ("inria_crops", "inria_lossless")
-    )
+    crops = read_crops(args.crops, "inria_crops", "validation")
+    validation = count_crops(model, crops)
+    lossless = count_crops(model, read_crops(args.crops, "inria_lossless", "validation"))
     everything = sum((c for _, c in validation[1:]), validation[0][1])
     temperature = round(float(fit_temperature(everything)), 3)
     threshold = with_temperature(everything, temperature).best_threshold("iou")
     scores = {
-        "inria_crops validation": score_table(validation, temperature, threshold),
+        "inria_crops validation": score_table(validation, temperature, threshold)
+        | {"examples": examples(crops, validation, temperature, threshold)},
         "inria_lossless": score_table(lossless, temperature, threshold),
     }
     card = replace(model.card, name=args.out.name.removesuffix(SUFFIX), thresholds={"buildings": float(threshold)},
-                   temperature=temperature, scores=scores)
+                   temperature=temperature, scores=scores, limits=args.limits or model.card.limits,
+                   recipe=args.recipe or model.card.recipe)
     save_model(model, args.out, card)
     print(card.to_json())
 
