@@ -46,6 +46,9 @@ Root = Annotated[
 ]
 Cities = Annotated[str | None, typer.Option(help="Only these cities, as austin,chicago.")]
 Split = Annotated[str | None, typer.Option(help="Only this split: train, validation or test.")]
+NoData = Annotated[
+    str | None, typer.Option(help="black or white: pixels of this colour are no imagery and do not count.")
+]
 Kind = Annotated[str, typer.Option(help="The class to look at: buildings or roads.")]
 
 
@@ -59,9 +62,7 @@ def train(
     validation: Annotated[
         float | None, typer.Option(help="Deal the images anew: this share validates, as 0.2; a lone one is cut up.")
     ] = None,
-    nodata: Annotated[
-        str | None, typer.Option(help="black or white: pixels of this colour are no imagery and do not count.")
-    ] = None,
+    nodata: NoData = None,
     preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
     weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
     classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
@@ -208,6 +209,7 @@ def evaluate(
     root: Root = None,
     cities: Cities = None,
     split: Split = None,
+    nodata: NoData = None,
     kind: Kind = "buildings",
     threshold: Annotated[
         float | None, typer.Option(help="Apply this to the probabilities; without it the masks are scored.")
@@ -224,7 +226,7 @@ def evaluate(
     from jointnet.data.catalogue import open_dataset
     from jointnet.evaluate.scores import evaluate as score
 
-    scenes = open_dataset(dataset, root, names(cities), split)
+    scenes = open_dataset(dataset, root, names(cities), split, nodata=nodata)
     scores = score(predictions, scenes, kind, threshold)
     shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "background_accuracy", "precision", "recall", "f1"]
     typer.echo(scores.table()[shown].to_string(float_format="{:.4f}".format, na_rep="-"))

@@ -220,6 +220,20 @@ def test_evaluate_prints_pooled_scores_and_writes_them(scored):
     assert "8" in (scored / "scores.json").read_text()
 
 
+def test_pixels_without_imagery_are_not_scored(scored):
+    image = np.full((4, 4, 3), 90, np.uint8)
+    image[:, 2:] = 0
+    write_image(scored / "data" / "images" / "a.tif", image)
+    command = ["evaluate", scored / "out", "-d", "folder", "--root", scored / "data", "--json", scored / "scores.json"]
+    pixels = []
+    for options in ([], ["--nodata", "black"]):
+        assert jointnet(*command, *options).exit_code == 0
+        counts = json.loads((scored / "scores.json").read_text())["overall"]
+        pixels.append(sum(counts[name] for name in ("tp", "fp", "fn", "tn")))
+    assert pixels == [16, 8]
+    assert_refused(jointnet(*command, "--nodata", "grey"), "'grey' is unknown; choose 'black', 'white'")
+
+
 def test_a_mask_of_another_size_than_its_image_is_refused(scored):
     write_image(scored / "data" / "masks" / "a.tif", np.zeros((4, 5, 1), np.uint8))
     result = jointnet("evaluate", scored / "out", "-d", "folder", "--root", scored / "data")

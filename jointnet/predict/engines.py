@@ -1,14 +1,14 @@
 """A network in; a plain function out that turns a batch of windows into probabilities, on the fastest runtime here.
 
-TensorFlow with oneDNN's convolutions and the weights as constants is the fastest that was found on an AMD EPYC with
-AVX2: `benchmarks/prediction.py` has the table. Where TensorFlow has no oneDNN, OpenVINO brings it.
+OpenVINO, compiled for one window, is the fastest that was found on a processor with AVX2; compiled for any number of
+windows it is slower than TensorFlow with the weights as constants, which comes next. `benchmarks/prediction.py` has the
+table.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def automatic_engine() -> str:
 
     A rule and not a race: a run that is resumed must not be finished by another runtime than it was begun with.
     """
-    return "openvino" if _has_openvino() and not (_has_onednn() or _has_gpu()) else "keras"
+    return "openvino" if _has_openvino() and not _has_gpu() else "keras"
 
 
 def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
@@ -112,12 +112,14 @@ def _openvino_engine(model, size: int) -> Engine:
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine
     if threads:
         settings["INFERENCE_NUM_THREADS"] = int(threads)
-    compiled = openvino.Core().compile_model(openvino_model(model, size), "CPU", settings)
-    return Engine("openvino", lambda windows: compiled(windows)[0].copy(), 1)
+    single = openvino_model(model, size)
+    single.reshape([1, size, size, model.input_shape[-1]])
+    compiled = openvino.Core().compile_model(single, "CPU", settings)
+    return Engine("openvino", lambda windows: np.concatenate([compiled(w[None])[0] for w in windows]), 1)
 
 
 def openvino_model(model, size: int):
-    """The network as an `openvino.Model` of uint8 windows of `size` px, scaling inside, with one output."""
+    """The network as an `openvino.Model` of uint8 (n, size, size, bands), scaling inside, with one output."""
     import openvino
 
     whole = openvino.convert_model(traced(model, size).get_concrete_function())
@@ -173,7 +175,3 @@ def _has_gpu() -> bool:
 
     return bool(tf.config.list_physical_devices("GPU"))
 
-
-def _has_onednn() -> bool:
-    """Whether TensorFlow computes with oneDNN: on x86 processors where `jointnet.backend` or the user asked for it."""
-    return platform.machine() in ("x86_64", "AMD64") and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"

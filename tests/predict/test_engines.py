@@ -55,12 +55,10 @@ def test_every_runtime_agrees_with_float64(model, windows, reference, name):
     np.testing.assert_allclose(engine(windows[:1]), reference[:1], atol=1e-3)
 
 
-def test_auto_is_keras_where_tensorflow_has_onednn_and_openvino_where_it_has_not(model, monkeypatch):
+def test_auto_is_openvino_where_it_is_installed_and_keras_on_a_gpu(model, monkeypatch):
     assert make_engine(model, "auto", SIZE).name in available_engines()
-    monkeypatch.setattr(engines, "_has_gpu", lambda: False)
-    cases = ((True, True, "keras"), (False, True, "openvino"), (False, False, "keras"))
-    for has_onednn, has_openvino, expected in cases:
-        monkeypatch.setattr(engines, "_has_onednn", lambda known=has_onednn: known)
+    for has_gpu, has_openvino, expected in ((False, True, "openvino"), (True, True, "keras"), (False, False, "keras")):
+        monkeypatch.setattr(engines, "_has_gpu", lambda known=has_gpu: known)
         monkeypatch.setattr(engines, "_has_openvino", lambda known=has_openvino: known)
         assert engines.automatic_engine() == expected
 
