@@ -15,7 +15,7 @@ FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
     "rasterio": {"data.raster"},
     "leafmap": {"show.maps"},
-    "ipyleaflet": {"show.maps"},
+    "ipyleaflet": {"show.maps", "show.cities"},
     "matplotlib": {"show.figures"},
     "dask": {"predict.many"},
     "distributed": {"predict.many"},

@@ -11,7 +11,7 @@ import base64
 import json
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -20,8 +20,7 @@ import ipyleaflet
 import leafmap
 import numpy as np
 import shapely
-from ipywidgets import HTML, Button, Checkbox, Dropdown, FloatSlider, HBox, Layout, VBox
-from shapely.geometry import box
+from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
 from jointnet.data.labels import read_features
 from jointnet.data.raster import RasterError, read_info, warp_to_web_mercator
@@ -42,7 +41,6 @@ from jointnet.show.layers import (
 from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.stills import Still, draw_still
 from jointnet.show.tiles import tile_prefix, why_no_tiles
-from jointnet.show.widgets import SceneExplorer
 
 BLANK_TILE = (
     "data:image/gif;base64,R0lGODlhAQABAIAAAPLy8v///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="  # one light grey pixel
@@ -93,56 +91,29 @@ def show_map(
         RasterError: if a scene has no georeference.
         ValueError: if layers are given for several scenes, or the basemap is unknown.
     """
-    scenes = _scenes(source)
-    _check_georeference(scenes)
+    scenes = list_scenes(source)
+    check_georeference(scenes)
     if len(scenes) > 1 and any(layer is not None for layer in (probability, mask, polygons)):
         raise ValueError(f"probability, mask and polygons belong to one scene, not to {len(scenes)}: pick one")
     shown = SceneMap(basemap, height)
-    panel = _Panel(shown)
+    panel = Panel(shown)
     trouble = why_no_tiles() if tiles else ""
     if trouble:
         panel.notes.append(f"No tiles here, so a picture of {max_size} px at most: {escape(trouble)}.")
     for scene in scenes:
         size = max_size if len(scenes) == 1 else max(256, max_size // len(scenes))
-        _add_scene(panel, scene, size, tiles and not trouble)
+        add_scene(panel, scene, size, tiles and not trouble)
     scene = scenes[0]
     if len(scenes) == 1 and truth is not False:
         _add_truth(panel, scene, truth, max_size)
     if probability is not None:
-        _add_probability(panel, probability, scene, threshold, max_size)
+        add_probability(panel, probability, scene, threshold, max_size)
     if mask is not None:
         _add_masks(panel, mask, scene, max_size)
     if polygons is not None:
-        _add_outlines(panel, polygons, scene)
+        add_outlines(panel, polygons, scene)
     panel.finish([DRAWN] if any(s.drawn for s in scenes) else [])
     return shown
-
-
-def show_cities(
-    dataset: Dataset,
-    predictions: str | Path | None = None,
-    split: str | None = "test",
-    basemap: str | None = None,
-    max_size: int = 2048,
-    height: str = "600px",
-) -> CityMap:
-    """The cities of a dataset on one map: choose a city, then a tile, and look at its prediction.
-
-    Args:
-        dataset: scenes with a georeference.
-        predictions: folder that `predict` wrote into.
-        split: only the scenes of this split; None for all.
-        basemap: as in `show_map`.
-        max_size: longest side of a picture in pixels.
-        height: of the map, in CSS units.
-
-    Raises:
-        RasterError: if a scene has no georeference.
-        ValueError: if no scene is left.
-    """
-    scenes = _scenes(dataset if split is None else dataset.select(split=split))
-    _check_georeference(scenes)
-    return CityMap(scenes, None if predictions is None else Path(predictions), basemap, max_size, height)
 
 
 class SceneMap(leafmap.Map):
@@ -160,7 +131,7 @@ class SceneMap(leafmap.Map):
         blank.name = "no basemap"  # leafmap calls the first layer of any map OpenStreetMap
         self.layout.height = height
         self.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False, max_width=140))
-        self.panels: list[_Panel] = []
+        self.panels: list[Panel] = []
         self.beneath: list[tuple] = []  # pictures that the still shows in place of tiles
         self.box = (-60.0, -180.0, 75.0, 180.0)  # (south, west, north, east) that the still shows
         self.basemap = _basemap("osm" if basemap is None else basemap)
@@ -202,10 +173,10 @@ class SceneMap(leafmap.Map):
 
     def _repr_mimebundle_(self, **options):
         """The widget, and a still for notebooks that are not trusted or have no kernel."""
-        return _with_picture(super()._repr_mimebundle_(**options), self)
+        return with_picture(super()._repr_mimebundle_(**options), self)
 
 
-def _with_picture(bundle, shown: SceneMap):
+def with_picture(bundle, shown: SceneMap):
     """What a notebook keeps of a widget, with a map's still."""
     if bundle is None:
         return None
@@ -213,181 +184,7 @@ def _with_picture(bundle, shown: SceneMap):
     return data | {"image/png": base64.b64encode(shown.preview()).decode()}, metadata
 
 
-class CityMap(VBox):
-    """Cities as names on a map, their tiles as outlines; lists to choose one, and below it the tile's explorer."""
-
-    def __init__(self, scenes: list[Scene], predictions: Path | None, basemap: str | None, max_size: int, height: str):
-        self._scenes = {scene.name: scene for scene in scenes}
-        self._predictions, self._max_size, self._panel = predictions, max_size, None
-        self.map = SceneMap(basemap, height)
-        self.outlines = _tile_outlines(scenes)
-        self._done = {s.name for s in scenes if self.files(s)}
-        for known, style in ((True, {"weight": 2, "fillOpacity": 0.15}),
-                             (False, {"weight": 1.5, "fillOpacity": 0.04, "dashArray": "5 4"})):
-            self._add_outlines(known, style)
-        cities = sorted({s.city for s in scenes})
-        options = [("all cities", ""), *((c, c) for c in cities)]
-        self.city = Dropdown(options=options, description="city", **_narrow(210, 32))
-        self.tile = Dropdown(description="tile", **_narrow(210, 28))
-        self.swipe = Button(
-            description="open in SceneExplorer", disabled=True, layout=Layout(width="170px"),
-            tooltip="opens the tile below the map, where imagery is swiped against prediction")
-        self.online = _basemap_switch(self.map)
-        self.message = HTML()
-        self._names: list = []
-        self.city.observe(self._city_chosen, "value")
-        self.tile.observe(self._tile_chosen, "value")
-        self.swipe.on_click(self._swipe)
-        bar = HBox([self.city, self.tile, self.swipe, self.online])
-        bar.layout.flex_flow, bar.layout.align_items = "row wrap", "center"
-        super().__init__([bar, self.message, self.map])
-        self._city_chosen({"new": ""})
-
-    def _repr_mimebundle_(self, **options):
-        """The widget, and a still of its map."""
-        return _with_picture(super()._repr_mimebundle_(**options), self.map)
-
-    def files(self, scene: Scene) -> dict[str, Path | dict[str, Path]]:
-        """What is predicted for a scene: "probability", and "polygons" of each class, where the files exist."""
-        if self._predictions is None:
-            return {}
-        for stem in dict.fromkeys((scene.name, scene.image.stem)):
-            raster = self._predictions / f"{stem}_probability.tif"
-            if raster.exists():
-                found = {raster.name.removeprefix(f"{stem}_").removesuffix(".geojson"): raster
-                         for raster in sorted(self._predictions.glob(f"{stem}_*.geojson"))}
-                return {"probability": raster} | ({"polygons": found} if found else {})
-        return {}
-
-    def _add_outlines(self, known: bool, style: dict) -> None:
-        """The outlines of the tiles that are predicted, or of the others."""
-        table = self.outlines[[(name in self._done) == known for name in self.outlines["name"]]]
-        if len(table):
-            layer = ipyleaflet.GeoJSON(
-                data=json.loads(table.to_json()), name="tiles", hover_style={"weight": 4},
-                style={"color": COLOURS["FN"], **style})
-            layer.on_click(self._clicked)
-            self.map.add(layer)
-
-    def _look(self, outlines: gpd.GeoDataFrame) -> None:
-        west, south, east, north = outlines.total_bounds
-        self.map.look_at((south, west, north, east))
-
-    def _clicked(self, feature=None, **_event) -> None:
-        self.tile.value = feature["properties"]["name"]
-
-    def _city_chosen(self, change) -> None:
-        kept = self.outlines[[change["new"] in ("", self._scenes[n].city) for n in self.outlines["name"]]]
-        self.tile.options = [("choose a tile", ""), *((n, n) for n in kept["name"])]
-        self.tile.value = ""
-        self._clear()
-        self._name(kept, change["new"] == "")
-        self._look(kept)
-        self.message.value = self._state(list(kept["name"]), "a city, then a tile" if change["new"] == "" else "a tile")
-
-    def _name(self, outlines: gpd.GeoDataFrame, by_city: bool) -> None:
-        """Writes the name of each city, or of each tile, on the map; a click on it chooses it."""
-        for marker in self._names:
-            self.map.remove(marker)
-        labels = [self._scenes[n].city if by_city else n for n in outlines["name"]]
-        groups = outlines.assign(label=labels)
-        places = {label: shapely.box(*rows.total_bounds).centroid for label, rows in groups.groupby("label")}
-        self._names = [
-            _label(label, point, _crowded(point, places.values()) if by_city else "middle")
-            for label, point in places.items()]
-        for marker in self._names:
-            def chosen(label=marker.title, **_event) -> None:
-                (self.city if by_city else self.tile).value = label
-
-            marker.on_click(chosen)
-            self.map.add(marker)
-
-    def _state(self, names: Sequence[str], choose: str) -> str:
-        """How many tiles are predicted, in words; what to run where none is."""
-        done = [n for n in names if n in self._done]
-        tiles = f"{len(names)} tile{'s' * (len(names) != 1)}"
-        if done:
-            return f"{tiles}, {len(done)} predicted (solid outlines). Choose {choose}, here or on the map."
-        return f"{tiles}, none predicted yet. {self._what_to_run(self._scenes[names[0]])}"
-
-    def _what_to_run(self, scene: Scene) -> str:
-        """The command that predicts a scene."""
-        folder = self._predictions or "runs/predictions"
-        run = f"python -m jointnet predict {scene.image} --weights sample-buildings --out {folder}"
-        call = f"show_cities(dataset, {str(folder)!r})"
-        return f"Run <code>{escape(run)}</code>, then call <code>{escape(call)}</code>."
-
-    def _clear(self) -> None:
-        """Takes the tile that was open off the map."""
-        if self._panel is not None:
-            self._panel.remove()
-        self._panel, self.children = None, self.children[:3]
-
-    def _tile_chosen(self, change) -> None:
-        self._clear()
-        self.swipe.disabled = not change["new"]
-        self.message.value = ""
-        if not change["new"]:
-            return
-        scene = self._scenes[change["new"]]
-        for marker in self._names:
-            self.map.remove(marker)
-        self._names = []
-        try:
-            self._open(scene)
-        except (OSError, ValueError) as error:  # in a callback nobody would see it
-            self.message.value = f'<span style="color:#B33C00">{escape(str(error))}</span>'
-
-    def _open(self, scene: Scene) -> None:
-        """Lays a tile and its prediction on the map."""
-        files = self.files(scene)
-        self._panel = _Panel(self.map)
-        _add_scene(self._panel, scene, self._max_size)
-        if "probability" in files:
-            _add_probability(self._panel, files["probability"], scene, None, self._max_size)
-        if "polygons" in files:
-            _add_outlines(self._panel, files["polygons"], scene)
-        self._panel.finish([DRAWN] if scene.drawn else [], basemap=False)
-        if not files:
-            self.message.value = f"{escape(scene.name)} is not predicted yet. {self._what_to_run(scene)}"
-
-    def _swipe(self, _button) -> None:
-        """Puts the tile's explorer below the map."""
-        scene = self._scenes[self.tile.value]
-        files = self.files(scene)
-        explorer = SceneExplorer(scene, files.get("probability"), polygons=files.get("polygons"))
-        many = "classes" in explorer.about["layers"]
-        explorer.layer, explorer.swipe = "image", ("classes" if many else "prediction") if files else "off"
-        self.children = [*self.children[:3], explorer]
-
-
-def _narrow(width: int, label: int) -> dict:
-    """Layout of a drop-down whose label takes `label` pixels of `width`."""
-    return {"layout": Layout(width=f"{width}px"), "style": {"description_width": f"{label}px"}}
-
-
-def _label(text: str, point, side: str) -> ipyleaflet.Marker:
-    """A name on the map: on a dot, to one side of it, or alone in the middle of what it names."""
-    shift = {"left": "calc(-100% - 9px)", "right": "9px", "middle": "-50%"}[side]
-    dot = "" if side == "middle" else (
-        f'<span style="position:absolute;left:-6px;top:-6px;width:12px;height:12px;border-radius:6px;'
-        f'box-sizing:border-box;border:2px solid #ffffff;background:{COLOURS["FN"]}"></span>')
-    name = (f'<span style="position:absolute;transform:translate({shift},-50%);white-space:nowrap;color:#1f1f1f;'
-            f'font:13px/1.2 system-ui,sans-serif;background:rgba(255,255,255,.85);border-radius:3px;padding:1px 5px">'
-            f'{escape(text)}</span>')
-    icon = ipyleaflet.DivIcon(html=dot + name, icon_size=[0, 0], icon_anchor=[0, 0], bg_pos=[0, 0])
-    marker = ipyleaflet.Marker(location=(point.y, point.x), icon=icon, draggable=False, title=text, name=text)
-    marker.side = side
-    return marker
-
-
-def _crowded(point, others: Iterable) -> str:
-    """The side for a name: left where another place lies close by in the east, where its name would go."""
-    near = any(0 < other.x - point.x < 25 and abs(other.y - point.y) < 6 for other in others)
-    return "left" if near else "right"
-
-
-def _basemap_switch(shown: SceneMap) -> Checkbox:
+def basemap_switch(shown: SceneMap) -> Checkbox:
     """A box to tick for the basemap; nothing is fetched before."""
     switch = Checkbox(
         value=shown.basemap in shown.layers, indent=False, description=BASEMAP_NAMES.get(shown.basemap.name, "basemap"),
@@ -417,7 +214,7 @@ def _pixels(height: str) -> float:
     return float(height[:-2]) if height.endswith("px") else 400.0
 
 
-def _scenes(source) -> list[Scene]:
+def list_scenes(source) -> list[Scene]:
     """The scenes that `source` names."""
     if isinstance(source, Scene | str | Path):
         return [as_scene(source)]
@@ -427,7 +224,7 @@ def _scenes(source) -> list[Scene]:
     return scenes
 
 
-def _check_georeference(scenes: Sequence[Scene]) -> None:
+def check_georeference(scenes: Sequence[Scene]) -> None:
     """Raises RasterError for the first scene that has no place on a map."""
     for scene in scenes:
         if scene.info.crs is None:
@@ -435,12 +232,6 @@ def _check_georeference(scenes: Sequence[Scene]) -> None:
                 f"{scene.image.name} has no georeference, so it has no place on a map; look at it with "
                 f"SceneExplorer({scene.name!r}, ...), which needs none"
             )
-
-
-def _tile_outlines(scenes: Sequence[Scene]) -> gpd.GeoDataFrame:
-    """The outline of each scene in degrees, with its name."""
-    rows = [gpd.GeoSeries([box(*s.info.bounds)], crs=s.info.crs).to_crs("EPSG:4326").iloc[0] for s in scenes]
-    return gpd.GeoDataFrame({"name": [s.name for s in scenes]}, geometry=rows, crs="EPSG:4326")
 
 
 def _basemap(name: str) -> ipyleaflet.TileLayer:
@@ -455,7 +246,7 @@ def _basemap(name: str) -> ipyleaflet.TileLayer:
         url=url, name=name, base=False, max_zoom=FINEST_ZOOM, max_native_zoom=finest, attribution=credit)
 
 
-class _Panel:
+class Panel:
     """Collects a map's layers, and draws their switches, opacity sliders and legend."""
 
     def __init__(self, shown: SceneMap):
@@ -542,7 +333,7 @@ class _Panel:
         """Puts the panel on the map and zooms to what it shows."""
         self.notes += notes
         self.say()
-        online = [_basemap_switch(self.map)] if basemap else []
+        online = [basemap_switch(self.map)] if basemap else []
         body = VBox([*self.rows, *online, self.print], layout=_size(PANEL_WIDTH - 8))
         body.layout.padding = "4px 8px"
         self.control = ipyleaflet.WidgetControl(widget=body, position="topright", transparent_bg=False)
@@ -608,8 +399,8 @@ class _Crowd:
         self.tell()
 
 
-def _add_scene(panel: _Panel, scene: Scene, max_size: int, tiles: bool = False) -> None:
-    """The photograph."""
+def add_scene(panel: Panel, scene: Scene, max_size: int, tiles: bool = False) -> None:
+    """Adds the photograph of a scene."""
     served = tiles and scene.part is None
     size = STILL_WIDTH if served else max_size
     pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, size, "bilinear")
@@ -621,8 +412,8 @@ def _add_scene(panel: _Panel, scene: Scene, max_size: int, tiles: bool = False) 
         panel.picture(scene.name, painted, bounds, 1.0, PHOTOGRAPH)
 
 
-def _add_probability(panel: _Panel, source, scene: Scene, threshold, max_size: int) -> None:
-    """One layer for each class, in its colour: the surer the denser, nothing below the threshold."""
+def add_probability(panel: Panel, source, scene: Scene, threshold, max_size: int) -> None:
+    """Adds one layer for each class, in its colour: the surer the denser, nothing below the threshold."""
     classes = class_bands(source)
     limits = class_thresholds(source, classes, threshold)
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
@@ -639,7 +430,7 @@ def _add_probability(panel: _Panel, source, scene: Scene, threshold, max_size: i
     panel.notes.append(f"probability from {least} (pale) to 1")
 
 
-def _add_masks(panel: _Panel, source, scene: Scene, max_size: int) -> None:
+def _add_masks(panel: Panel, source, scene: Scene, max_size: int) -> None:
     """One layer for each class of a mask, in its colour."""
     classes = class_bands(source)
     for number, (kind, band) in enumerate(classes.items()):
@@ -647,13 +438,13 @@ def _add_masks(panel: _Panel, source, scene: Scene, max_size: int) -> None:
         _add_mask(panel, source, scene, name, class_colours(kind, number)[0], max_size, band)
 
 
-def _add_mask(panel: _Panel, source, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
+def _add_mask(panel: Panel, source, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
     """A mask in one colour."""
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
     panel.picture(name, paint((pixels[..., band] > 0) & valid, colour), bounds, 0.6, (colour,))
 
 
-def _add_truth(panel: _Panel, scene: Scene, truth, max_size: int) -> None:
+def _add_truth(panel: Panel, scene: Scene, truth, max_size: int) -> None:
     """The scene's labels, or the ones given: vectors as outlines, masks as pictures."""
     sources = {"truth": truth} if truth is not True else (scene.vectors or scene.labels)
     for number, (name, paths) in enumerate(sources.items()):
@@ -666,8 +457,8 @@ def _add_truth(panel: _Panel, scene: Scene, truth, max_size: int) -> None:
                 _add_mask(panel, path, scene, label, colour, max_size)
 
 
-def _add_outlines(panel: _Panel, polygons, scene: Scene) -> None:
-    """Predicted polygons, of one class or of several."""
+def add_outlines(panel: Panel, polygons, scene: Scene) -> None:
+    """Adds predicted polygons, of one class or of several."""
     if not isinstance(polygons, Mapping):
         _add_polygons(panel, polygons, scene, "polygons", COLOURS["outline"])
         return
@@ -676,7 +467,7 @@ def _add_outlines(panel: _Panel, polygons, scene: Scene) -> None:
                       COLOURS["outline"] if number == 0 else class_colours(kind, number)[0])
 
 
-def _add_polygons(panel: _Panel, source, scene: Scene, name: str, colour: str) -> None:
+def _add_polygons(panel: Panel, source, scene: Scene, name: str, colour: str) -> None:
     """Vectors in degrees."""
     table = source if isinstance(source, gpd.GeoDataFrame) else read_features(source, scene.info)
     if table.crs is None:

@@ -15,8 +15,9 @@ from pyproj import Transformer
 
 from jointnet.data.raster import RasterError, warp_to_web_mercator, write_raster
 from jointnet.data.scene import Dataset
+from jointnet.show.cities import show_cities
 from jointnet.show.layers import CLASS_COLOURS, rgb
-from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, show_cities, show_map
+from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, show_map
 from tests.show.known_scene import (
     BUILDINGS,
     GRASS,
