@@ -20,7 +20,7 @@ from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.scores import OVERALL
 from jointnet.show import figures
 from jointnet.show.layers import fit
-from jointnet.show.widgets.base import STYLE
+from jointnet.show.widgets.base import write_page
 from jointnet.show.widgets.errors import ErrorExplorer
 from jointnet.show.widgets.scene import SceneExplorer
 
@@ -33,43 +33,27 @@ NAMES = {"iou": "IoU", "iou_low": "IoU from", "iou_high": "to", "f1": "F1", "are
          "fp": "invented px", "fn": "missed px", "lost_iou": "lost IoU", "boundary_iou": "boundary IoU",
          "iou_in_place": "IoU in place"}
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --back: #ffffff; --text: #1f1f1f; --quiet: #595959; --line: #c4c4c4; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --back: #111111; --text: #eeeeee; --quiet: #bdbdbd; --line: #555555; --jp-layout-color1: #1e1e1e;
-    --jp-layout-color2: #2b2b2b; --jp-border-color1: #555555; --jp-ui-font-color1: #eeeeee;
-    --jp-ui-font-color2: #bdbdbd; }}
-}}
-body {{ margin: 0 auto; padding: 16px 24px 48px; max-width: 1280px; background: var(--back); color: var(--text);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }}
-h1 {{ font-size: 26px; margin: 8px 0 4px; }}
-h2 {{ font-size: 19px; margin: 34px 0 6px; border-bottom: 1px solid var(--line); padding-bottom: 3px; }}
-p {{ max-width: 80ch; margin: 6px 0 10px; }}
-.quiet {{ color: var(--quiet); }}
-.notice {{ border-left: 4px solid #d55e00; padding: 4px 12px; }}
-.wide {{ overflow-x: auto; }}
-table.report {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: 6px 0 12px; }}
-table.report :is(th, td) {{ padding: 3px 12px; border-bottom: 1px solid var(--line); text-align: right;
-  white-space: nowrap; font-weight: 400; }}
-table.report thead th {{ font-weight: 600; }}
-table.report :is(th, td):first-child {{ text-align: left; padding-left: 0; }}
-.pair {{ display: flex; flex-wrap: wrap; gap: 0 32px; align-items: flex-end; }}
-figure {{ margin: 8px 0 14px; }}
-figure img {{ max-width: 100%; height: auto; background: #ffffff; border-radius: 3px; }}
-{style}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
+LOOK = """
+:root { --back: #ffffff; --text: #1f1f1f; --quiet: #595959; --line: #c4c4c4; }
+@media (prefers-color-scheme: dark) {
+  :root { --back: #111111; --text: #eeeeee; --quiet: #bdbdbd; --line: #555555; }
+}
+body { margin: 0 auto; padding: 16px 24px 48px; max-width: 1280px; background: var(--back); color: var(--text);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
+h1 { font-size: 26px; margin: 8px 0 4px; }
+h2 { font-size: 19px; margin: 34px 0 6px; border-bottom: 1px solid var(--line); padding-bottom: 3px; }
+p { max-width: 80ch; margin: 6px 0 10px; }
+.quiet { color: var(--quiet); }
+.notice { border-left: 4px solid #d55e00; padding: 4px 12px; }
+.wide { overflow-x: auto; }
+table.report { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: 6px 0 12px; }
+table.report :is(th, td) { padding: 3px 12px; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; font-weight: 400; }
+table.report thead th { font-weight: 600; }
+table.report :is(th, td):first-child { text-align: left; padding-left: 0; }
+.pair { display: flex; flex-wrap: wrap; gap: 0 32px; align-items: flex-end; }
+figure { margin: 8px 0 14px; }
+figure img { max-width: 100%; height: auto; background: #ffffff; border-radius: 3px; }
 """
 
 
@@ -103,7 +87,7 @@ def write_report(
     analysis = analysis or analyse(predictions, dataset, kind, threshold)
     explorer = _explorer(analysis, predictions, dataset, kind, threshold)
     title = f"Error analysis: {kind} of {dataset.name}"
-    page = PAGE.format(title=escape(title), style=STYLE, body="\n".join(_sections(title, analysis, explorer)))
+    page = write_page(title, "\n".join(_sections(title, analysis, explorer)), LOOK)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path.with_suffix(".json"), analysis.to_json() + "\n")
     _write(path, page)

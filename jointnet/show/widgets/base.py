@@ -31,6 +31,7 @@ body {{ margin: 16px; background: #ffffff; }}
     --jp-ui-font-color1: #eeeeee; --jp-ui-font-color2: #bdbdbd; }}
   body {{ background: #111111; }}
 }}
+{look}
 {style}
 </style>
 </head>
@@ -65,6 +66,17 @@ const model = {{
 window.jointnet = {{ model }};
 explorer.render({{ model, el: document.getElementById("{key}") }});
 </script>"""
+
+
+def write_page(title: str, body: str, look: str = "") -> str:
+    """A page of HTML that opens without a network, light or dark as the reader's browser is.
+
+    Args:
+        title: text of its tab.
+        body: HTML, as `Explorer.to_piece` gives it.
+        look: style sheet of whatever else `body` holds.
+    """
+    return PAGE.format(title=escape(title), look=look, style=STYLE, body=body)
 
 
 def code_of(*names: str) -> str:
@@ -112,7 +124,7 @@ class Explorer(anywidget.AnyWidget):
         Args:
             path: file to write; without it the page is returned as text.
         """
-        page = PAGE.format(title=escape(self.title), style=STYLE, body=self.to_piece())
+        page = write_page(self.title, self.to_piece())
         if path is None:
             return page
         path = Path(path)
@@ -120,7 +132,7 @@ class Explorer(anywidget.AnyWidget):
         return path
 
     def to_piece(self, key: str = "explorer") -> str:
-        """The inside of such a page, for a page that holds more than this explorer; it needs `STYLE` as well.
+        """The inside of such a page, for a page that holds more than this explorer: see `write_page`.
 
         Args:
             key: id of the element, of its own in the page.
