@@ -10,6 +10,8 @@ import shapely
 
 from jointnet.data.scene import SPLITS, Dataset, Scene
 
+Placed = tuple[Scene, tuple[float, float, float, float]]  # a scene and its box
+
 
 def split_by_name(dataset: Dataset, splits: Mapping[str, str]) -> Dataset:
     """The dataset with whole scenes moved: scene name -> split; scenes that are not named keep theirs.
@@ -48,21 +50,48 @@ def leave_city_out(dataset: Dataset, city: str) -> Dataset:
 def find_leaks(dataset: Dataset) -> list[tuple[str, str]]:
     """Pairs of scenes that share ground though their splits differ; none is what a fair score needs.
 
-    Scenes are compared by their boxes where they lie in the same CRS, and by their pixels where they are parts of one
-    file. Tiles that touch do not share ground. Images without a georeference are taken to lie apart.
+    Scenes are compared by their boxes where they lie in the same CRS, by their outlines in degrees where they do not
+    (a thousandth of the smaller one may lie in both), and by their pixels where they are parts of one file. Tiles that
+    touch do not share ground. Images without a georeference are taken to lie apart.
     """
     leaks = []
-    for group in _grouped(dataset).values():
+    groups = _grouped(dataset)
+    for group in groups.values():
         boxes = np.array([box for _, box in group])
         tree = shapely.STRtree(shapely.box(*boxes.T))
         for first, second in tree.query(tree.geometries, predicate="intersects").T:
             a, b = group[first][0], group[second][0]
             if first < second and a.split != b.split and _shares_ground(boxes[first], boxes[second]):
                 leaks.append((a.name, b.name))
+    return leaks + _leaks_between_systems([group for group in groups.values() if group[0][0].info.crs is not None])
+
+
+def _leaks_between_systems(groups: list[list[Placed]]) -> list[tuple[str, str]]:
+    """Pairs of scenes of different groups, each in a CRS of its own, that share ground though their splits differ."""
+    if len(groups) < 2:
+        return []
+    import geopandas as gpd  # most datasets have one CRS and need none of it
+
+    outlines = []
+    for group in groups:
+        boxes = np.array([box for _, box in group])
+        side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        shapes = shapely.segmentize(shapely.box(*boxes.T), side / 16)  # straight lines bend in another projection
+        outlines.append(gpd.GeoSeries(shapes, crs=group[0][0].info.crs).to_crs("EPSG:4326").to_numpy())
+    number = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    scenes, outlines = [scene for group in groups for scene, _ in group], np.concatenate(outlines)
+    area = shapely.area(outlines)
+    leaks = []
+    for first, second in shapely.STRtree(outlines).query(outlines, predicate="intersects").T:
+        a, b = scenes[first], scenes[second]
+        if number[first] < number[second] and a.split != b.split:
+            shared = shapely.area(shapely.intersection(outlines[first], outlines[second]))
+            if shared > 1e-3 * min(area[first], area[second]):
+                leaks.append((a.name, b.name))
     return leaks
 
 
-def _grouped(dataset: Dataset) -> dict[str, list[tuple[Scene, tuple[float, float, float, float]]]]:
+def _grouped(dataset: Dataset) -> dict[str, list[Placed]]:
     """The scenes with their boxes, by what makes the boxes comparable: the CRS, or the file."""
     groups: dict[str, list] = {}
     for scene in dataset:

@@ -10,7 +10,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
-from rasterio.transform import from_origin
+from rasterio.transform import from_bounds, from_origin
 
 import jointnet.data.catalogue as catalogue
 import jointnet.data.drawn as drawn
@@ -515,6 +515,21 @@ def test_scenes_that_share_ground_across_splits_are_found(tmp_path, draw_tile):
         dataset = open_dataset("folder", root=tmp_path)
     assert find_leaks(dataset) == []  # all train
     assert find_leaks(split_by_name(dataset, {"touches": "test", "overlaps": "test"})) == [("a", "overlaps")]
+
+
+def test_scenes_in_different_projections_that_share_ground_are_found(tmp_path, draw_tile):
+    images = tmp_path / "images"
+    west, south, east, north = read_info(draw_tile(images / "a.tif")).bounds
+    for name, shift in (("there", 0), ("beside", 1.5 * (east - west))):
+        ground = gpd.GeoSeries([shapely.box(west + shift, south, east + shift, north)], crs=32614)
+        box = ground.to_crs(4326).total_bounds
+        grid = RasterInfo(8, 8, 3, "uint8", CRS.from_epsg(4326), from_bounds(*box, 8, 8))
+        write_raster(images / f"{name}.tif", np.full((8, 8, 3), 90, np.uint8), grid)
+    with pytest.warns(UserWarning, match="no labels"):
+        dataset = open_dataset("folder", root=tmp_path)
+    assert find_leaks(dataset) == []  # all train
+    assert find_leaks(split_by_name(dataset, {"there": "test"})) == [("a", "there")]
+    assert find_leaks(split_by_name(dataset, {"beside": "test"})) == []
 
 
 # Real imagery
