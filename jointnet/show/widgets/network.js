@@ -86,7 +86,7 @@ async function renderNetwork({ model, el }) {
     if (!right) return;
     const found = model.get("found"), sheet = await greyOf(model.get("maps"));
     if (!sheet) return;
-    const { height, width, columns, channels, ranges, dead } = found;
+    const { height, width, columns, channels, ranges, flat } = found;
     const table = ramp.map((c) => word(c));
     maps.replaceChildren(...ranges.map(([low, high], i) => {
       const canvas = h("canvas", { role: "img", "aria-label": `channel ${i}`, title: `channel ${i}: ${low} to ${high}` });
@@ -101,7 +101,7 @@ async function renderNetwork({ model, el }) {
     }));
     facts.textContent = `${found.layer}: ${channels} channels of ${found.rows} × ${found.cols} pixels`
       + (ranges.length < channels ? `, the first ${ranges.length} shown` : "")
-      + `. ${dead} of them are the same everywhere. Each is stretched from its smallest to its largest value.`;
+      + `. ${flat} of them are the same in 99 pixels of 100 or more. Each is stretched from its smallest to its largest value.`;
     root.dataset.layer = found.layer;
   }
 

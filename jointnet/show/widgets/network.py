@@ -107,7 +107,7 @@ class NetworkExplorer(Explorer):
         self.found = {
             "layer": self.layer, "rows": values.shape[0], "cols": values.shape[1], "channels": values.shape[2],
             "columns": COLUMNS, "height": height, "width": width, "ranges": ranges,
-            "dead": int((np.ptp(values, axis=(0, 1)) < 1e-6).sum()),
+            "flat": int((np.mean(abs(values - np.median(values, axis=(0, 1))) > 1e-6, axis=(0, 1)) < 0.01).sum()),
         }
         self.maps = encode(sheet)
 
