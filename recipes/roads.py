@@ -4,8 +4,10 @@ r"""Trains road weights, or a network of two classes, and chooses the thresholds
     for loss in cross_entropy dice focal; do                                                    # lesson 06's comparison
         python recipes/roads.py --loss $loss --growth-rates 4,8,16 --patch-size 64 --epochs 8 --steps 40 \
             --check-side 256 --score-side 384 --out runs/roads-by-$loss; done
-    python recipes/roads.py --classes buildings,roads --weights sample-buildings --out runs/sample-joint
-    python recipes/roads.py --root ROADS --weights sample-roads --out runs/roads-massachusetts-tiny   # real ones
+    python recipes/roads.py --classes buildings,roads --weights sample-buildings --patch-size 96 --epochs 3 \
+        --steps 30 --learning-rate 2e-3 --check-side 192 --score-side 384 --out runs/sample-joint   # both at once
+    python recipes/roads.py --root ROADS --weights sample-roads --epochs 3 --steps 30 \
+        --out runs/roads-massachusetts-tiny                                                     # real ones
 
 ROADS is a folder of images and masks with `manifest.csv` (name, city, split, gsd_m), as `open_dataset("folder")` reads
 it; white pixels are no-data. `--publish` copies weights, card and history to data/weights.
