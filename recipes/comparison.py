@@ -30,12 +30,16 @@ VARIANTS = {
     "all dilations 1": {"dilation_rates": (1,) * 6},
     "focal loss": {"loss": "focal"},
     "Dice loss": {"loss": "dice"},
+    "focal + Dice loss": {"loss": "focal_dice"},
     "cross-entropy loss": {"loss": "cross_entropy"},
 }
 
 
 def train_variant(name: str, seed: int, training: list[dict], validation: list[dict], args) -> dict:
-    """Trains one variant, or loads what it left, and scores it: IoU at its best threshold, with its interval."""
+    """Trains one variant, or loads what it left, and scores it: IoU at its best threshold, with its interval.
+
+    After each epoch a tenth of the validation crops is looked at; all of them are scored once, at the end.
+    """
     out = args.out / f"{name.replace(' ', '_')}-{seed}"
     result = out / "result.json"
     if result.exists():
@@ -44,7 +48,7 @@ def train_variant(name: str, seed: int, training: list[dict], validation: list[d
                 batch_size=args.batch_size, recipe="recipes/comparison.py", **(BASE | VARIANTS[name]))
     run = fit(
         card, CropBatches(training, args.patch_size, args.batch_size, args.steps, seed=seed),
-        CropTiles(validation, args.patch_size, 16), out, args.epochs, learning_rate=args.learning_rate,
+        CropTiles(validation[::10], args.patch_size, 16), out, args.epochs, learning_rate=args.learning_rate,
         resume=out.exists(), verbose=2,
     )
     scores = score(run.model, validation, args.patch_size)
@@ -111,11 +115,11 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=200, help="an epoch")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=400, help="an epoch")
     parser.add_argument("--patch-size", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=2)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--report", type=Path, help="only report, into this folder, what is finished in --out")
     args = parser.parse_args()
     if args.report:

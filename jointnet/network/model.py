@@ -108,8 +108,12 @@ def dense_atrous_block(x, growth, dilation_rates, normalization, channels_per_gr
 
 
 def reduction(x, growth, name):
-    """The reduction output, half the size: (batch, h, w, c) -> (batch, h/2, w/2, growth)."""
-    return layers.Conv2D(growth, 1, strides=2, activation="relu", name=name)(x)
+    """The reduction output, half the size: (batch, h, w, c) -> (batch, h/2, w/2, growth).
+
+    A 1x1 convolution of stride 2, written as one of every second pixel: the oneDNN of TensorFlow 2.21 writes
+    beyond its memory in the gradient of the former where the image has few bands.
+    """
+    return layers.Conv2D(growth, 1, activation="relu", name=name)(x[:, ::2, ::2])
 
 
 def decoder_step(x, skip, width, name):

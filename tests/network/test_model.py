@@ -1,5 +1,9 @@
 """The network against its description: parameters counted, a block worked out again in float64."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -97,3 +101,24 @@ def test_what_the_input_reduction_leaves_out_reaches_the_next_encoder_block_of_t
         layer.set_weights([w + 0.1 for w in layer.get_weights()])
         changed[reduction_from] = bool(np.abs(tap.predict_on_batch(image) - before).max() > 0)
     assert changed == {"input": False, "block": True}
+
+
+STEP = """
+from jointnet.backend import keras
+import numpy as np
+from jointnet.network.model import build_jointnet
+model = build_jointnet("tiny", reduction_from="input")
+model.compile("adam", "binary_crossentropy", jit_compile=False)
+image = np.zeros((2, 64, 64, 3), np.uint8)
+print(model.train_on_batch(image, np.zeros((2, 64, 64, 1), np.float32)))
+"""
+
+
+@pytest.mark.slow
+def test_a_network_that_reduces_its_input_can_be_trained_on_one_core(project_root):
+    """A convolution of stride 2 on three bands made the process crash there, so this runs in one of its own."""
+    alone = os.environ | {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    run = subprocess.run([sys.executable, "-c", STEP], cwd=project_root, env=alone,
+                         capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) > 0
