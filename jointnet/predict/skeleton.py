@@ -144,9 +144,9 @@ def skeleton_of_strips(
 
 def fill_holes(mask: np.ndarray, pixels: float) -> np.ndarray:
     """The mask with its holes of fewer pixels filled; what touches the scene's edge is no hole."""
-    labels, count = ndimage.label(~mask)
-    if not count or pixels <= 0:
+    if pixels <= 0:
         return mask
+    labels, count = ndimage.label(~mask)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     small = sizes < pixels
     small[0] = False
