@@ -115,6 +115,7 @@ def train(
     card = replace(
         card,
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
+        image_gsd=None,
         loss=loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes), seed=seed,
         data=f"{dataset.name}, split train: {len(training)} scenes of {', '.join(training.cities)}",
         drawn=dataset.drawn, batch_size=batch_size, thresholds=dict(card.thresholds), scores={}, sha256="",

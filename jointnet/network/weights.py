@@ -33,7 +33,8 @@ class Card:
             U-Net takes `growth_rates` as its widths, and has no reductions and dilations.
         classes: name of each output, in order.
         patch_size: side of the patches seen in training, in pixels; prediction uses windows of this size.
-        gsd: metres per pixel of the training imagery; None where unknown.
+        gsd: metres per pixel of what the network sees, in training and in prediction; None where unknown.
+        image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
         thresholds: class -> probability above which a pixel is foreground.
         temperature: divides the logits before anything else is done with the probability.
         data, terms: what it was trained on, and the terms of that.
@@ -54,6 +55,7 @@ class Card:
     growth_rates: tuple[int, ...] | None = None
     patch_size: int = 256
     gsd: float | None = None
+    image_gsd: float | None = None
     scaling: str = "pixel values 0 to 255, divided by 255 inside the network"
     thresholds: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0

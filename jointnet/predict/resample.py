@@ -52,6 +52,12 @@ class Axis:
         )
 
 
+def resample_array(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """An array (height, width, ...) on another number of rows and columns, float32."""
+    rows, columns = (Axis.between(new, old, old / new) for new, old in zip(shape, array.shape, strict=False))
+    return rows.apply(columns.apply(array, axis=1), axis=0)
+
+
 def resample_rows(bands: Iterator[tuple[int, np.ndarray]], rows: Axis, columns: Axis, first: int = 0, done: int = 0
                   ) -> Iterator[tuple[int, np.ndarray]]:
     """Each band of input rows as the output rows it completes: yields (key, float32 (rows, width, classes)).

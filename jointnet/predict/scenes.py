@@ -24,9 +24,9 @@ from jointnet.predict.outputs import (
     write_rasters,
     write_vectors,
 )
-from jointnet.predict.resample import completed, needed_from, resample_rows
+from jointnet.predict.resample import completed, needed_from, resample_array, resample_rows
 from jointnet.predict.settings import Settings, class_names, settings_of
-from jointnet.predict.source import PredictionError, Source, open_source
+from jointnet.predict.source import PredictionError, Source, open_source, shown_shape
 from jointnet.predict.spool import Spool
 from jointnet.predict.values import LEVELS, read_probability, to_values, with_temperature
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
@@ -37,8 +37,11 @@ __all__ = ["LEVELS", "ScenePrediction", "predict_array", "predict_mask", "predic
 
 
 def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
-                  engine: str = "keras") -> np.ndarray:
+                  engine: str = "keras", gsd: float | None = None) -> np.ndarray:
     """Probability of every pixel: float32 (height, width, classes).
+
+    Where the network was trained at another gsd, it is shown the image enlarged or shrunk, and the answer comes back
+    on the image's own pixels.
 
     Args:
         model: a Keras model, a name or path for `load_model`, or a function of a batch of windows.
@@ -47,6 +50,7 @@ def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | N
         size: window in pixels, a multiple of 8; without it the patch size that the weights were trained at.
         tta: True averages over the eight turns and flips of each window, at eight times the cost.
         engine: "keras", "openvino" or "auto".
+        gsd: metres per pixel of the image; without it, what the card takes for images that do not state theirs.
 
     Raises:
         ValueError: if the image is empty, has another dtype, or other bands than the network takes.
@@ -55,17 +59,19 @@ def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | N
     settings = settings_of(model)
     image = np.asarray(image)
     _check_image(image, settings)
-    size = size or settings.patch_size
-    grid = WindowGrid(*image.shape[:2], size, stride_of(size, overlap))
+    size, whole = size or settings.patch_size, image.shape[:2]
+    shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
+    shown = image if shape is None else np.rint(resample_array(image, shape)).astype(np.uint8)
+    grid = WindowGrid(*shown.shape[:2], size, stride_of(size, overlap))
     run, batch = _network(model, engine, size, tta)
-    blocks = predict_windows(lambda r, c, h, w: image[r : r + h, c : c + w], grid, run, batch)
-    whole = np.concatenate([rows for _, rows in blocks])
-    return with_temperature(whole, settings.temperature)
+    blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, batch)
+    answer = np.concatenate([rows for _, rows in blocks])
+    return with_temperature(answer if shape is None else resample_array(answer, whole), settings.temperature)
 
 
 def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float] | None = None,
-                 overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "keras"
-                 ) -> np.ndarray:
+                 overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "keras",
+                 gsd: float | None = None) -> np.ndarray:
     """uint8 {0, 1} at the card's threshold: (height, width), or (height, width, classes) of several classes.
 
     Args:
@@ -76,9 +82,10 @@ def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float
         size: as in `predict_array`.
         tta: as in `predict_array`.
         engine: as in `predict_array`.
+        gsd: as in `predict_array`.
     """
     model = _resolve(model)
-    probability = predict_array(model, image, overlap, size, tta, engine)
+    probability = predict_array(model, image, overlap, size, tta, engine, gsd)
     settings = settings_of(model, probability.shape[-1])
     mask = (probability >= settings.threshold_array(threshold)).astype(np.uint8)
     return mask[..., 0] if mask.shape[-1] == 1 else mask
@@ -128,7 +135,7 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
         raise PredictionError(f"dtype={dtype!r} is unknown; choose 'uint8' or 'float32'")
     model = _resolve(model)
     settings = settings_of(model)
-    with block_cache(CACHE), open_source(source, settings.bands, settings.gsd, bounds, gsd, bands) as scene:
+    with block_cache(CACHE), open_source(source, settings, bounds, gsd, bands) as scene:
         size = size or settings.patch_size
         grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))
         settings = _with_classes(settings, model, size, len(scene.bands))

@@ -20,6 +20,7 @@ class Settings:
         classes: their names, or None where only running the network tells how many there are.
         patch_size: window in pixels.
         gsd: metres per pixel that it was trained at, or None.
+        image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
         thresholds: class -> probability from which a pixel belongs to it.
         temperature: that its logits are divided by.
     """
@@ -28,6 +29,7 @@ class Settings:
     classes: tuple[str, ...] | None = None
     patch_size: int = PATCH_SIZE
     gsd: float | None = None
+    image_gsd: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
 
@@ -59,8 +61,8 @@ def settings_of(model, classes: int | None = None) -> Settings:
     """
     card = getattr(model, "card", None)
     if card is not None:
-        return Settings(card.bands, tuple(card.classes), card.patch_size, card.gsd, dict(card.thresholds),
-                        card.temperature)
+        return Settings(card.bands, tuple(card.classes), card.patch_size, card.gsd, card.image_gsd,
+                        dict(card.thresholds), card.temperature)
     bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
     count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
     return Settings(bands, None if count is None else class_names(count))

@@ -13,6 +13,7 @@ import numpy as np
 
 from jointnet.data.raster import RasterInfo, RasterReader, open_raster, valid_pixels
 from jointnet.predict.resample import Axis
+from jointnet.predict.settings import Settings
 
 GSD_TOLERANCE = 0.1  # a scene whose pixels differ from the network's by more than this share is resampled
 
@@ -68,14 +69,13 @@ class Source:
 
 
 @contextmanager
-def open_source(scene, card_bands: int | None, card_gsd: float | None, bounds: Sequence[float] | None = None,
-                gsd: float | None = None, bands: Sequence[int] | None = None) -> Iterator[Source]:
+def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None, gsd: float | None = None,
+                bands: Sequence[int] | None = None) -> Iterator[Source]:
     """An open `Source`.
 
     Args:
         scene: path of an image, or a `Scene` of a dataset, which may be a part of its image.
-        card_bands: bands that the network takes; None if it takes any number.
-        card_gsd: metres per pixel that the network was trained at, or None if unknown.
+        settings: the network's bands and metres per pixel.
         bounds: (left, bottom, right, top) in the scene's CRS of the part to predict.
         gsd: metres per pixel of the scene, where its georeference is missing or should be overruled.
         bands: 1-based numbers of the bands to show the network.
@@ -88,10 +88,10 @@ def open_source(scene, card_bands: int | None, card_gsd: float | None, bounds: S
     with open_raster(path) as image:
         info = image.info
         _check_dtype(path, info)
-        chosen = _choose_bands(path, image, card_bands, bands)
+        chosen = _choose_bands(path, image, settings.bands, bands)
         whole = getattr(scene, "part", None) or (0, 0, *info.shape)
         part = whole if bounds is None else _part(path, info.crop(*whole), whole[:2], bounds)
-        shape = _network_shape(path, info, card_gsd, gsd or getattr(scene, "gsd_hint", None))
+        shape = _network_shape(path, info, settings, gsd or getattr(scene, "gsd_hint", None))
         rule = getattr(scene, "nodata", "black")
         if shape is None:
             yield Source(path, info.crop(*part), part[:2], part, None, None, chosen, rule, image, image)
@@ -157,21 +157,41 @@ def _part(path: Path, info: RasterInfo, corner: tuple[int, int], bounds: Sequenc
     return corner[0] + row, corner[1] + col, row_stop - row, col_stop - col
 
 
-def _network_shape(path: Path, info: RasterInfo, wanted: float | None, gsd: float | None) -> tuple[int, int] | None:
-    """(height, width) that brings the whole image to the network's gsd, or None where it may stay as it is."""
-    if gsd is not None and not gsd > 0:
-        raise PredictionError(f"gsd={gsd} must be metres per pixel, above 0")
-    pixel = info.pixel_size
-    if pixel is None and gsd is None:
-        warnings.warn(
-            PredictionWarning(f"{path} has no georeference: its outputs are in pixels, and it is taken to have the "
-                              f"network's gsd of {wanted or 'unknown'} m (gsd= says otherwise)"), stacklevel=5)
-        return None
-    if gsd is not None:
-        pixel = (gsd, gsd) if pixel is None else tuple(side * gsd / info.gsd for side in pixel)
+def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, settings: Settings
+                ) -> tuple[int, int] | None:
+    """(height, width) that brings an image to the network's gsd, or None where it may stay as it is.
+
+    Args:
+        shape: (height, width) of the image.
+        pixel: (height, width) of one pixel in metres; None takes the card's `image_gsd`.
+        settings: the network's.
+
+    Raises:
+        PredictionError: if a pixel has no size.
+    """
+    if pixel is not None and not min(pixel) > 0:
+        raise PredictionError(f"gsd={pixel[0]} must be metres per pixel, above 0")
+    wanted, assumed = settings.gsd, settings.image_gsd or settings.gsd
+    pixel = pixel or (assumed, assumed)
     if wanted is None or all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in pixel):
         return None
-    shape = tuple(max(1, round(n * side / wanted)) for n, side in zip(info.shape, pixel, strict=True))
+    return tuple(max(1, round(n * side / wanted)) for n, side in zip(shape, pixel, strict=True))
+
+
+def _network_shape(path: Path, info: RasterInfo, settings: Settings, gsd: float | None) -> tuple[int, int] | None:
+    """`shown_shape` of a file; what had to be assumed is warned about."""
+    pixel, assumed = info.pixel_size, settings.image_gsd or settings.gsd
+    if gsd is not None:
+        pixel = (gsd, gsd) if pixel is None else tuple(side * gsd / info.gsd for side in pixel)
+    if pixel is None:
+        warnings.warn(
+            PredictionWarning(f"{path} has no georeference: its outputs are in pixels, and it is taken to have the "
+                              f"{assumed or 'unknown'} m per pixel that the network's card names (gsd= says "
+                              f"otherwise)"), stacklevel=5)
+    shape = shown_shape(info.shape, pixel, settings)
+    if shape is None:
+        return None
+    pixel, wanted = pixel or (assumed, assumed), settings.gsd
     warnings.warn(
         PredictionWarning(f"{path} has pixels of {pixel[0]:.3g} x {pixel[1]:.3g} m and the network was trained at "
                           f"{wanted:.3g} m: it is shown {shape[0]} x {shape[1]} px, and the answer is written on the "

@@ -1,6 +1,7 @@
 """What is wrong with a scene or a folder is said in one sentence, and no file is left behind."""
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pyogrio
@@ -11,9 +12,9 @@ from rasterio.transform import Affine
 
 from jointnet.data.raster import RasterError, RasterInfo, write_raster
 from jointnet.predict import spool
-from jointnet.predict.scenes import predict_scene, read_probability
+from jointnet.predict.scenes import predict_array, predict_scene, read_probability
 from jointnet.predict.settings import Settings
-from jointnet.predict.source import PredictionWarning
+from jointnet.predict.source import PredictionError, PredictionWarning
 
 
 def network(windows):
@@ -157,6 +158,48 @@ def test_a_gsd_that_is_stated_wins_over_the_georeference(tmp_path, grid, image):
     path = write_raster(tmp_path / "fine.tif", image, there)
     result = predict_scene(network, path, tmp_path / "out", gsd=0.5, progress=False)  # no warning: nothing resampled
     np.testing.assert_allclose(read_probability(result.probability)[..., 0], image.mean(-1) / 255, atol=0.003)
+
+
+@pytest.mark.parametrize("stated", [None, 0.25])
+def test_an_array_is_shown_at_the_networks_gsd_and_answered_on_its_own_pixels(stated):
+    blocks = np.random.default_rng(0).integers(1, 255, (12, 20), np.uint8).repeat(8, 0).repeat(8, 1)
+    image = np.stack([blocks] * 3, axis=-1)
+    seen = []
+
+    def fine_eyes(windows):
+        seen.append(windows)
+        return network(windows)
+
+    fine_eyes.card = replace(network.card, image_gsd=None if stated else 0.25)
+    found = predict_array(fine_eyes, image, overlap=0, gsd=stated)
+    assert sum(len(windows) for windows in seen) == 2 * 3  # 48 x 80 px in windows of 32 px
+    assert found.shape == (96, 160, 1)
+    middles = found[4::8, 4::8, 0]  # two pixels of the network away from other blocks
+    np.testing.assert_allclose(middles, image[4::8, 4::8, 0] / 255, atol=0.003)
+
+
+def test_an_array_at_the_networks_own_gsd_is_shown_as_it_is():
+    other = lambda windows: network(windows)  # noqa: E731
+    other.card = replace(network.card, image_gsd=0.25)
+    image = np.random.default_rng(0).integers(1, 255, (40, 50, 3), np.uint8)
+    np.testing.assert_allclose(predict_array(other, image, gsd=0.5), network(image), atol=1e-6)
+
+
+def test_an_array_of_no_size_on_the_ground_is_refused():
+    with pytest.raises(PredictionError, match="above 0"):
+        predict_array(network, np.ones((8, 8, 3), np.uint8), gsd=0)
+
+
+def test_a_photograph_without_a_georeference_has_the_gsd_that_the_card_takes_for_it(tmp_path, image):
+    other = lambda windows: network(windows)  # noqa: E731
+    other.card = replace(network.card, image_gsd=0.25)
+    path = write_raster(tmp_path / "photo.tif", image, RasterInfo(200, 120, 3, "uint8", None, Affine.identity()))
+    with pytest.warns(PredictionWarning) as said:
+        result = predict_scene(other, path, tmp_path / "out", progress=False)
+    assert "taken to have the 0.25 m" in str(said[0].message)
+    assert "shown 60 x 100 px" in str(said[1].message)
+    found, expected = read_probability(result.probability), predict_array(other, image)
+    np.testing.assert_allclose(found[4:-4, 4:-4], expected[4:-4, 4:-4], atol=0.02)  # GDAL shrinks by another filter
 
 
 def test_outputs_that_cannot_be_written(tmp_path, scene_path):
