@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pooch
 from tqdm.auto import tqdm
 
-from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher
+from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher, alone_in
 from jointnet.data.inria import TEST_TILES, TILES, image_path, inria_root, mask_path, parse_tile, tiles_of
 from jointnet.data.massachusetts import COUNTS
 from jointnet.data.unpack import unpack_volumes
@@ -68,7 +68,7 @@ def download(
 
     Raises:
         ValueError: if the dataset, a tile or a city does not exist.
-        DownloadError: if the disk is too small, or a file cannot be fetched whole.
+        DownloadError: if the disk is too small, a file cannot be fetched whole, or another download into `root` runs.
         ArchiveError: if the archive is damaged or dangerous.
     """
     if name not in NAMES:
@@ -78,14 +78,16 @@ def download(
         raise ValueError(f"tiles and cities can be chosen for inria alone; {name} is fetched whole")
     root = Path(root).expanduser()
     fetcher = fetcher or Fetcher(progress=progress)
+    chosen = None if tiles is None and cities is None else _chosen(tiles, cities)
     try:
-        if name != "inria":
-            _download_massachusetts(name, root, url or MASSACHUSETTS_URL, fetcher)
-        elif tiles is None and cities is None:
-            archive = INRIA_ARCHIVE if url is None else replace(INRIA_ARCHIVE, url=url)
-            download_archive(archive, root, fetcher, keep_archive)
-        else:
-            _download_tiles(_chosen(tiles, cities), root, url or INRIA_TILES_URL, fetcher)
+        with alone_in(root):
+            if name != "inria":
+                _download_massachusetts(name, root, url or MASSACHUSETTS_URL, fetcher)
+            elif chosen is None:
+                archive = INRIA_ARCHIVE if url is None else replace(INRIA_ARCHIVE, url=url)
+                download_archive(archive, root, fetcher, keep_archive)
+            else:
+                _download_tiles(chosen, root, url or INRIA_TILES_URL, fetcher)
     except OSError as error:
         raise DownloadError(f"{root} cannot be written to: {error.strerror or error}; free some space, check the "
                             f"folder's permissions, or choose another with root=") from error

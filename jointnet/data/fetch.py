@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,40 @@ class _Interrupted(Exception):
     def __init__(self, reason: str, pause: float | None = None):
         super().__init__(reason)
         self.pause = pause
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other downloads out of a folder; the system lets them in again if this process dies.
+
+    Raises:
+        DownloadError: if another download is there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".download.lock"
+    with path.open("a") as file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError) as error:
+            raise DownloadError(f"another download into {folder} is running; wait until it is done, or stop it and "
+                                f"run this again: it goes on where the other stopped") from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no file that is open
+                path.unlink()
+
+
+def _lock(file) -> None:
+    """An exclusive lock on an open file, or an error at once."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from jointnet.cli import app
 from jointnet.data.catalogue import open_dataset
 from jointnet.data.download import INRIA_ARCHIVE, SUMS, Archive, download, download_archive, verify
-from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher
+from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher, alone_in
 from jointnet.data.inria import TILES as BENCHMARK
 from jointnet.data.inria import TRAINING_TILES, image_path, mask_path
 from jointnet.data.unpack import Volumes, unpack_volumes
@@ -616,3 +616,27 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, fetcher):
 def test_verify_needs_a_record(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing was fetched into this folder"):
         verify(tmp_path)
+
+
+# Two downloads at once
+
+
+def test_a_second_download_into_a_folder_is_refused_while_the_first_runs(fetcher, address, server, tmp_path):
+    with alone_in(tmp_path), pytest.raises(DownloadError, match="another download into"):
+        download("inria", tmp_path, tiles=["bellingham1"], url=server.url, fetcher=fetcher)
+    assert server.ranges == []
+    assert leftovers(tmp_path) == []
+
+
+def test_a_download_that_was_killed_keeps_nobody_out(tmp_path):
+    script = "import pathlib, sys, time; from jointnet.data.fetch import alone_in\n" \
+             "with alone_in(pathlib.Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "in\n"
+        with pytest.raises(DownloadError, match="another download into"), alone_in(tmp_path):
+            pass
+        process.kill()
+    with alone_in(tmp_path):
+        assert leftovers(tmp_path) == [".download.lock"]
+    assert leftovers(tmp_path) == []
