@@ -46,7 +46,8 @@ def read_crops(root: Path, group: str, split: str, keep_empty: float = 1.0, seed
         shrink: so many pixels a side become one: the mean of the image, the majority of the mask.
     """
     rng = np.random.default_rng(seed)
-    rows = csv.DictReader((root / "manifest.csv").open(encoding="utf-8"))
+    with (root / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     crops = []
     for row in rows:
         if (row["group"], row["split"]) != (group, split):

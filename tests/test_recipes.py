@@ -1,0 +1,95 @@
+"""The parts of the recipes that decide what is learnt and what is claimed, on crops of a few pixels."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def recipes():
+    sys.path.insert(0, str(RECIPES))
+    yield
+    sys.path.remove(str(RECIPES))
+
+
+@pytest.fixture
+def crops(tmp_path):
+    """Two crops of 32 px for training, one of them without a building, and one for validation."""
+    rows = ["group,city,name,split,width,height,gsd_m,fraction"]
+    for name, split, filled in (("a", "train", True), ("b", "train", False), ("c", "validation", True)):
+        mask = np.zeros((32, 32), np.uint8)
+        mask[8:20, 8:19] = 255 * filled  # 12 rows and 11 columns: a border in the middle of a pair of columns
+        image = np.full((32, 32, 3), 100, np.uint8)
+        image[:, :8] = 0  # as wide as JPEG's blocks
+        for part, array, ending in (("images", image, "jpg"), ("masks", mask, "png")):
+            path = tmp_path / "town" / part / f"{name}.{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path, **({"subsampling": 0} if ending == "jpg" else {}))
+        rows.append(f"town,here,{name},{split},32,32,0.3,{mask.mean() / 255}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_crops_are_read_by_split_and_empty_ones_thinned(crops):
+    from buildings_crops import read_crops
+
+    assert [c["name"] for c in read_crops(crops, "town", "train")] == ["a", "b"]
+    assert [c["name"] for c in read_crops(crops, "town", "train", keep_empty=0)] == ["a"]
+    crop, = read_crops(crops, "town", "validation")
+    assert crop["mask"].sum() == 12 * 11
+    assert not crop["valid"][:, :8].any() and crop["valid"][:, 8:].all()
+
+
+def test_a_shrunk_mask_is_the_majority_of_its_pixels(crops):
+    from buildings_crops import read_crops
+
+    crop, = read_crops(crops, "town", "validation", shrink=2)
+    assert crop["image"].shape == (16, 16, 3)
+    assert crop["mask"].sum() in (6 * 5, 6 * 6)  # the half-filled column may fall to either side
+    assert crop["mask"][4:10, 4:9].all()
+
+
+def test_tiles_cover_crops_that_are_no_multiple_of_the_patch(crops):
+    from buildings_crops import CropTiles, read_crops
+
+    whole = read_crops(crops, "town", "validation")
+    image, mask, weight = CropTiles(whole, 24, 4)[0]
+    assert image.shape == (1, 32, 32, 3) and mask.sum() == 12 * 11
+    image, mask, weight = CropTiles(whole, 16, 4)[0]
+    assert image.shape == (4, 16, 16, 3) and mask.sum() == 12 * 11
+    assert weight.shape == (4, 16, 16, 1)
+
+
+def test_patches_are_the_same_for_the_same_seed_and_epoch(crops):
+    from buildings_crops import CropBatches, read_crops
+
+    training = read_crops(crops, "town", "train")
+    first, again, other = (CropBatches(training, 16, 2, 3, seed=s) for s in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first[0], again[0], strict=True))
+    assert not np.array_equal(first[0][0], other[0][0])
+    again.on_epoch_end()
+    assert not np.array_equal(first[0][0], again[0][0])
+
+
+def test_a_difference_is_sure_where_every_crop_agrees_and_not_where_they_do_not():
+    from comparison import difference_interval
+
+    even = [{"pixels": [[80, 10, 10]] * 20}]
+    better = [{"pixels": [[90, 5, 5]] * 20}]
+    mixed = [{"pixels": [[90, 5, 5], [60, 20, 20]] * 10}]
+    assert difference_interval(better, even) == pytest.approx((0.1, 0.1))
+    low, high = difference_interval(mixed, even)
+    assert low < 0 < high + 0.05 and high - low > 0.05
+
+
+def test_seeds_are_averaged():
+    from comparison import difference_interval
+
+    even = [{"pixels": [[80, 10, 10]] * 5}]
+    seeds = [{"pixels": [[90, 5, 5]] * 5}, {"pixels": [[70, 15, 15]] * 5}]
+    assert difference_interval(seeds, even) == pytest.approx((0.0, 0.0))
