@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,42 +134,6 @@ class CropTiles(keras.utils.PyDataset):
         return tuple(np.stack(p) for p in zip(*part, strict=True))
 
 
-def to_batch_normalization(model: keras.Model, batches: CropBatches) -> keras.Model:
-    """The same network with batch in place of group normalisation, to go on with.
-
-    Each new layer gets the mean and variance of its channels over the batches, and a scale and a shift by which it does
-    to them what the group normalisation does on average over the patches.
-
-    Args:
-        model: with group normalisation.
-        batches: of the patches to measure on.
-    """
-    new = replace(model.card, normalization="batch").build()
-    groups = [layer for layer in model.layers if isinstance(layer, keras.layers.GroupNormalization)]
-    for layer in new.layers:
-        if not isinstance(layer, keras.layers.BatchNormalization) and layer.weights:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    taps = keras.Model(model.inputs, [layer.input for layer in groups])
-    measured = [[_moments(layer, np.asarray(x)) for layer, x in zip(groups, taps.predict_on_batch(b[0]), strict=True)]
-                for b in (batches[k] for k in range(len(batches)))]
-    for k, layer in enumerate(groups):
-        mean, square, scale, shift = np.mean([m[k] for m in measured], axis=0)
-        batch = new.get_layer(layer.name)
-        variance = square - mean**2
-        batch.set_weights([scale * np.sqrt(variance + batch.epsilon), shift + scale * mean, mean, variance])
-    return new
-
-
-def _moments(layer, x: np.ndarray) -> np.ndarray:
-    """(4, channels): mean, mean square, and what the layer scales by and adds, on average over a batch."""
-    mean, square = x.mean(axis=(1, 2)), np.square(x).mean(axis=(1, 2))
-    share = layer._shares(x.shape[-1])
-    variance = square @ share - np.square(mean @ share)
-    gamma, beta = layer.get_weights()
-    scale = gamma / np.sqrt(variance + layer.epsilon)
-    return np.stack([v.mean(axis=0) for v in (mean, square, scale, beta - mean @ share * scale)])
-
-
 def main() -> None:
     """Reads the command line, trains, and says where the weights are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -178,7 +141,6 @@ def main() -> None:
     parser.add_argument("--groups", nargs="+", default=["inria_crops"], help="to train on; the first one validates")
     parser.add_argument("--balanced", action="store_true", help="as many patches of each city")
     parser.add_argument("--preset", default="small")
-    parser.add_argument("--normalization", default="group", choices=("group", "batch"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--steps", type=int, default=200, help="an epoch")
@@ -200,20 +162,16 @@ def main() -> None:
     validation = read_crops(args.crops, args.groups[0], "validation", shrink=args.shrink)
     card = Card(
         name=args.out.name, preset=args.preset, patch_size=args.patch_size, gsd=0.3 * args.shrink, image_gsd=0.3,
-        loss="cross_entropy_dice", normalization=args.normalization,
+        loss="cross_entropy_dice",
         data="; ".join(f"{g}, split train: {len(c)} {CONTENTS.get(g, 'crops')}" for g, c in groups.items()),
         terms=TERMS, limits=LIMITS, seed=args.seed,
         batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
         steps=start.card.steps if start else 0,
     )
-    batches = CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom),
-                          args.colour, args.seed, args.balanced)
-    if start and (start.card.normalization, args.normalization) == ("group", "batch"):
-        measured = CropBatches(training, args.patch_size, 4, 8, seed=args.seed, balanced=args.balanced)
-        start = to_batch_normalization(start, measured)
     run = fit(
         card,
-        batches,
+        CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom), args.colour,
+                    args.seed, args.balanced),
         CropTiles(validation, args.patch_size, args.batch_size),
         args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision,
         resume=args.resume, verbose=2,
