@@ -107,7 +107,8 @@ def report(results: list[dict], folder: Path) -> None:
     """Writes comparison.json and images/comparison.png into a folder, and prints the table as Markdown."""
     import matplotlib.pyplot as plt
 
-    (folder / "comparison.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    rows = ",\n".join(json.dumps(r) for r in results)
+    (folder / "comparison.json").write_text(f"[\n{rows}\n]\n", encoding="utf-8")
     print("| variant | parameters | seeds | IoU | 95 % interval over crops | more than JointNet's, 95 % interval | "
           "average precision |")
     print("|---|---|---|---|---|---|---|")

@@ -47,7 +47,12 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".download.lock"
-    with path.open("a") as file:
+    try:
+        held = path.open("a")
+    except OSError:  # a folder that nobody can write to: either all is there, or the download itself will say so
+        yield
+        return
+    with held as file:
         try:
             _lock(file)
         except (BlockingIOError, PermissionError) as error:

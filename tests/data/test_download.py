@@ -640,3 +640,16 @@ def test_a_download_that_was_killed_keeps_nobody_out(tmp_path):
     with alone_in(tmp_path):
         assert leftovers(tmp_path) == [".download.lock"]
     assert leftovers(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_obstacle_where_nothing_is_missing(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def refuse(path, mode="r", *args, **options):
+        if path.name == ".download.lock":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with alone_in(tmp_path):
+        assert leftovers(tmp_path) == []
