@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--groups", nargs="+", default=["inria_crops"], help="to train on; the first one validates")
     parser.add_argument("--balanced", action="store_true", help="as many patches of each city")
     parser.add_argument("--preset", default="small")
+    parser.add_argument("--normalization", default="group", choices=("group", "batch"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--steps", type=int, default=200, help="an epoch")
@@ -157,12 +158,15 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
     start = load_model(args.weights) if args.weights else None
+    if start and start.card.normalization != args.normalization:
+        parser.error(f"{args.weights} has {start.card.normalization} normalisation; go on with the same, or leave "
+                     f"--weights out and begin anew")
     groups = {g: read_crops(args.crops, g, "train", args.keep_empty, args.seed, args.shrink) for g in args.groups}
     training = [crop for crops in groups.values() for crop in crops]
     validation = read_crops(args.crops, args.groups[0], "validation", shrink=args.shrink)
     card = Card(
         name=args.out.name, preset=args.preset, patch_size=args.patch_size, gsd=0.3 * args.shrink, image_gsd=0.3,
-        loss="cross_entropy_dice",
+        loss="cross_entropy_dice", normalization=args.normalization,
         data="; ".join(f"{g}, split train: {len(c)} {CONTENTS.get(g, 'crops')}" for g, c in groups.items()),
         terms=TERMS, limits=LIMITS, seed=args.seed,
         batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
