@@ -69,8 +69,7 @@ def score(model, crops: list[dict], patch_size: int) -> dict:
         batches = [tiles[k] for k in range(len(tiles))]
         found = np.concatenate([np.asarray(model.predict_on_batch(images)) for images, _, _ in batches])
         mask, valid = (np.concatenate([b[k] for b in batches]).astype(bool)[..., 0] for k in (1, 2))
-        counted.append(count_probabilities(found[..., 0].reshape(-1, patch_size), mask.reshape(-1, patch_size),
-                                           valid.reshape(-1, patch_size)))
+        counted.append(count_probabilities(*(a.reshape(-1, a.shape[2]) for a in (found[..., 0], mask, valid))))
     pooled: ProbabilityCounts = sum(counted[1:], counted[0])
     threshold = pooled.best_threshold("iou")
     pixels = [c.counts_at(threshold) for c in counted]

@@ -47,9 +47,10 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".download.lock"
-    try:
+    held = None
+    with suppress(OSError):  # a folder that nobody can write to: all is there, or the download itself will say so
         held = path.open("a")
-    except OSError:  # a folder that nobody can write to: either all is there, or the download itself will say so
+    if held is None:
         yield
         return
     with held as file:

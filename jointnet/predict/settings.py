@@ -33,6 +33,11 @@ class Settings:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
 
+    @property
+    def assumed_gsd(self) -> float | None:
+        """Metres per pixel of an image that does not say."""
+        return self.image_gsd or self.gsd
+
     def threshold_array(self, threshold: float | Mapping[str, float] | None = None) -> np.ndarray:
         """One threshold per class, float32 (classes,): those given, else the card's, else 0.6.
 

@@ -171,8 +171,8 @@ def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, setti
     """
     if pixel is not None and not min(pixel) > 0:
         raise PredictionError(f"gsd={pixel[0]} must be metres per pixel, above 0")
-    wanted, assumed = settings.gsd, settings.image_gsd or settings.gsd
-    pixel = pixel or (assumed, assumed)
+    wanted = settings.gsd
+    pixel = pixel or (settings.assumed_gsd, settings.assumed_gsd)
     if wanted is None or all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in pixel):
         return None
     return tuple(max(1, round(n * side / wanted)) for n, side in zip(shape, pixel, strict=True))
@@ -180,7 +180,7 @@ def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, setti
 
 def _network_shape(path: Path, info: RasterInfo, settings: Settings, gsd: float | None) -> tuple[int, int] | None:
     """`shown_shape` of a file; what had to be assumed is warned about."""
-    pixel, assumed = info.pixel_size, settings.image_gsd or settings.gsd
+    pixel, assumed = info.pixel_size, settings.assumed_gsd
     if gsd is not None:
         pixel = (gsd, gsd) if pixel is None else tuple(side * gsd / info.gsd for side in pixel)
     if pixel is None:
