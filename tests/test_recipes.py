@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jointnet.network.weights import load_model
+
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -74,6 +76,28 @@ def test_patches_are_the_same_for_the_same_seed_and_epoch(crops):
     assert not np.array_equal(first[0][0], other[0][0])
     again.on_epoch_end()
     assert not np.array_equal(first[0][0], again[0][0])
+
+
+@pytest.mark.slow
+def test_training_goes_on_only_from_weights_of_the_same_normalisation(crops, tmp_path, monkeypatch, capsys):
+    import buildings_crops
+
+    def run(out, *more):
+        monkeypatch.setattr(sys, "argv", [
+            "buildings_crops.py", str(crops), "--groups", "town", "--preset", "tiny", "--out", str(tmp_path / out),
+            "--epochs", "1", "--steps", "1", "--patch-size", "16", "--batch-size", "2", "--precision", "float32",
+            *more])
+        buildings_crops.main()
+
+    run("first", "--normalization", "batch")
+    weights = str(tmp_path / "first" / "best.weights.h5")
+    run("second", "--normalization", "batch", "--weights", weights)
+    card = load_model(tmp_path / "second" / "best.weights.h5").card
+    assert (card.normalization, card.steps, card.gsd) == ("batch", 2, 0.3)
+    with pytest.raises(SystemExit):
+        run("third", "--weights", weights)
+    assert "has batch normalisation; go on with the same" in capsys.readouterr().err
+    assert not (tmp_path / "third").exists()
 
 
 def test_a_difference_is_sure_where_every_crop_agrees_and_not_where_they_do_not():
