@@ -207,12 +207,16 @@ class RasterReader:
 def open_raster(path: str | Path, shape: tuple[int, int] | None = None) -> Iterator[RasterReader]:
     """An open `RasterReader`, on the file's own grid or on one of `shape` (height, width) pixels over the same ground.
 
+    A JPEG file is shrunk from its own pixels, as any other, not by decoding it at a lower resolution: that is another
+    filter, and a network answers otherwise to it.
+
     Raises:
         RasterError: if the file is missing, is not an image, or holds no pixel or band.
     """
+    options = {} if shape is None else {"@USE_INTERNAL_OVERVIEWS": "NO"}  # @: only where a driver knows it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with _open(Path(path)) as dataset:
+        with _open(Path(path), **options) as dataset:
             yield RasterReader(dataset, Path(path), shape)
 
 
@@ -265,14 +269,14 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _open(path: Path) -> rasterio.DatasetReader:
-    """rasterio's open file, checked to hold pixels. Errors as `open_raster`."""
+def _open(path: Path, **options: str) -> rasterio.DatasetReader:
+    """rasterio's open file, checked to hold pixels; `options` are GDAL's. Errors as `open_raster`."""
     if not path.exists():
         raise RasterError(f"{path} does not exist; check the path")
     if path.is_dir():
         raise RasterError(f"{path} is a folder; name an image file in it")
     try:
-        dataset = rasterio.open(path)
+        dataset = rasterio.open(path, **options)
     except RasterioIOError as error:
         raise RasterError(
             f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG ({error})"

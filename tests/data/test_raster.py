@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
-from jointnet.data.raster import RasterError, RasterInfo, read_info, read_mask, read_raster, valid_pixels, write_raster
+from jointnet.data.raster import (
+    RasterError,
+    RasterInfo,
+    open_raster,
+    read_info,
+    read_mask,
+    read_raster,
+    valid_pixels,
+    write_raster,
+)
 
 
 def grid_at(x, y, pixel, epsg, turned=0.0) -> RasterInfo:
@@ -96,3 +106,15 @@ def test_an_alpha_band_says_where_there_is_imagery_and_is_none_itself(tmp_path):
     info = read_info(tmp_path / "a.tif")
     assert (info.bands, info.alpha) == (3, 4)
     assert read_raster(tmp_path / "a.tif").shape == (4, 4, 3)
+
+
+def test_a_jpeg_is_shrunk_as_a_file_of_the_same_pixels_in_another_format(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)  # GDAL leaves smaller files alone
+    Image.fromarray(noise).save(tmp_path / "scene.jpg", quality=95, subsampling=0)
+    Image.open(tmp_path / "scene.jpg").save(tmp_path / "scene.png")
+    shrunk = []
+    for path in (tmp_path / "scene.jpg", tmp_path / "scene.png"):
+        with open_raster(path, (256, 256)) as raster:
+            shrunk.append(raster.read(None, [1, 2, 3]).astype(int))
+    assert np.ptp(shrunk[0]) > 50
+    assert np.abs(shrunk[0] - shrunk[1]).max() <= 2  # two decoders round in their own ways
