@@ -18,7 +18,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 from scipy.ndimage import gaussian_filter
 
-from jointnet.data.raster import Affine, RasterInfo, write_raster
+from jointnet.data.raster import Affine, Grid, write_raster
 from jointnet.data.scene import Scene
 from jointnet.show.widgets import SceneExplorer
 
@@ -46,7 +46,7 @@ def draw(folder: Path, side: int) -> tuple[Scene, np.ndarray]:
     truth = coarse.repeat(32, 0).repeat(32, 1)[:side, :side].astype(np.uint8)
     image = np.clip(90 + 80 * truth[..., None] + rng.normal(0, 20, (side, side, 3)), 0, 255).astype(np.uint8)
     probability = np.clip(gaussian_filter(truth.astype(np.float32), 6) + rng.normal(0, 0.05, (side, side)), 0, 1)
-    grid = RasterInfo(side, side, 3, "uint8", None, Affine.identity())
+    grid = Grid(side, side, 3, "uint8", None, Affine.identity())
     write_raster(folder / f"{side}.tif", image, grid)
     write_raster(folder / f"{side}_gt.tif", truth * np.uint8(255), grid)
     scene = Scene(f"{side} px", folder / f"{side}.tif", labels={"buildings": folder / f"{side}_gt.tif"}, gsd_hint=0.3)

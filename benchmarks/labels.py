@@ -17,7 +17,7 @@ from rasterio.features import rasterize
 from rasterio.transform import from_bounds
 
 from jointnet.data.labels import rasterize_file, rasterize_polygons
-from jointnet.data.raster import RasterInfo
+from jointnet.data.raster import Grid
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "georeferenced" / "tanzania_sample.geojson"
 CRS_UTM = 32737
@@ -49,7 +49,7 @@ def main() -> None:
     shapes = footprints()
     degrees = shapes.to_crs(4326)
     left, bottom, right, top = shapes.total_bounds
-    grid = RasterInfo(5000, 5000, 3, "uint8", CRS.from_epsg(CRS_UTM), from_bounds(left, bottom, right, top, 5000, 5000))
+    grid = Grid(5000, 5000, 3, "uint8", CRS.from_epsg(CRS_UTM), from_bounds(left, bottom, right, top, 5000, 5000))
     plain = [s for s in shapes if s is not None and not s.is_empty]
     corner = replace(grid, width=1000, height=1000)
     alone, same, other, part = times(

@@ -20,7 +20,7 @@ import numpy as np
 import pyogrio
 
 from jointnet.data.drawn import draw_scene
-from jointnet.data.raster import RasterInfo, create_raster, read_mask, write_raster
+from jointnet.data.raster import Grid, create_raster, read_mask, write_raster
 from jointnet.predict.scenes import predict_scene
 from jointnet.predict.settings import Settings
 from jointnet.predict.windows import WindowGrid, predict_windows
@@ -63,7 +63,7 @@ def peak_of_a_run(scene: Path, preset: str | None) -> None:
     network = one_convolution if preset is None else build(preset)
     with tempfile.TemporaryDirectory() as folder:
         ground = draw_scene("austin6", size=256).grid
-        warm = RasterInfo(SIZE, SIZE, 3, "uint8", ground.crs, ground.transform)
+        warm = Grid(SIZE, SIZE, 3, "uint8", ground.crs, ground.transform)
         image = write_raster(Path(folder) / "warm.tif", np.full((SIZE, SIZE, 3), 90, np.uint8), warm)
         predict_scene(network, image, Path(folder) / "warm", progress=False)
         before = peak()
@@ -74,8 +74,8 @@ def peak_of_a_run(scene: Path, preset: str | None) -> None:
 
 def build(preset: str):
     """A network with random weights that wants windows of `SIZE`."""
+    from jointnet.network.card import Card
     from jointnet.network.model import build_jointnet
-    from jointnet.network.weights import Card
 
     model = build_jointnet(preset)
     model.card = Card(preset=preset, patch_size=SIZE, gsd=0.3)
@@ -110,7 +110,8 @@ def real(_: argparse.Namespace) -> list[tuple[str, str, str]]:
 
 def seams(_: argparse.Namespace) -> list[tuple[str, str, str]]:
     """Steps across window borders against steps beside them, of the sample's network."""
-    from jointnet.network.weights import load_model, published_weights
+    from jointnet.network.card import published_weights
+    from jointnet.network.weights import load_model
     from jointnet.predict.engines import make_engine
     from jointnet.predict.seams import seam_ratio
 
@@ -140,7 +141,7 @@ def polygons(_: argparse.Namespace) -> list[tuple[str, str, str]]:
     """Masks into polygons, against `rasterio.features.shapes` alone."""
     from rasterio.features import rasterize, shapes
 
-    from jointnet.predict.vectorize import mask_polygons
+    from jointnet.predict.vectors.polygons import mask_polygons
 
     files = sorted(MASKS.glob("*_reference_prediction.png"))
     if not files:

@@ -17,11 +17,11 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from scipy.ndimage import uniform_filter
 
-from jointnet.data.raster import RasterInfo, open_raster, read_mask, write_raster
+from jointnet.data.raster import Grid, open_raster, read_mask, write_raster
 from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.analysis import analyse
 from jointnet.evaluate.error_objects import find_errors
-from jointnet.evaluate.errors import write_error_raster
+from jointnet.evaluate.error_rasters import write_error_raster
 from jointnet.evaluate.explain import object_features
 from jointnet.evaluate.inputs import Prediction
 from jointnet.evaluate.registration import shift_table
@@ -44,7 +44,7 @@ def draw_mask() -> np.ndarray:
 def write_scene(folder: Path) -> None:
     """Image, labels, mask and probabilities of one scene."""
     mask = read_mask(REAL) if REAL.exists() else draw_mask()
-    grid = RasterInfo(SIZE, SIZE, 1, "uint8", CRS.from_epsg(32610), Affine(0.3, 0, 550_000, 0, -0.3, 4_180_000))
+    grid = Grid(SIZE, SIZE, 1, "uint8", CRS.from_epsg(32610), Affine(0.3, 0, 550_000, 0, -0.3, 4_180_000))
     write_raster(folder / "image.tif", np.full((SIZE, SIZE, 3), 90, np.uint8), grid)
     write_raster(folder / "labels.tif", np.roll(mask, (3, 2), (0, 1)) * np.uint8(255), grid, overview="nearest")
     write_raster(folder / "scene_mask.tif", mask * np.uint8(255), grid, overview="nearest")

@@ -49,7 +49,7 @@ Split = Annotated[str | None, typer.Option(help="Only this split: train, validat
 NoData = Annotated[
     str | None, typer.Option(help="black or white: pixels of this colour are no imagery and do not count.")
 ]
-Kind = Annotated[str, typer.Option(help="The class to look at: buildings or roads.")]
+ClassName = Annotated[str, typer.Option("--class", help="The class to look at: buildings or roads.")]
 
 
 @app.command()
@@ -96,9 +96,10 @@ def train(
     scenes = open_dataset(
         dataset, root, names(cities), held_out_city=held_out_city, validation=validation, nodata=nodata
     )
+    from jointnet.network.card import Card
     from jointnet.network.training import PATCH_SIZE
     from jointnet.network.training import train as fit
-    from jointnet.network.weights import Card, load_model
+    from jointnet.network.weights import load_model
 
     rates = numbers(dilation_rates, "--dilation-rates", kind=int)
     new = Card(
@@ -210,7 +211,7 @@ def evaluate(
     cities: Cities = None,
     split: Split = None,
     nodata: NoData = None,
-    kind: Kind = "buildings",
+    class_name: ClassName = "buildings",
     threshold: Annotated[
         float | None, typer.Option(help="Apply this to the probabilities; without it the masks are scored.")
     ] = None,
@@ -227,7 +228,7 @@ def evaluate(
     from jointnet.evaluate.scores import evaluate as score
 
     scenes = open_dataset(dataset, root, names(cities), split, nodata=nodata)
-    scores = score(predictions, scenes, kind, threshold)
+    scores = score(predictions, scenes, class_name, threshold)
     shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "background_accuracy", "precision", "recall", "f1"]
     typer.echo(scores.table()[shown].to_string(float_format="{:.4f}".format, na_rep="-"))
     for tiles, what in ((scores.predicted_only, "predicted, without labels"), (scores.unpredicted, "not predicted")):
@@ -240,7 +241,7 @@ def evaluate(
     if report is not None:
         from jointnet.show.report import write_report
 
-        page = write_report(report, predictions, scenes, kind, threshold)
+        page = write_report(report, predictions, scenes, class_name, threshold)
         typer.echo(f"{page}, and its numbers in {page.with_suffix('.json')}")
 
 
@@ -309,7 +310,7 @@ def verify(
 @app.command()
 def weights() -> None:
     """List the published weights, with what they were trained on and how they scored."""
-    from jointnet.network.weights import PUBLISHED, SUFFIX, Card, card_path, published_weights
+    from jointnet.network.card import PUBLISHED, SUFFIX, Card, card_path, published_weights
 
     for name in published_weights():
         card = Card.from_json(card_path(PUBLISHED / f"{name}{SUFFIX}").read_text(encoding="utf-8"))

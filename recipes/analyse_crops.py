@@ -17,7 +17,7 @@ import numpy as np
 
 import jointnet
 from jointnet.evaluate.analysis import Analysis, analyse
-from jointnet.network.weights import card_of
+from jointnet.network.card import card_of
 from jointnet.show.report import write_report
 
 

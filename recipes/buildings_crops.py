@@ -18,8 +18,9 @@ from PIL import Image
 
 from jointnet.backend import keras  # before TensorFlow: it asks for oneDNN, twice as fast
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
+from jointnet.network.card import Card
 from jointnet.network.training import fit
-from jointnet.network.weights import Card, load_model
+from jointnet.network.weights import load_model
 
 TERMS = "crops re-published under a CC BY 4.0 claim of the uploader; terms not verified"
 CONTENTS = {

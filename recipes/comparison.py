@@ -18,8 +18,8 @@ from buildings_crops import CropBatches, CropTiles, read_crops
 
 from jointnet.evaluate.counts import bootstrap_interval
 from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
+from jointnet.network.card import Card
 from jointnet.network.training import fit
-from jointnet.network.weights import Card
 
 BASE = {"loss": "cross_entropy_dice"}
 VARIANTS = {

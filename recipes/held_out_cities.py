@@ -23,7 +23,7 @@ import jointnet
 from jointnet.data.drawn import TRAINING_CITIES, draw_scene, save_scene, scene_files
 from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.counts import count_pixels
-from jointnet.evaluate.gaps import ALL_CITIES, HELD_OUT_CITIES
+from jointnet.evaluate.unseen_cities import ALL_CITIES, HELD_OUT_CITIES
 
 SCORED_TILES, SCORED_SIDE = (2, 3), 512  # pixels; neither trained on nor used to choose anything
 THRESHOLD = 0.5  # not chosen on any scene

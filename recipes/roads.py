@@ -27,10 +27,11 @@ import jointnet
 from jointnet.evaluate.paths import path_score
 from jointnet.evaluate.roads import LineCounts, line_counts
 from jointnet.evaluate.tuning import tuned_card
+from jointnet.network.card import DEFAULT_THRESHOLD, PUBLISHED, SUFFIX, Card
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD
-from jointnet.network.weights import DEFAULT_THRESHOLD, PUBLISHED, SUFFIX, Card, save_model
-from jointnet.predict.lines import centre_lines
+from jointnet.network.weights import save_model
 from jointnet.predict.scenes import read_probability
+from jointnet.predict.vectors.centre_lines import centre_lines
 
 DRAWN = {
     "terms": "drawn by this project: no terms",
@@ -100,7 +101,7 @@ def begin_with(name: str, classes: tuple[str, ...]):
 
 def open_real(root: Path):
     """The images of a folder, white pixels left out."""
-    return jointnet.open_dataset("folder", root=root, kind="roads", nodata="white")
+    return jointnet.open_dataset("folder", root=root, class_name="roads", nodata="white")
 
 
 def lighter(scenes, side: int):
@@ -120,16 +121,16 @@ def tune(run, scenes) -> None:
         part = scene.info.bounds if scene.part else None
         jointnet.predict_scene(run.model, scene, maps, part, polygons=False, overwrite=True, progress=False)
     card, scores = run.card, {}
-    for kind in card.classes:
-        card = tuned_card(card, jointnet.evaluate(maps, scenes, kind, detail=False).probabilities, kind)
-        found = jointnet.evaluate(maps, scenes, kind, card.thresholds[kind])
+    for class_name in card.classes:
+        card = tuned_card(card, jointnet.evaluate(maps, scenes, class_name, detail=False).probabilities, class_name)
+        found = jointnet.evaluate(maps, scenes, class_name, card.thresholds[class_name])
         relaxed, pixels = found.pooled("relaxed").scores(), found.overall.scores()
         names = ("iou", "precision", "recall", "f1")
-        scores[kind] = {n: round(pixels[n], 4) for n in names}
-        scores[kind] |= {f"relaxed_{n}_rho3": round(relaxed[n], 4) for n in names[1:]}
-        scores[kind]["average_precision"] = round(found.probabilities.average_precision, 4)
-        if kind == "roads":
-            scores[kind] |= score_lines(maps, scenes, card.thresholds[kind], card.classes.index(kind))
+        scores[class_name] = {n: round(pixels[n], 4) for n in names}
+        scores[class_name] |= {f"relaxed_{n}_rho3": round(relaxed[n], 4) for n in names[1:]}
+        scores[class_name]["average_precision"] = round(found.probabilities.average_precision, 4)
+        if class_name == "roads":
+            scores[class_name] |= score_lines(maps, scenes, card.thresholds[class_name], card.classes.index(class_name))
     run.model.card = replace(card, scores={"validation": {"scenes": len(scenes), **scores}})
     save_model(run.model, run.out / f"best{SUFFIX}")
 

@@ -19,7 +19,8 @@ from jointnet import load_model, predict_array
 from jointnet.evaluate.calibration import calibration_summary, fit_temperature, with_temperature
 from jointnet.evaluate.counts import bootstrap_interval
 from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
-from jointnet.network.weights import SUFFIX, save_model
+from jointnet.network.card import SUFFIX
+from jointnet.network.weights import save_model
 
 
 def count_crops(model, crops: list[dict]) -> list[tuple[str, ProbabilityCounts]]:

@@ -23,7 +23,7 @@ DOORS = {
 }
 # Geometry alone: these parts of rasterio open no file, and modules whose names begin so may use them.
 GEOMETRY = ("rasterio.features.", "rasterio.warp.", "rasterio.transform.", "rasterio.crs.")
-GEOMETERS = ("data.", "predict.vectorize")
+GEOMETERS = ("data.", "predict.vectors.polygons")
 
 
 def module_name(path: Path) -> str:

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from jointnet.cli import app
 from jointnet.data.catalogue import open_dataset
+from jointnet.network.card import Card
 from jointnet.network.model import build_jointnet
-from jointnet.network.weights import Card, save_model
+from jointnet.network.weights import save_model
 from jointnet.terminal import as_options, expand, names, numbers
 
 UTM = "EPSG:32633"

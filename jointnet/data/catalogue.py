@@ -47,7 +47,7 @@ def open_dataset(
     drop_faulty: bool = False,
     nodata: str | None = None,
     labels: str | Path | Sequence[str | Path] | None = None,
-    kind: str = "buildings",
+    class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
 ) -> Dataset:
@@ -67,7 +67,7 @@ def open_dataset(
         nodata: rule for pixels without imagery, "black" or "white", see `valid_pixels`; without it the dataset's own:
             white in the Massachusetts sets, none elsewhere (the few black pixels in INRIA's tiles are shadows).
         labels: for "folder", where its labels lie if not beside the images.
-        kind: for "folder", the class that its labels show, "buildings" or "roads".
+        class_name: for "folder", the class that its labels show, "buildings" or "roads".
         gsd: for "folder", metres per pixel of images without a georeference.
         width: for "folder", of roads whose labels are centre lines: metres on the ground, or the name of a column;
             without it the column `width_m` where there is one, else 6 m.
@@ -90,7 +90,7 @@ def open_dataset(
     elif name == "sample":
         dataset = open_sample(root)
     elif name == "folder":
-        dataset = open_folder(root, labels, kind, gsd, width)
+        dataset = open_folder(root, labels, class_name, gsd, width)
     else:
         dataset = open_massachusetts(name, root)
     if nodata is not None:

@@ -22,7 +22,7 @@ from jointnet.data.drawing.paint import paint
 from jointnet.data.drawing.plan import Plan
 from jointnet.data.drawing.towns import plan_town
 from jointnet.data.labels import rasterize_lines, rasterize_polygons
-from jointnet.data.raster import RasterInfo, read_info, write_raster
+from jointnet.data.raster import Grid, read_info, write_raster
 
 TRAINING_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
 SAMPLE = {
@@ -56,7 +56,7 @@ class DrawnScene:
     roads: np.ndarray
     footprints: gpd.GeoDataFrame
     centre_lines: gpd.GeoDataFrame
-    grid: RasterInfo
+    grid: Grid
     seed: int
 
 
@@ -165,17 +165,17 @@ def _split_name(name: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _grid(city: str, tile: int, size: int, gsd: float) -> RasterInfo:
+def _grid(city: str, tile: int, size: int, gsd: float) -> Grid:
     """The scene's place: tiles of a city lie on a 6 x 6 grid, 36 next to 31, as far apart as full scenes are wide."""
     crs = CRS.from_epsg(CITIES[city].epsg)
     x, y = Transformer.from_crs(4326, CITIES[city].epsg, always_xy=True).transform(CITIES[city].lon, CITIES[city].lat)
     step = SIZE * GSD
     west, north = round(x / 0.3) * 0.3 + (tile - 1) % 6 * step, round(y / 0.3) * 0.3 - (tile - 1) // 6 * step
     west, north = round(west, 1), round(north, 1)
-    return RasterInfo(size, size, 3, "uint8", crs, Affine(gsd, 0, west, 0, -gsd, north))
+    return Grid(size, size, 3, "uint8", crs, Affine(gsd, 0, west, 0, -gsd, north))
 
 
-def _on_earth(shapes: np.ndarray, grid: RasterInfo) -> np.ndarray:
+def _on_earth(shapes: np.ndarray, grid: Grid) -> np.ndarray:
     """Shapes in metres of the plan as WGS 84 longitude and latitude, rounded as the files hold them."""
     to_degrees = Transformer.from_crs(grid.crs.to_epsg(), 4326, always_xy=True)
 
@@ -186,7 +186,7 @@ def _on_earth(shapes: np.ndarray, grid: RasterInfo) -> np.ndarray:
     return shapely.transform(shapes, move)
 
 
-def _footprints(plan: Plan, grid: RasterInfo) -> gpd.GeoDataFrame:
+def _footprints(plan: Plan, grid: Grid) -> gpd.GeoDataFrame:
     """The buildings inside the scene, cut off at its edge."""
     frame = shapely.box(0, 0, plan.size, plan.size)
     rows, shapes = [], []
@@ -202,7 +202,7 @@ def _footprints(plan: Plan, grid: RasterInfo) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(columns, geometry=_on_earth(np.array(shapes, object), grid), crs=4326)
 
 
-def _centre_lines(plan: Plan, grid: RasterInfo) -> gpd.GeoDataFrame:
+def _centre_lines(plan: Plan, grid: Grid) -> gpd.GeoDataFrame:
     """The roads inside the scene, cut off at its edge."""
     frame = shapely.box(0, 0, plan.size, plan.size)
     found = [(r, part) for r in plan.roads for part in shapely.get_parts(r.line.intersection(frame))]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jointnet.data.raster import RasterInfo, open_raster
+from jointnet.data.raster import Grid, open_raster
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, shorten
 from jointnet.data.vectors import bounds_in
 
@@ -16,14 +16,14 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("images", "sat")
 SURE_VECTORS = tuple(s for s in VECTOR_SUFFIXES if s != ".json")  # a .json is often something else
 LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
-KINDS = ("buildings", "roads")
+CLASSES = ("buildings", "roads")
 SPLIT_FOLDERS = {**{s: s for s in SPLITS}, "valid": "validation", "val": "validation"}
 
 
 def open_folder(
     root: Path,
     labels: str | Path | Sequence[str | Path] | None = None,
-    kind: str = "buildings",
+    class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
 ) -> Dataset:
@@ -31,7 +31,7 @@ def open_folder(
 
     Images lie in `root/images`, in `root` itself, or in both ways under `root/train`, `root/validation` and
     `root/test`. Labels lie in a folder `masks`, `gt` or `labels` beside them, or are vector files there or beside
-    the images. A label belongs to the image of the same name, and shows the class `kind`, or of the name before
+    the images. A label belongs to the image of the same name, and shows the class `class_name`, or of the name before
     `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps.
     A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and
     gsd_m, and only the images that it names are opened.
@@ -39,7 +39,7 @@ def open_folder(
     Args:
         root: folder of images.
         labels: folder of masks or vector files, or the vector files themselves, where they lie elsewhere.
-        kind: class that the labels show, "buildings" or "roads".
+        class_name: class that the labels show, "buildings" or "roads".
         gsd: metres per pixel of images without a georeference.
         width: of roads whose labels are centre lines: metres, or the name of a column; see `rasterize_lines`.
 
@@ -56,7 +56,7 @@ def open_folder(
     scenes = [
         scene
         for part, split in (parts or {root: "train"}).items()
-        for scene in _scenes(part, split, labels, kind, gsd, width)
+        for scene in _scenes(part, split, labels, class_name, gsd, width)
     ]
     if not scenes:
         raise FileNotFoundError(
@@ -71,16 +71,17 @@ def open_folder(
     return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
 
 
-def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None, width: float | str | None) -> list[Scene]:
+def _scenes(part: Path, split: str, labels, class_name: str, gsd: float | None, width: float | str | None
+            ) -> list[Scene]:
     """The scenes of one folder that holds images, or a folder `images`."""
     folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
     images = _by_stem(_files(folder, IMAGE_SUFFIXES))
     masks, vectors = _label_files(part, folder, labels)
     named = {v.stem: v for v in reversed(vectors)} | _by_stem([m for m in masks if m not in images.values()])
-    found = {stem: _by_name(stem, kind, named) for stem in images}
+    found = {stem: _by_name(stem, class_name, named) for stem in images}
     used = {path for labels in found.values() for path in labels.values()}
     spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
-    labelled = {stem: _by_place(image, kind, spare) | found[stem] for stem, image in images.items()}
+    labelled = {stem: _by_place(image, class_name, spare) | found[stem] for stem, image in images.items()}
     return [
         Scene(stem, image, split=split, labels=labelled[stem], vectors=_shapes_of(labelled[stem]), gsd_hint=gsd,
               line_width=width)
@@ -90,8 +91,8 @@ def _scenes(part: Path, split: str, labels, kind: str, gsd: float | None, width:
 
 def _shapes_of(labels: dict[str, Path | tuple[Path, ...]]) -> dict[str, Path]:
     """Of an image's labels, those that one file of shapes holds."""
-    single = {kind: file for kind, file in labels.items() if isinstance(file, Path)}
-    return {kind: file for kind, file in single.items() if file.suffix.lower() in VECTOR_SUFFIXES}
+    single = {class_name: file for class_name, file in labels.items() if isinstance(file, Path)}
+    return {class_name: file for class_name, file in single.items() if file.suffix.lower() in VECTOR_SUFFIXES}
 
 
 def _label_files(part: Path, images: Path, labels) -> tuple[list[Path], list[Path]]:
@@ -109,20 +110,21 @@ def _label_files(part: Path, images: Path, labels) -> tuple[list[Path], list[Pat
     return masks, [p for p in files if p.suffix.lower() in VECTOR_SUFFIXES]
 
 
-def _by_name(stem: str, kind: str, files: dict[str, Path]) -> dict[str, Path]:
-    """Class -> label file for an image, by its name: STEM and STEM_mask show `kind`, STEM_roads roads, and so on."""
-    names = {f"{stem}_{k}": k for k in KINDS} | {f"{stem}_mask": kind, f"{stem}_{kind}": kind, stem: kind}
+def _by_name(stem: str, class_name: str, files: dict[str, Path]) -> dict[str, Path]:
+    """Class -> label file for an image, by its name: STEM_mask shows `class_name`, STEM_roads roads, and so on."""
+    own = (f"{stem}_mask", f"{stem}_{class_name}", stem)
+    names = {f"{stem}_{k}": k for k in CLASSES} | dict.fromkeys(own, class_name)
     return {k: files[n] for n, k in names.items() if n in files}
 
 
-def _by_place(image: Path, kind: str, vectors: dict[Path, dict]) -> dict[str, Path | tuple[Path, ...]]:
+def _by_place(image: Path, class_name: str, vectors: dict[Path, dict]) -> dict[str, Path | tuple[Path, ...]]:
     """Class -> the vector files whose ground meets the image's; a file called "...roads" shows roads."""
     if not vectors:
         return {}
     labels: dict[str, tuple[Path, ...]] = {}
     for path, boxes in vectors.items():
         if _overlaps(image, path, boxes):
-            shows = next((k for k in KINDS if path.stem.lower().endswith(k)), kind)
+            shows = next((k for k in CLASSES if path.stem.lower().endswith(k)), class_name)
             labels[shows] = (*labels.get(shows, ()), path)
     return {k: files[0] if len(files) == 1 else files for k, files in labels.items()}
 
@@ -130,7 +132,7 @@ def _by_place(image: Path, kind: str, vectors: dict[Path, dict]) -> dict[str, Pa
 def _overlaps(image: Path, vector: Path, boxes: dict) -> bool:
     """Whether a vector file's box touches the image's ground; `boxes` keeps the file's box per CRS."""
     with open_raster(image) as raster:
-        info: RasterInfo = raster.info
+        info: Grid = raster.info
     if info.crs is None:
         return False
     if info.crs not in boxes:

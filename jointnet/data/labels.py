@@ -21,7 +21,7 @@ from rasterio.features import rasterize
 from rasterio.warp import transform_bounds
 from shapely import GeometryType
 
-from jointnet.data.raster import RasterInfo
+from jointnet.data.raster import Grid
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
 WIDTH_COLUMN = "width_m"
@@ -41,7 +41,7 @@ class LabelWarning(UserWarning):
 
 def rasterize_polygons(
     polygons: gpd.GeoDataFrame | gpd.GeoSeries,
-    grid: RasterInfo,
+    grid: Grid,
     all_touched: bool = False,
     empty_ok: bool = False,
 ) -> np.ndarray:
@@ -71,7 +71,7 @@ def rasterize_polygons(
 
 def rasterize_lines(
     lines: gpd.GeoDataFrame | gpd.GeoSeries,
-    grid: RasterInfo,
+    grid: Grid,
     width: float | str | None = None,
     all_touched: bool = False,
     empty_ok: bool = False,
@@ -108,7 +108,7 @@ def rasterize_lines(
 
 def rasterize_file(
     path: str | Path,
-    grid: RasterInfo,
+    grid: Grid,
     crs: str | None = None,
     width: float | str | None = None,
     all_touched: bool = False,
@@ -135,7 +135,7 @@ def rasterize_file(
 
 
 def _rasterize_table(
-    table: gpd.GeoDataFrame, grid: RasterInfo, width: float | str | None, all_touched: bool, empty_ok: bool
+    table: gpd.GeoDataFrame, grid: Grid, width: float | str | None, all_touched: bool, empty_ok: bool
 ) -> np.ndarray:
     """A mask of the polygons and lines in a table."""
     kinds = shapely.get_type_id(table.geometry.to_numpy())
@@ -149,7 +149,7 @@ def _rasterize_table(
 
 
 def rasterize_kept(
-    path: str | Path, grid: RasterInfo, width: float | str | None = None, empty_ok: bool = False
+    path: str | Path, grid: Grid, width: float | str | None = None, empty_ok: bool = False
 ) -> np.ndarray:
     """As `rasterize_file`, for many windows of an image: the file is read once and its shapes are kept in memory.
 
@@ -186,7 +186,7 @@ def _half_width(table: gpd.GeoDataFrame, width: float | str | None) -> float:
     return float(np.nanmax([*table[column].to_numpy(float), 0.0])) / 2 if column in table else ROAD_WIDTH / 2
 
 
-def _widened(grid: RasterInfo, metres: float) -> tuple[float, float, float, float]:
+def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
     """The grid's box in its own CRS, wider by some metres (at least) and two pixels."""
     t = grid.transform
     side = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
@@ -197,7 +197,7 @@ def _widened(grid: RasterInfo, metres: float) -> tuple[float, float, float, floa
 
 def read_features(
     path: str | Path,
-    grid: RasterInfo,
+    grid: Grid,
     crs: str | None = None,
     layer: str | None = None,
     margin: float = 0.0,
@@ -307,7 +307,7 @@ def _crs(crs) -> pyproj.CRS | None:
         raise LabelError(f"{crs!r} is not a CRS; name it by its code, as 'EPSG:32633'") from error
 
 
-def _check_crs(crs, grid: RasterInfo, name: str = "the labels") -> None:
+def _check_crs(crs, grid: Grid, name: str = "the labels") -> None:
     """Refuses labels and grids of which only one has a CRS."""
     if crs is None and grid.crs is not None:
         raise LabelError(f"{name} have no CRS, the image has {grid.crs.to_string()}; name theirs: crs='EPSG:...' when "
@@ -317,14 +317,14 @@ def _check_crs(crs, grid: RasterInfo, name: str = "the labels") -> None:
                          f"coordinates (crs={PIXELS!r} when rasterising a file)")
 
 
-def _to_grid(series: gpd.GeoSeries, grid: RasterInfo) -> np.ndarray:
+def _to_grid(series: gpd.GeoSeries, grid: Grid) -> np.ndarray:
     """The geometries, flat and in the grid's CRS: array of shapely objects."""
     _check_crs(series.crs, grid)
     flat = gpd.GeoSeries(shapely.force_2d(series.to_numpy()), crs=series.crs)
     return (flat if grid.crs is None else flat.to_crs(_crs(grid.crs))).to_numpy()
 
 
-def _local_crs(grid: RasterInfo) -> pyproj.CRS | None:
+def _local_crs(grid: Grid) -> pyproj.CRS | None:
     """A projection true to scale around the grid's centre; None where the grid's own units must serve."""
     if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
         return None
@@ -333,7 +333,7 @@ def _local_crs(grid: RasterInfo) -> pyproj.CRS | None:
     return pyproj.CRS.from_dict({"proj": "aeqd", "lat_0": lat, "lon_0": lon, "datum": "WGS84", "units": "m"})
 
 
-def _bounds_in(grid: RasterInfo, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
+def _bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
     """The grid's box, `margin` metres wider, in another CRS; None where that box is not one."""
     local = _local_crs(grid)
     local = grid.crs if local is None else local.to_wkt()
@@ -356,7 +356,7 @@ def _kinds(shapes: np.ndarray) -> str:
     return ", ".join(GeometryType(i).name.lower() for i in np.unique(shapely.get_type_id(shapes)))
 
 
-def _burn(shapes: np.ndarray, grid: RasterInfo, all_touched: bool, empty_ok: bool) -> np.ndarray:
+def _burn(shapes: np.ndarray, grid: Grid, all_touched: bool, empty_ok: bool) -> np.ndarray:
     """Polygons in the grid's CRS as uint8 {0, 1}; only those whose box meets the grid are looked at."""
     shapes = _inside(shapes, grid)
     if not (len(shapes) or empty_ok):
@@ -375,7 +375,7 @@ def _mappings(polygons: np.ndarray) -> list[dict]:
     return [{"type": "Polygon", "coordinates": rings[start:end]} for start, end in pairwise(ends)]
 
 
-def _inside(shapes: np.ndarray, grid: RasterInfo) -> np.ndarray:
+def _inside(shapes: np.ndarray, grid: Grid) -> np.ndarray:
     """The shapes whose box meets the grid's; coordinates that no CRS can hold (infinite) meet nothing."""
     left, bottom, right, top = grid.bounds
     left, right, bottom, top = min(left, right), max(left, right), min(bottom, top), max(bottom, top)

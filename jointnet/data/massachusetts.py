@@ -49,7 +49,8 @@ def _scene(name: str, image: Path, part: str) -> Scene:
     """One image with its map, which the source names `.tif` where the image is `.tiff`."""
     maps = image.parents[1] / "map"
     label = next((p for p in (maps / f"{image.stem}.tif", maps / f"{image.stem}.tiff") if p.exists()), None)
-    kind = name.removeprefix("massachusetts_")
+    class_name = name.removeprefix("massachusetts_")
     return Scene(
-        image.stem, image, PLACES[name], FOLDERS[part], {kind: label} if label else {}, nodata="white", gsd_hint=GSD
+        image.stem, image, PLACES[name], FOLDERS[part], {class_name: label} if label else {}, nodata="white",
+        gsd_hint=GSD,
     )

@@ -66,8 +66,8 @@ def count_cells(scene: Scene, classes: Sequence[str]) -> SceneIndex:
         window = (top, 0, min(STRIP, height - top), width)
         valid = scene.read_valid(window)
         foreground = np.zeros_like(valid)
-        for kind in classes:
-            foreground |= scene.read_labels(kind, window) > 0
+        for class_name in classes:
+            foreground |= scene.read_labels(class_name, window) > 0
         rows.append((_cells(valid), _cells(foreground & valid)))
     valid, foreground = (np.concatenate(part) for part in zip(*rows, strict=True))
     return SceneIndex((height, width), valid, foreground)
@@ -84,8 +84,8 @@ def _cells(flags: np.ndarray) -> np.ndarray:
 def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
     """Changes when the image, a label, the rule or the part does."""
     files = [scene.image]
-    for kind in classes:
-        found = scene.labels.get(kind, ())
+    for class_name in classes:
+        found = scene.labels.get(class_name, ())
         files += found if isinstance(found, tuple) else [found]
     stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
     text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.line_width, CELL])

@@ -32,7 +32,7 @@ def read_patch(
     height, width = (min(size, full - start) for full, start in zip(scene.info.shape, (row, col), strict=True))
     window = (row, col, height, width)
     image = scene.read(window)
-    labels = np.stack([scene.read_labels(kind, window) for kind in classes], axis=-1)
+    labels = np.stack([scene.read_labels(class_name, window) for class_name in classes], axis=-1)
     weights = scene.read_valid(window)[..., None].astype(np.float32)
     if (height, width) != (size, size):
         beyond = ((0, size - height), (0, size - width), (0, 0))

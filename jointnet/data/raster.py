@@ -46,7 +46,7 @@ class RasterError(ValueError):
 
 
 @dataclass(frozen=True)
-class RasterInfo:
+class Grid:
     """The grid of a raster: size in pixels, bands, dtype, CRS, transform and no-data.
 
     `bands` counts image bands, alpha left out; `crs` is None where the file has no georeference.
@@ -102,17 +102,17 @@ class RasterInfo:
         size = self.pixel_size
         return None if size is None else math.sqrt(size[0] * size[1])
 
-    def resized(self, height: int, width: int) -> RasterInfo:
+    def resized(self, height: int, width: int) -> Grid:
         """The same ground on a grid of another size in pixels."""
         scale = Affine.scale(self.width / width, self.height / height)
-        return RasterInfo(
+        return Grid(
             width, height, self.bands, self.dtype, self.crs, self.transform @ scale, self.nodata, self.alpha, self.tags
         )
 
-    def crop(self, row: int, col: int, height: int, width: int) -> RasterInfo:
+    def crop(self, row: int, col: int, height: int, width: int) -> Grid:
         """The grid of a window that starts at (row, col), in pixels."""
         shifted = self.transform @ Affine.translation(col, row)
-        return RasterInfo(
+        return Grid(
             width, height, self.bands, self.dtype, self.crs, shifted, self.nodata, self.alpha, self.tags
         )
 
@@ -289,7 +289,7 @@ def _open(path: Path, **options: str) -> rasterio.DatasetReader:
         raise RasterError(f"{path} is empty: it has no pixels")
 
 
-def read_info(path: str | Path) -> RasterInfo:
+def read_info(path: str | Path) -> Grid:
     """The grid of a raster file, without reading its pixels. Raises `RasterError` as `open_raster` does."""
     with open_raster(path) as raster:
         return raster.info
@@ -332,7 +332,7 @@ def binary_mask(values: np.ndarray, name: str = "mask") -> np.ndarray:
 
 def warp_to_web_mercator(
     source: str | Path | np.ndarray,
-    grid: RasterInfo | None = None,
+    grid: Grid | None = None,
     max_size: int = 2048,
     resampling: str = "bilinear",
     bands: Sequence[int] | None = None,
@@ -344,7 +344,7 @@ def warp_to_web_mercator(
 
     Args:
         source: raster file, or an array (height, width) or (height, width, bands) on `grid`.
-        grid: of the array; of a file, the part of it that is wanted (see `RasterInfo.crop`), the whole without it.
+        grid: of the array; of a file, the part of it that is wanted (see `Grid.crop`), the whole without it.
         max_size: longest side of the picture in pixels; a smaller raster keeps its resolution.
         resampling: name of a rasterio `Resampling`; "nearest" for masks.
         bands: 1-based band numbers of a file; without it, every band that is not alpha.
@@ -366,7 +366,7 @@ def warp_to_web_mercator(
         return _warp(raster._dataset, grid or raster.info, max_size, resampling, raster.band_indexes(bands))
 
 
-def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: RasterInfo) -> None:
+def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: Grid) -> None:
     """An uncompressed GeoTIFF of an array."""
     data = data[..., None] if data.ndim == 2 else data
     data = data.astype(np.uint8) if data.dtype == bool else data
@@ -381,7 +381,7 @@ def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: RasterInfo) -> 
             dataset.write(np.moveaxis(data, -1, 0))
 
 
-def _warp(dataset, grid: RasterInfo, max_size: int, resampling: str, bands: Sequence[int]):
+def _warp(dataset, grid: Grid, max_size: int, resampling: str, bands: Sequence[int]):
     """`warp_to_web_mercator` of an open dataset, over the ground of `grid`."""
     if dataset.crs is None:
         raise RasterError(f"{dataset.name} has no georeference, so it has no place on a map")
@@ -446,7 +446,7 @@ class RasterWriter:
 @contextmanager
 def create_raster(
     path: str | Path,
-    grid: RasterInfo,
+    grid: Grid,
     bands: int = 1,
     dtype: str = "uint8",
     nodata: float | None = None,
@@ -493,7 +493,7 @@ def create_raster(
             Path(f"{draft}.aux.xml").unlink(missing_ok=True)
 
 
-def write_raster(path: str | Path, data: np.ndarray, grid: RasterInfo, **options) -> Path:
+def write_raster(path: str | Path, data: np.ndarray, grid: Grid, **options) -> Path:
     """Writes a whole array, (height, width) or (height, width, bands), and returns the path.
 
     Options and errors as `create_raster`; `bands` and `dtype` come from the array.
@@ -521,7 +521,7 @@ def finish_cog(draft: Path, path: Path, overview: str = "average") -> None:
         aside.unlink(missing_ok=True)
 
 
-def _profile(grid: RasterInfo, bands: int, dtype: str, nodata: float | None) -> dict:
+def _profile(grid: Grid, bands: int, dtype: str, nodata: float | None) -> dict:
     """rasterio's creation options of a tiled, lightly compressed draft."""
     return {
         "driver": "GTiff", "width": grid.width, "height": grid.height, "count": bands, "dtype": dtype,
@@ -530,10 +530,10 @@ def _profile(grid: RasterInfo, bands: int, dtype: str, nodata: float | None) -> 
     }
 
 
-def _info(dataset: rasterio.DatasetReader) -> RasterInfo:
+def _info(dataset: rasterio.DatasetReader) -> Grid:
     """The grid of an open rasterio dataset."""
     alpha = next((i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha), None)
-    return RasterInfo(
+    return Grid(
         dataset.width, dataset.height, dataset.count - (alpha is not None), dataset.dtypes[0],
         dataset.crs or None, dataset.transform, dataset.nodata, alpha, dataset.tags(),
     )

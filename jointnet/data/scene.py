@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.labels import rasterize_file, rasterize_kept
-from jointnet.data.raster import RasterInfo, binary_mask, kept_raster, read_info, valid_pixels
+from jointnet.data.raster import Grid, binary_mask, kept_raster, read_info, valid_pixels
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
@@ -49,12 +49,12 @@ class Scene:
     part: tuple[int, int, int, int] | None = None
 
     @cached_property
-    def info(self) -> RasterInfo:
+    def info(self) -> Grid:
         """The scene's grid."""
         return self._image_info if self.part is None else self._image_info.crop(*self.part)
 
     @cached_property
-    def _image_info(self) -> RasterInfo:
+    def _image_info(self) -> Grid:
         """The grid of the whole image, read once."""
         return read_info(self.image)
 
@@ -74,16 +74,17 @@ class Scene:
         valid = raster.read_valid(window)
         return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
 
-    def read_labels(self, kind: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
+    def read_labels(self, class_name: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """uint8 {0, 1} (height, width) of one class.
 
         Raises:
             KeyError: if the scene has no labels of that class.
             ValueError: if a mask has another size than its image.
         """
-        if kind not in self.labels:
-            raise KeyError(f"{self.name} has no labels of {kind!r}; it has {', '.join(sorted(self.labels)) or 'none'}")
-        found = self.labels[kind]
+        if class_name not in self.labels:
+            known = ", ".join(sorted(self.labels)) or "none"
+            raise KeyError(f"{self.name} has no labels of {class_name!r}; it has {known}")
+        found = self.labels[class_name]
         layers = [self._read_layer(p, window) for p in (found if isinstance(found, tuple) else (found,))]
         return layers[0] if len(layers) == 1 else np.maximum.reduce(layers)
 

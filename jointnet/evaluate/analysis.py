@@ -12,10 +12,10 @@ import pandas as pd
 
 from jointnet.data.scene import Dataset
 from jointnet.evaluate.calibration import UNCERTAIN, expected_calibration_error, fit_temperature, with_temperature
+from jointnet.evaluate.error_kinds import KINDS
 from jointnet.evaluate.error_objects import find_errors, label_suspects
 from jointnet.evaluate.explain import FOLDS, explain_recall, object_features, recall_by
 from jointnet.evaluate.inputs import Prediction, find_predictions
-from jointnet.evaluate.kinds import KINDS
 from jointnet.evaluate.registration import shift_table
 from jointnet.evaluate.scores import Scores, evaluate, plain
 from jointnet.evaluate.worst import worst_patches
@@ -109,7 +109,7 @@ class Analysis:
 
 
 def analyse(
-    predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset, kind: str = "buildings",
+    predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset, class_name: str = "buildings",
     threshold: float | None = None, patch: int = 256, patches: int = 20, seed: int = 0,
 ) -> Analysis:
     """All scores and all tables of errors at once. Each scene is read several times, one at a time.
@@ -117,7 +117,7 @@ def analyse(
     Args:
         predictions: folder or mapping, as in `evaluate`.
         dataset: scenes with their labels.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
         patch: side of the patches among which the worst are looked for, in pixels.
         patches: rows of that table at most.
@@ -126,16 +126,16 @@ def analyse(
     Raises:
         ValueError: as `evaluate`, or if no scene has both labels and a prediction.
     """
-    scores = evaluate(predictions, dataset, kind, threshold, seed=seed)
+    scores = evaluate(predictions, dataset, class_name, threshold, seed=seed)
     if not scores.tiles:
-        raise ValueError(f"no scene of {dataset.name} has both a prediction and labels of {kind!r}; there is nothing "
-                         f"to analyse, only something to look at: SceneExplorer")
+        raise ValueError(f"no scene of {dataset.name} has both a prediction and labels of {class_name!r}; there is "
+                         f"nothing to analyse, only something to look at: SceneExplorer")
     found = find_predictions(predictions, dataset)
-    worst = worst_patches(predictions, dataset, kind, threshold, patch, patches)
-    shifts = shift_table(predictions, dataset, kind, threshold)
-    if kind == "roads":
+    worst = worst_patches(predictions, dataset, class_name, threshold, patch, patches)
+    shifts = shift_table(predictions, dataset, class_name, threshold)
+    if class_name == "roads":
         return Analysis(scores, worst, shifts)
-    scenes = [s for s in dataset if s.name in found and kind in s.labels]
-    features = [object_features(s, found[s.name], kind, threshold) for s in scenes]
-    errors = find_errors(predictions, dataset, kind, threshold)
+    scenes = [s for s in dataset if s.name in found and class_name in s.labels]
+    features = [object_features(s, found[s.name], class_name, threshold) for s in scenes]
+    errors = find_errors(predictions, dataset, class_name, threshold)
     return Analysis(scores, worst, shifts, errors, pd.concat(features, ignore_index=True))

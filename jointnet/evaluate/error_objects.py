@@ -12,11 +12,11 @@ import shapely
 from scipy.ndimage import binary_dilation
 
 from jointnet.data.scene import Dataset, Scene
+from jointnet.evaluate.error_kinds import Error, sort_errors
 from jointnet.evaluate.inputs import Prediction, find_predictions, read_strips
-from jointnet.evaluate.kinds import Error, sort_errors
 from jointnet.evaluate.objects import Overlaps, find_overlaps
-from jointnet.predict.trace import Tracer
-from jointnet.predict.vectorize import to_world
+from jointnet.predict.vectors.polygonize import Tracer
+from jointnet.predict.vectors.polygons import to_world
 
 TRACED_ROWS = 512
 COLUMNS = ("id", "scene", "city", "kind", "source", "area_m2", "area_px", "label_px", "predicted_px", "iou",
@@ -24,7 +24,7 @@ COLUMNS = ("id", "scene", "city", "kind", "source", "area_m2", "area_px", "label
 
 
 def scene_errors(
-    scene: Scene, prediction: Prediction, kind: str = "buildings", threshold: float | None = None
+    scene: Scene, prediction: Prediction, class_name: str = "buildings", threshold: float | None = None
 ) -> gpd.GeoDataFrame:
     """One row per error object of a scene, the largest first, in the scene's CRS (pixels without one).
 
@@ -34,15 +34,15 @@ def scene_errors(
     `y` the same in the CRS. The whole scene is held in memory, some 25 bytes for each of its pixels.
 
     Args:
-        scene: with labels of `kind`.
+        scene: with labels of `class_name`.
         prediction: its files.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
 
     Raises:
         ValueError: as `evaluate`.
     """
-    truth, predicted, valid, probability = _read_whole(scene, prediction, kind, threshold)
+    truth, predicted, valid, probability = _read_whole(scene, prediction, class_name, threshold)
     overlaps = find_overlaps(truth, predicted, valid)
     del truth, predicted
     errors = sorted(sort_errors(overlaps), key=lambda e: -max(e.label_px, e.predicted_px))
@@ -60,7 +60,7 @@ def scene_errors(
 
 
 def find_errors(
-    predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset, kind: str = "buildings",
+    predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset, class_name: str = "buildings",
     threshold: float | None = None,
 ) -> gpd.GeoDataFrame:
     """The error objects of all labelled and predicted scenes in one table; see `scene_errors`.
@@ -71,11 +71,11 @@ def find_errors(
         ValueError: as `evaluate`, or if some scenes have a CRS and others none.
     """
     found = find_predictions(predictions, dataset)
-    scenes = [s for s in dataset if s.name in found and kind in s.labels]
+    scenes = [s for s in dataset if s.name in found and class_name in s.labels]
     systems = {s.info.crs for s in scenes}
     if len(systems) > 1 and None in systems:
         raise ValueError("some of these scenes have a georeference and others none; take them apart with select()")
-    tables = [scene_errors(s, found[s.name], kind, threshold) for s in scenes]
+    tables = [scene_errors(s, found[s.name], class_name, threshold) for s in scenes]
     if not tables:
         return gpd.GeoDataFrame(columns=[*COLUMNS, "geometry"], geometry="geometry")
     if len(systems) > 1:
@@ -105,11 +105,11 @@ def label_suspects(errors: gpd.GeoDataFrame, confident: float = 0.9) -> gpd.GeoD
     return errors.assign(suspicion=reasons)[seen | unseen].sort_values("area_px", ascending=False)
 
 
-def _read_whole(scene: Scene, prediction: Prediction, kind: str, threshold: float | None):
+def _read_whole(scene: Scene, prediction: Prediction, class_name: str, threshold: float | None):
     """Labels, prediction and valid pixels as bool (height, width), and float32 probabilities or None."""
     truth, predicted, valid = np.zeros((3, *scene.info.shape), bool)
     probability = None if prediction.probability is None else np.zeros(scene.info.shape, np.float32)
-    for strip in read_strips(scene, prediction, kind, threshold):
+    for strip in read_strips(scene, prediction, class_name, threshold):
         rows = slice(strip.row, strip.row + len(strip.truth))
         truth[rows], predicted[rows], valid[rows] = strip.truth, strip.predicted, strip.valid
         if probability is not None:

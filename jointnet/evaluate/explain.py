@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from jointnet.data.scene import Scene
 from jointnet.evaluate.inputs import Prediction, read_strips, strip_rows
 from jointnet.evaluate.objects import MATCH_IOU, Overlaps, find_overlaps
-from jointnet.predict.trace import Tracer
+from jointnet.predict.vectors.polygonize import Tracer
 
 FEATURES = ("log_area", "brightness", "shadow", "greenness", "neighbour")
 DARK = 50  # of 255; mean of the bands of a pixel in shadow
@@ -23,7 +23,7 @@ FOLDS = 5
 
 
 def object_features(
-    scene: Scene, prediction: Prediction, kind: str = "buildings", threshold: float | None = None,
+    scene: Scene, prediction: Prediction, class_name: str = "buildings", threshold: float | None = None,
     bands: tuple[int, int, int] = (1, 2, 3),
 ) -> pd.DataFrame:
     """One row per labelled object: whether it was found, and what might explain it.
@@ -34,9 +34,9 @@ def object_features(
     scene's diagonal). Without a gsd, areas and distances are in pixels. The whole scene is held in memory.
 
     Args:
-        scene: with labels of `kind`.
+        scene: with labels of `class_name`.
         prediction: its files.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
         bands: 1-based numbers of red, green and blue.
 
@@ -44,7 +44,7 @@ def object_features(
         ValueError: as `evaluate`.
     """
     masks = np.zeros((3, *scene.info.shape), bool)
-    for strip in read_strips(scene, prediction, kind, threshold, probabilities=False):
+    for strip in read_strips(scene, prediction, class_name, threshold, probabilities=False):
         masks[:, strip.row : strip.row + len(strip.truth)] = strip.truth, strip.predicted, strip.valid
     overlaps = find_overlaps(*masks)
     gsd = scene.gsd or 1.0

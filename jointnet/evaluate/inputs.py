@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointnet.data.raster import RasterInfo, binary_mask, open_raster, read_info
+from jointnet.data.raster import Grid, binary_mask, open_raster, read_info
 from jointnet.data.scene import Dataset, Scene
 from jointnet.predict.scenes import read_probability
 
@@ -25,12 +25,12 @@ class Prediction:
     mask: Path | None = None
     probability: Path | None = None
 
-    def threshold(self, kind: str) -> float | None:
+    def threshold(self, class_name: str) -> float | None:
         """The threshold that the prediction was made with, if its probability raster tells, else None."""
         if self.probability is None:
             return None
         thresholds = _made_with(read_info(self.probability)).get("thresholds", [])
-        band = class_band(self.probability, kind)
+        band = class_band(self.probability, class_name)
         return float(thresholds[band]) if band < len(thresholds) else None
 
 
@@ -72,25 +72,25 @@ def find_predictions(
 
 
 def read_strips(
-    scene: Scene, prediction: Prediction, kind: str, threshold: float | None = None, probabilities: bool = True
+    scene: Scene, prediction: Prediction, class_name: str, threshold: float | None = None, probabilities: bool = True
 ) -> Iterator[Strip]:
     """The scene's labels, prediction and valid pixels, strip after strip from the top.
 
     Args:
-        scene: with labels of `kind`.
+        scene: with labels of `class_name`.
         prediction: its files.
-        kind: class of the labels, "buildings" or "roads".
+        class_name: class of the labels, "buildings" or "roads".
         threshold: applied to the probabilities; None takes the mask, or the threshold stored with the probabilities.
         probabilities: read them too, where there are any.
 
     Raises:
         ValueError: if a file lies on another grid than the scene, or holds other values than its type allows.
     """
-    threshold = choose_threshold(scene, prediction, kind, threshold)
+    threshold = choose_threshold(scene, prediction, class_name, threshold)
     for path in (prediction.mask, prediction.probability):
         if path is not None:
             check_grid(read_info(path), scene.info, path, scene.name)
-    bands = [path and class_band(path, kind) for path in (prediction.mask, prediction.probability)]
+    bands = [path and class_band(path, class_name) for path in (prediction.mask, prediction.probability)]
     height, width = scene.info.shape
     for row, rows in strip_rows(height, width):
         window = (row, 0, rows, width)
@@ -101,10 +101,10 @@ def read_strips(
             predicted = _read_mask(prediction.mask, window, bands[0])
         else:
             predicted = probability >= np.float32(threshold)
-        yield Strip(row, scene.read_labels(kind, window) > 0, predicted, scene.read_valid(window), probability)
+        yield Strip(row, scene.read_labels(class_name, window) > 0, predicted, scene.read_valid(window), probability)
 
 
-def choose_threshold(scene: Scene, prediction: Prediction, kind: str, threshold: float | None) -> float | None:
+def choose_threshold(scene: Scene, prediction: Prediction, class_name: str, threshold: float | None) -> float | None:
     """The threshold to apply to the probabilities, or None where the mask is to be taken as it is.
 
     Raises:
@@ -113,7 +113,7 @@ def choose_threshold(scene: Scene, prediction: Prediction, kind: str, threshold:
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold} is not a probability; choose one from 0 to 1")
     if threshold is None and prediction.mask is None:
-        threshold = prediction.threshold(kind)
+        threshold = prediction.threshold(class_name)
         if threshold is None:
             raise ValueError(f"{prediction.probability} has no mask beside it and no threshold in its tags; "
                              f"pass threshold=")
@@ -123,8 +123,8 @@ def choose_threshold(scene: Scene, prediction: Prediction, kind: str, threshold:
     return threshold
 
 
-def class_band(path: Path, kind: str) -> int:
-    """Index of the band that predicts `kind`: the only band, or the one that the raster's tags name so.
+def class_band(path: Path, class_name: str) -> int:
+    """Index of the band that predicts `class_name`: the only band, or the one that the raster's tags name so.
 
     Raises:
         ValueError: if there are several bands and none is known to be of that class.
@@ -133,10 +133,10 @@ def class_band(path: Path, kind: str) -> int:
     classes = _made_with(info).get("classes", [])
     if info.bands == 1:
         return 0
-    if kind not in classes:
+    if class_name not in classes:
         raise ValueError(f"{path} has {info.bands} bands, for {', '.join(classes) or 'classes it does not name'}; "
-                         f"none is for {kind!r}")
-    return classes.index(kind)
+                         f"none is for {class_name!r}")
+    return classes.index(class_name)
 
 
 def strip_rows(height: int, width: int) -> list[tuple[int, int]]:
@@ -164,7 +164,7 @@ def with_halo(strips: Iterable[Strip], halo: int) -> Iterator[tuple[Strip, slice
         yield _joined(held, index, halo)
 
 
-def check_grid(found: RasterInfo, expected: RasterInfo, path: Path, name: str) -> None:
+def check_grid(found: Grid, expected: Grid, path: Path, name: str) -> None:
     """Raises ValueError unless a raster lies on a scene's grid; one without a georeference only needs its size."""
     if found.shape != expected.shape:
         raise ValueError(f"{path} is {found.shape} px, {name} {expected.shape} px; predict on the image's own grid")
@@ -205,7 +205,7 @@ def _names(dataset: Dataset) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _made_with(info: RasterInfo) -> dict:
+def _made_with(info: Grid) -> dict:
     """The settings that a prediction notes in its rasters' tags."""
     return json.loads((info.tags or {}).get("JOINTNET_SETTINGS", "{}"))
 

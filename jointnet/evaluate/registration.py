@@ -52,13 +52,13 @@ def best_shift(
 
 
 def scene_shift(
-    scene: Scene, prediction: Prediction, kind: str = "buildings", threshold: float | None = None,
+    scene: Scene, prediction: Prediction, class_name: str = "buildings", threshold: float | None = None,
     max_shift: int = MAX_SHIFT,
 ) -> Shift:
     """`best_shift` of a scene, read strip by strip. Arguments and errors as `evaluate`."""
     size = 2 * max_shift + 1
     shared, actual, claimed = np.zeros((size, size), np.int64), 0, 0
-    strips = read_strips(scene, prediction, kind, threshold, probabilities=False)
+    strips = read_strips(scene, prediction, class_name, threshold, probabilities=False)
     for strip, rows in with_halo(strips, max_shift):
         truth, predicted = strip.truth & strip.valid, strip.predicted & strip.valid
         above, below = max_shift - rows.start, max_shift - (len(truth) - rows.stop)
@@ -68,7 +68,7 @@ def scene_shift(
 
 
 def shift_table(
-    predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset, kind: str = "buildings",
+    predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset, class_name: str = "buildings",
     threshold: float | None = None, max_shift: int = MAX_SHIFT,
 ) -> pd.DataFrame:
     """One row per tile: its best shift in pixels, its length in metres (NaN without a gsd), IoU before and after.
@@ -79,8 +79,8 @@ def shift_table(
     found = find_predictions(predictions, dataset)
     rows = []
     for scene in dataset:
-        if scene.name in found and kind in scene.labels:
-            shift = scene_shift(scene, found[scene.name], kind, threshold, max_shift)
+        if scene.name in found and class_name in scene.labels:
+            shift = scene_shift(scene, found[scene.name], class_name, threshold, max_shift)
             metres = np.hypot(shift.rows, shift.cols) * (np.nan if scene.gsd is None else scene.gsd)
             rows.append({"tile": scene.name, "city": scene.city, "rows": shift.rows, "cols": shift.cols,
                          "metres": metres, "iou_in_place": shift.iou_in_place, "iou": shift.iou})

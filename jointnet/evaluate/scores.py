@@ -17,8 +17,8 @@ from jointnet.evaluate.boundary import BOUNDARY_WIDTH, RHO
 from jointnet.evaluate.calibration import calibration_summary
 from jointnet.evaluate.counts import Counts, TwoWay, bootstrap_interval
 from jointnet.evaluate.inputs import Prediction, find_predictions
+from jointnet.evaluate.scene_scores import TileScores, score_scene
 from jointnet.evaluate.thresholds import ProbabilityCounts
-from jointnet.evaluate.tiles import TileScores, score_scene
 
 OVERALL = "overall"
 
@@ -29,7 +29,7 @@ class Scores:
 
     Attributes:
         dataset: name of the dataset.
-        kind: class that was scored.
+        class_name: class that was scored.
         threshold: applied to the probabilities; None where masks were taken as they were.
         tiles: one entry per scored scene.
         predicted_only: scenes with a prediction and no labels: shown, never scored.
@@ -41,7 +41,7 @@ class Scores:
     """
 
     dataset: str
-    kind: str
+    class_name: str
     threshold: float | None
     tiles: tuple[TileScores, ...]
     predicted_only: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Scores:
     def as_dict(self) -> dict:
         """Everything as plain numbers, strings, lists and dicts; undefined scores are None."""
         return plain({
-            "dataset": self.dataset, "kind": self.kind, "threshold": self.threshold, "drawn": self.drawn,
+            "dataset": self.dataset, "class_name": self.class_name, "threshold": self.threshold, "drawn": self.drawn,
             "overall": self._row(None) | self._deeper(None),
             "cities": {c: self._row(c) | self._deeper(c) for c in self.cities},
             "objects": self.object_table().to_dict("records"),
@@ -162,7 +162,7 @@ class Scores:
 def evaluate(
     predictions: str | Path | Mapping[str, str | Path | Prediction],
     dataset: Dataset,
-    kind: str = "buildings",
+    class_name: str = "buildings",
     threshold: float | None = None,
     rho: float = RHO,
     boundary_width: float = BOUNDARY_WIDTH,
@@ -178,7 +178,7 @@ def evaluate(
     Args:
         predictions: folder that `predict_scene` wrote into, or a mapping; see `find_predictions`.
         dataset: scenes with their labels.
-        kind: class of the labels, "buildings" or "roads".
+        class_name: class of the labels, "buildings" or "roads".
         threshold: applied to the probabilities; without it the masks are scored as they are.
         rho: tolerance of the relaxed precision and recall, in pixels.
         boundary_width: width of the bands whose overlap is the boundary IoU, in pixels.
@@ -190,12 +190,12 @@ def evaluate(
             where there is a mask only.
     """
     found = find_predictions(predictions, dataset)
-    scored = [s for s in dataset if s.name in found and kind in s.labels]
-    tiles = tuple(score_scene(s, found[s.name], kind, threshold, rho, boundary_width, detail) for s in scored)
+    scored = [s for s in dataset if s.name in found and class_name in s.labels]
+    tiles = tuple(score_scene(s, found[s.name], class_name, threshold, rho, boundary_width, detail) for s in scored)
     return Scores(
-        dataset.name, kind, threshold, tiles,
-        predicted_only=tuple(s.name for s in dataset if s.name in found and kind not in s.labels),
-        unpredicted=tuple(s.name for s in dataset if s.name not in found and kind in s.labels),
+        dataset.name, class_name, threshold, tiles,
+        predicted_only=tuple(s.name for s in dataset if s.name in found and class_name not in s.labels),
+        unpredicted=tuple(s.name for s in dataset if s.name not in found and class_name in s.labels),
         drawn=any(s.drawn for s in scored), rho=rho, boundary_width=boundary_width, seed=seed,
     )
 

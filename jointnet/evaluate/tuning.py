@@ -11,11 +11,11 @@ from jointnet.evaluate.calibration import apply_temperature, fit_temperature, wi
 from jointnet.evaluate.thresholds import ProbabilityCounts
 
 if TYPE_CHECKING:  # the card's module loads Keras
-    from jointnet.network.weights import Card
+    from jointnet.network.card import Card
 
 
 def tuned_card(
-    card: Card, counts: ProbabilityCounts, kind: str = "buildings", score: str = "iou", temperature: bool = False
+    card: Card, counts: ProbabilityCounts, class_name: str = "buildings", score: str = "iou", temperature: bool = False
 ) -> Card:
     """A copy of a card with the best threshold for one class, and on request a fitted temperature.
 
@@ -25,35 +25,36 @@ def tuned_card(
     Args:
         card: of the weights that predicted the counted probabilities.
         counts: of validation scenes, `evaluate(...).probabilities`.
-        kind: class that was counted.
+        class_name: class that was counted.
         score: that the threshold is to make highest.
         temperature: fit one too; the threshold is chosen after it, as prediction applies them.
 
     Raises:
         ValueError: if the card has no such class, or the counts hold no foreground.
     """
-    if kind not in card.classes:
-        raise ValueError(f"the card of {card.name} has no class {kind!r}; it has {', '.join(card.classes)}")
+    if class_name not in card.classes:
+        raise ValueError(f"the card of {card.name} has no class {class_name!r}; it has {', '.join(card.classes)}")
     factor = fit_temperature(counts) if temperature else 1.0
     thresholds = dict(card.thresholds)
     if factor != 1.0:
         counts = with_temperature(counts, factor)
         thresholds = {name: float(apply_temperature(t, factor)) for name, t in thresholds.items()}
-    thresholds[kind] = counts.best_threshold(score)
+    thresholds[class_name] = counts.best_threshold(score)
     return replace(card, thresholds=thresholds, temperature=card.temperature * factor)
 
 
 def tune_weights(
-    path: str | Path, counts: ProbabilityCounts, kind: str = "buildings", score: str = "iou", temperature: bool = False
+    path: str | Path, counts: ProbabilityCounts, class_name: str = "buildings", score: str = "iou",
+    temperature: bool = False,
 ) -> Card:
     """`tuned_card`, written over the card beside the weights at `path`; prediction uses it from then on.
 
     Arguments and errors as `tuned_card`; the weights stay as they are.
     """
-    from jointnet.network.weights import Card, card_path
+    from jointnet.network.card import Card, card_path
 
     place = card_path(Path(path))
-    card = tuned_card(Card.from_json(place.read_text(encoding="utf-8")), counts, kind, score, temperature)
+    card = tuned_card(Card.from_json(place.read_text(encoding="utf-8")), counts, class_name, score, temperature)
     draft = place.with_name(f".draft-{place.name}")
     draft.write_text(card.to_json(), encoding="utf-8")
     os.replace(draft, place)

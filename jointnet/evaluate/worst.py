@@ -12,28 +12,29 @@ import pandas as pd
 
 from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.counts import Counts
-from jointnet.evaluate.errors import ERROR_CODES, error_codes
+from jointnet.evaluate.error_rasters import ERROR_CODES, error_codes
 from jointnet.evaluate.inputs import Prediction, find_predictions, read_strips
 
 PATCH = 256  # pixels
 
 
 def patch_counts(
-    scene: Scene, prediction: Prediction, kind: str = "buildings", threshold: float | None = None, size: int = PATCH
+    scene: Scene, prediction: Prediction, class_name: str = "buildings", threshold: float | None = None,
+    size: int = PATCH,
 ) -> np.ndarray:
     """tp, fp, fn and tn of every patch: int64 (rows, columns, 4). Patches at the far edges may be smaller.
 
     Args:
-        scene: with labels of `kind`.
+        scene: with labels of `class_name`.
         prediction: its files.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
         size: side of a patch in pixels.
     """
     height, width = scene.info.shape
     counts = np.zeros((-(-height // size), -(-width // size), 4), np.int64)
     columns = np.arange(0, width, size)
-    for strip in read_strips(scene, prediction, kind, threshold, probabilities=False):
+    for strip in read_strips(scene, prediction, class_name, threshold, probabilities=False):
         codes = error_codes(strip.truth, strip.predicted, strip.valid)
         patch_of_row = (strip.row + np.arange(len(codes))) // size
         patches, starts = np.unique(patch_of_row, return_index=True)
@@ -46,7 +47,7 @@ def patch_counts(
 def worst_patches(
     predictions: str | Path | Mapping[str, str | Path | Prediction],
     dataset: Dataset,
-    kind: str = "buildings",
+    class_name: str = "buildings",
     threshold: float | None = None,
     size: int = PATCH,
     count: int = 20,
@@ -59,7 +60,7 @@ def worst_patches(
     Args:
         predictions: folder or mapping, as in `evaluate`.
         dataset: scenes with their labels.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
         size: side of a patch in pixels.
         count: rows to give at most; patches without an error are never among them.
@@ -69,8 +70,8 @@ def worst_patches(
     """
     found = find_predictions(predictions, dataset)
     rows = []
-    for scene in (s for s in dataset if s.name in found and kind in s.labels):
-        table = patch_counts(scene, found[scene.name], kind, threshold, size)
+    for scene in (s for s in dataset if s.name in found and class_name in s.labels):
+        table = patch_counts(scene, found[scene.name], class_name, threshold, size)
         rows += [_row(scene, r * size, c * size, size, table[r, c]) for r, c in np.ndindex(table.shape[:2])]
     whole = reduce(add, (Counts(*(row[n] for n in Counts._fields)) for row in rows), Counts())
     for row in rows:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import keras
 
-from jointnet.network.weights import Card, save_model
+from jointnet.network.card import Card
+from jointnet.network.weights import save_model
 
 
 class TrainingError(RuntimeError):

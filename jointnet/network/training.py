@@ -11,11 +11,12 @@ from pathlib import Path
 
 import keras
 
+from jointnet.network.card import DEFAULT_THRESHOLD, Card, card_of
 from jointnet.network.checkpoints import CheckpointCallback, RunState, StopTraining, TrainingError
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
-from jointnet.network.weights import DEFAULT_THRESHOLD, Card, card_of, load_model, save_model
+from jointnet.network.weights import load_model, save_model
 
 PATCH_SIZE = {"tiny": 128, "small": 256, "base": 256}
 BATCH_SIZE = {"tiny": 8, "small": 4, "base": 4}

@@ -30,7 +30,8 @@ def export(model, path: str | Path, format: str | None = None, size: int | None 
         ValueError: if the format is unknown or the path does not end as it should.
         ImportError: if the format needs a package that is not installed.
     """
-    from jointnet.network.weights import card_of, load_model
+    from jointnet.network.card import card_of
+    from jointnet.network.weights import load_model
 
     path = Path(path)
     if format is None:

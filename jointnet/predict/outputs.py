@@ -12,15 +12,15 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from jointnet.data.raster import RasterError, RasterInfo, create_raster, read_info
-from jointnet.predict.lines import centre_lines_of_raster
-from jointnet.predict.outlines import Tidying
+from jointnet.data.raster import Grid, RasterError, create_raster, read_info
+from jointnet.predict.rasters import LEVELS, NODATA
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import Source
 from jointnet.predict.spool import Spool
-from jointnet.predict.values import LEVELS, NODATA
-from jointnet.predict.vector_files import create_vectors, read_notes
-from jointnet.predict.vectorize import polygon_tables
+from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
+from jointnet.predict.vectors.files import create_vectors, read_notes
+from jointnet.predict.vectors.outlines import Tidying
+from jointnet.predict.vectors.polygons import polygon_tables
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def open_spool(result: ScenePrediction) -> Spool:
         raise RasterError(f"{folder} cannot be written to; name a folder that you may write to ({error})") from error
 
 
-def write_rasters(spool: Spool, grid: RasterInfo, result: ScenePrediction, dtype: str) -> None:
+def write_rasters(spool: Spool, grid: Grid, result: ScenePrediction, dtype: str) -> None:
     """The two rasters, out of the finished rows."""
     classes = len(result.settings["classes"])
     tags = {"JOINTNET_RUN": _digest(result), "JOINTNET_SETTINGS": json.dumps(result.settings, sort_keys=True)}
@@ -169,8 +169,8 @@ def write_vectors(result: ScenePrediction) -> ScenePrediction:
     for number, name in enumerate(result.layers, 1):
         tidying = replace(result.tidying)  # its sums are of one class
         with ExitStack() as stack:
-            kind = "LineString" if name == "roads" else "Polygon"
-            files = [stack.enter_context(create_vectors(path, name, kind)) for path in result.vectors(name)]
+            geometry_type = "LineString" if name == "roads" else "Polygon"
+            files = [stack.enter_context(create_vectors(path, name, geometry_type)) for path in result.vectors(name)]
             for table in _tables(result, number, name, tidying):
                 for file in files:
                     file.write(table)

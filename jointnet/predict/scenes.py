@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from jointnet.data.raster import RasterInfo, block_cache
+from jointnet.data.raster import Grid, block_cache
 from jointnet.predict.engines import make_engine, weights_digest
-from jointnet.predict.outlines import PIXELS, Tidying
 from jointnet.predict.outputs import (
     ScenePrediction,
     has_rasters,
@@ -24,11 +23,12 @@ from jointnet.predict.outputs import (
     write_rasters,
     write_vectors,
 )
+from jointnet.predict.rasters import LEVELS, read_probability, to_values, with_temperature
 from jointnet.predict.resample import completed, needed_from, resample_array, resample_rows
 from jointnet.predict.settings import Settings, class_names, settings_of
 from jointnet.predict.source import PredictionError, Source, open_source, shown_shape
 from jointnet.predict.spool import Spool
-from jointnet.predict.values import LEVELS, read_probability, to_values, with_temperature
+from jointnet.predict.vectors.outlines import PIXELS, Tidying
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
@@ -192,7 +192,7 @@ def _network(model, engine: str, size: int, tta: bool):
     return (with_flips(run) if tta else run), run.batch
 
 
-def _tidying(grid: RasterInfo, min_area: float, outlines: str, tolerance: float | None) -> Tidying:
+def _tidying(grid: Grid, min_area: float, outlines: str, tolerance: float | None) -> Tidying:
     """What is to become of the polygons; a tolerance that was not given is two pixels, whatever their unit."""
     return Tidying(min_area, outlines, tolerance if tolerance is not None else PIXELS * (grid.gsd or 1.0))
 

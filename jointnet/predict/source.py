@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointnet.data.raster import RasterInfo, RasterReader, open_raster, valid_pixels
+from jointnet.data.raster import Grid, RasterReader, open_raster, valid_pixels
 from jointnet.predict.resample import Axis
 from jointnet.predict.settings import Settings
 
@@ -40,7 +40,7 @@ class Source:
     """
 
     path: Path
-    grid: RasterInfo
+    grid: Grid
     origin: tuple[int, int]
     window: tuple[int, int, int, int]
     rows: Axis | None
@@ -113,7 +113,7 @@ def _covering(start: int, length: int, scale: float, limit: int) -> tuple[int, i
     return low, max(1, high - low)
 
 
-def _check_dtype(path: Path, info: RasterInfo) -> None:
+def _check_dtype(path: Path, info: Grid) -> None:
     if info.dtype != "uint8":
         raise PredictionError(
             f"{path} holds {info.dtype} values and the network was trained on 8-bit images (0 to 255); "
@@ -138,7 +138,7 @@ def _choose_bands(path: Path, image: RasterReader, takes: int | None, bands: Seq
     )
 
 
-def _part(path: Path, info: RasterInfo, corner: tuple[int, int], bounds: Sequence[float]
+def _part(path: Path, info: Grid, corner: tuple[int, int], bounds: Sequence[float]
           ) -> tuple[int, int, int, int]:
     """(row, col, height, width) in the image of the pixels of a scene that a box touches; its first is at `corner`."""
     if len(bounds) != 4 or not bounds[0] < bounds[2] or not bounds[1] < bounds[3]:
@@ -178,7 +178,7 @@ def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, setti
     return tuple(max(1, round(n * side / wanted)) for n, side in zip(shape, pixel, strict=True))
 
 
-def _network_shape(path: Path, info: RasterInfo, settings: Settings, gsd: float | None) -> tuple[int, int] | None:
+def _network_shape(path: Path, info: Grid, settings: Settings, gsd: float | None) -> tuple[int, int] | None:
     """`shown_shape` of a file; what had to be assumed is warned about."""
     pixel, assumed = info.pixel_size, settings.assumed_gsd
     if gsd is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.inria import TEST_TILES
-from jointnet.data.raster import RasterError, RasterInfo, create_raster, open_raster
+from jointnet.data.raster import Grid, RasterError, create_raster, open_raster
 
 SIDE = 5000  # pixels of a tile
 ROWS = 500  # read together
@@ -101,7 +101,7 @@ def _masks(masks: str | Path | Mapping[str, Path], tiles: Sequence[str]) -> dict
 def _copy_mask(source: Path, target: Path, side: int) -> None:
     """A mask of 0 and 1, or 0 and 255, as the contest's file, with CRS and transform."""
     with open_raster(source) as raster:
-        grid: RasterInfo = raster.info
+        grid: Grid = raster.info
         if grid.shape != (side, side) or grid.bands != 1 or grid.dtype != "uint8":
             raise SubmissionError(f"{source} is {grid.height} x {grid.width} px of {grid.bands} bands, {grid.dtype}; "
                                   f"a tile's mask is {side} x {side} px of one band, uint8")

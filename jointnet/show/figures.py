@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jointnet.data.scene import Scene
-from jointnet.evaluate.errors import ERROR_CODES, ERROR_NAMES, error_codes, error_rgba
+from jointnet.evaluate.error_rasters import ERROR_CODES, ERROR_NAMES, error_codes, error_rgba
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
@@ -62,27 +62,27 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 @_styled
-def show_scene(scene: Scene | str | Path, kind: str = "buildings", window=None, max_size: int = SIZE) -> Figure:
+def show_scene(scene: Scene | str | Path, class_name: str = "buildings", window=None, max_size: int = SIZE) -> Figure:
     """The image, and beside it the image with its labels outlined where it has some.
 
     Args:
         scene: a scene, or an image file.
-        kind: the labels' class.
+        class_name: the labels' class.
         window: (row, col, height, width) in pixels; the whole scene without it.
         max_size: longest side of the picture in pixels.
     """
     scene = as_scene(scene)
     image = read_image(scene, window, max_size)
-    labelled = kind in scene.labels
+    labelled = class_name in scene.labels
     figure, axes = _figure(1, 1 + labelled, 5.2, image.shape[0] / image.shape[1])
     for axis in axes:
         _image(axis, image)
     axes[0].set_title(_name(scene))
     if labelled:
-        truth = resize(scene.read_labels(kind, window), image.shape[:2], "nearest")
+        truth = resize(scene.read_labels(class_name, window), image.shape[:2], "nearest")
         axes[1].imshow(paint(truth, COLOURS["truth"]), alpha=0.45, interpolation="nearest")
         axes[1].imshow(paint(outline(truth), COLOURS["truth"]), interpolation="nearest")
-        axes[1].set_title(f"{kind}: {truth.mean():.1%} of the ground")
+        axes[1].set_title(f"{class_name}: {truth.mean():.1%} of the ground")
     _scale_bar(axes[0], _gsd(scene, image, window))
     return _finish(figure, scene.drawn)
 
@@ -432,7 +432,7 @@ def show_pr_curve(
 
 
 @_styled
-def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "buildings", window=None,
+def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: str = "buildings", window=None,
                 max_size: int = SIZE) -> Figure:
     """Image, truth and prediction side by side with the errors by colour, and their share in words.
 
@@ -440,7 +440,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
         scene: a scene, or an image file.
         prediction: mask file or array on the scene's grid, of one class or with a band for each.
         truth: mask file or array; the scene's own labels without it.
-        kind: their class.
+        class_name: their class.
         window: (row, col, height, width) in pixels; the whole scene without it.
         max_size: longest side of the picture in pixels.
 
@@ -448,13 +448,14 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, kind: str = "
         ValueError: if neither the scene nor `truth` says what is true.
     """
     scene = as_scene(scene)
-    if truth is None and kind not in scene.labels:
-        raise ValueError(f"{scene.name} has no labels of {kind!r}, so its errors are unknown; pass truth=, a mask file")
+    if truth is None and class_name not in scene.labels:
+        raise ValueError(f"{scene.name} has no labels of {class_name!r}, so its errors are unknown; pass truth=, a "
+                         f"mask file")
     row, col, height, width = window or (0, 0, *scene.info.shape)
     image = read_image(scene, window, max_size)
     full = max(height, width)
-    true = scene.read_labels(kind, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
-    mask = read_layer(prediction, scene, window, full)[..., class_bands(prediction, kind)[kind]]
+    true = scene.read_labels(class_name, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
+    mask = read_layer(prediction, scene, window, full)[..., class_bands(prediction, class_name)[class_name]]
     codes = error_codes(true > 0, mask > 0, scene.read_valid(window))
     figure, axes = _figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
     for axis in axes:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jointnet.data.raster import Affine, RasterInfo, open_raster, read_info
+from jointnet.data.raster import Affine, Grid, open_raster, read_info
 from jointnet.data.scene import Scene
-from jointnet.evaluate.errors import ERROR_COLOURS
+from jointnet.evaluate.error_rasters import ERROR_COLOURS
+from jointnet.predict.rasters import to_probability
 from jointnet.predict.settings import THRESHOLD, class_names
-from jointnet.predict.values import to_probability
 
 # Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 COLOURS = {
@@ -54,10 +54,10 @@ class ArrayScene:
     part: None = None
 
     @property
-    def info(self) -> RasterInfo:
+    def info(self) -> Grid:
         """A grid without a place."""
         height, width, bands = self.image.shape
-        return RasterInfo(width, height, bands, str(self.image.dtype), None, Affine.identity())
+        return Grid(width, height, bands, str(self.image.dtype), None, Affine.identity())
 
     def read_valid(self, window=None) -> np.ndarray:
         """bool (height, width): every pixel counts."""
@@ -95,17 +95,17 @@ def read_image(scene: Scene, window=None, max_size: int = PHOTO_LIMIT, bands=Non
     return np.where(shown[..., None] > 0, pixels, 255).astype(np.uint8)
 
 
-def class_colours(kind: str, number: int = 0) -> tuple[str, str]:
+def class_colours(class_name: str, number: int = 0) -> tuple[str, str]:
     """(predicted, true): the colours of a class; `number` chooses those of a class that has none of its own."""
-    return CLASS_COLOURS.get(kind) or list(CLASS_COLOURS.values())[number % len(CLASS_COLOURS)]
+    return CLASS_COLOURS.get(class_name) or list(CLASS_COLOURS.values())[number % len(CLASS_COLOURS)]
 
 
-def class_bands(source, kind: str | Sequence[str] | None = None) -> dict[str, int]:
+def class_bands(source, class_name: str | Sequence[str] | None = None) -> dict[str, int]:
     """Class -> index of its band, of a prediction.
 
     Args:
         source: raster file or array (height, width[, classes]).
-        kind: the class that is wanted, or the name of each band; without it the names in the file that
+        class_name: the class that is wanted, or the name of each band; without it the names in the file that
             `predict_scene` wrote, else buildings and roads.
 
     Raises:
@@ -114,15 +114,16 @@ def class_bands(source, kind: str | Sequence[str] | None = None) -> dict[str, in
     named = () if isinstance(source, np.ndarray) else made_with(source).get("classes", ())
     count = len(named) or _bands(source)
     names = tuple(named) or class_names(count)
-    if kind is None:
+    if class_name is None:
         return {name: i for i, name in enumerate(names)}
-    if isinstance(kind, str):
-        if count > 1 and kind not in names:
-            raise ValueError(f"the prediction has the classes {', '.join(names)}, none of them is {kind!r}")
-        return {kind: names.index(kind) if count > 1 else 0}
-    if len(kind) != count:
-        raise ValueError(f"kind names {len(kind)} classes ({', '.join(kind)}), the prediction has {count} bands")
-    return {name: i for i, name in enumerate(kind)}
+    if isinstance(class_name, str):
+        if count > 1 and class_name not in names:
+            raise ValueError(f"the prediction has the classes {', '.join(names)}, none of them is {class_name!r}")
+        return {class_name: names.index(class_name) if count > 1 else 0}
+    if len(class_name) != count:
+        raise ValueError(f"class_name names {len(class_name)} classes ({', '.join(class_name)}), the prediction has "
+                         f"{count} bands")
+    return {name: i for i, name in enumerate(class_name)}
 
 
 def class_thresholds(source, classes: Mapping[str, int], threshold: float | Mapping[str, float] | None = None
@@ -143,8 +144,8 @@ def class_thresholds(source, classes: Mapping[str, int], threshold: float | Mapp
     if unknown:
         raise ValueError(f"threshold names {', '.join(unknown)}; the classes here are {', '.join(classes)}")
     stored = [] if source is None or isinstance(source, np.ndarray) else made_with(source).get("thresholds", [])
-    known = {kind: stored[band] for kind, band in classes.items() if band < len(stored)}
-    limits = {kind: float(given.get(kind, known.get(kind, THRESHOLD))) for kind in classes}
+    known = {class_name: stored[band] for class_name, band in classes.items() if band < len(stored)}
+    limits = {class_name: float(given.get(class_name, known.get(class_name, THRESHOLD))) for class_name in classes}
     for value in limits.values():
         if not 0 < value < 1:
             raise ValueError(f"threshold={value} must lie between 0 and 1, for example {THRESHOLD}")

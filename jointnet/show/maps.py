@@ -40,7 +40,7 @@ from jointnet.show.layers import (
 )
 from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.stills import Still, draw_still
-from jointnet.show.tiles import tile_prefix, why_no_tiles
+from jointnet.show.tile_server import tile_prefix, why_no_tiles
 
 BLANK_TILE = (
     "data:image/gif;base64,R0lGODlhAQABAIAAAPLy8v///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="  # one light grey pixel
@@ -418,14 +418,14 @@ def add_probability(panel: Panel, source, scene: Scene, threshold, max_size: int
     limits = class_thresholds(source, classes, threshold)
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
     tags = {} if isinstance(source, np.ndarray) else read_info(source).tags  # of an array, 255 is 1
-    for number, (kind, band) in enumerate(classes.items()):
+    for number, (class_name, band) in enumerate(classes.items()):
         values = as_bytes(display_values(pixels[..., band], tags))
-        shown = valid & (values >= round(limits[kind] * 255))
-        colour = class_colours(kind, number)[0]
+        shown = valid & (values >= round(limits[class_name] * 255))
+        colour = class_colours(class_name, number)[0]
         painted = paint(shown, colour)
         painted[..., 3] = np.where(shown, values, 0)
-        name = "probability" if len(classes) == 1 else f"found {kind}"
-        panel.picture(name, painted, bounds, 0.8, (f"{colour}{round(limits[kind] * 255):02X}", colour))
+        name = "probability" if len(classes) == 1 else f"found {class_name}"
+        panel.picture(name, painted, bounds, 0.8, (f"{colour}{round(limits[class_name] * 255):02X}", colour))
     least = " and ".join(dict.fromkeys(f"{v:.2f}" for v in limits.values()))
     panel.notes.append(f"probability from {least} (pale) to 1")
 
@@ -433,9 +433,9 @@ def add_probability(panel: Panel, source, scene: Scene, threshold, max_size: int
 def _add_masks(panel: Panel, source, scene: Scene, max_size: int) -> None:
     """One layer for each class of a mask, in its colour."""
     classes = class_bands(source)
-    for number, (kind, band) in enumerate(classes.items()):
-        name = "mask" if len(classes) == 1 else f"{kind} mask"
-        _add_mask(panel, source, scene, name, class_colours(kind, number)[0], max_size, band)
+    for number, (class_name, band) in enumerate(classes.items()):
+        name = "mask" if len(classes) == 1 else f"{class_name} mask"
+        _add_mask(panel, source, scene, name, class_colours(class_name, number)[0], max_size, band)
 
 
 def _add_mask(panel: Panel, source, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
@@ -462,9 +462,9 @@ def add_outlines(panel: Panel, polygons, scene: Scene) -> None:
     if not isinstance(polygons, Mapping):
         _add_polygons(panel, polygons, scene, "polygons", COLOURS["outline"])
         return
-    for number, (kind, source) in enumerate(polygons.items()):
-        _add_polygons(panel, source, scene, f"{kind.removesuffix('s')} outlines",
-                      COLOURS["outline"] if number == 0 else class_colours(kind, number)[0])
+    for number, (class_name, source) in enumerate(polygons.items()):
+        _add_polygons(panel, source, scene, f"{class_name.removesuffix('s')} outlines",
+                      COLOURS["outline"] if number == 0 else class_colours(class_name, number)[0])
 
 
 def _add_polygons(panel: Panel, source, scene: Scene, name: str, colour: str) -> None:

@@ -15,9 +15,9 @@ import pandas as pd
 from jointnet.data.scene import Dataset
 from jointnet.evaluate.analysis import Analysis, analyse
 from jointnet.evaluate.calibration import reliability
-from jointnet.evaluate.gaps import cover_table
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.scores import OVERALL
+from jointnet.evaluate.unseen_cities import cover_table
 from jointnet.show import figures
 from jointnet.show.layers import fit
 from jointnet.show.widgets.base import write_page
@@ -61,7 +61,7 @@ def write_report(
     path: str | Path,
     predictions: str | Path | Mapping[str, str | Path | Prediction],
     dataset: Dataset,
-    kind: str = "buildings",
+    class_name: str = "buildings",
     threshold: float | None = None,
     analysis: Analysis | None = None,
 ) -> Path:
@@ -74,7 +74,7 @@ def write_report(
         path: ends in .html; the other file ends in .json.
         predictions: folder or mapping, as in `evaluate`.
         dataset: scenes with their labels.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
         analysis: of these predictions, where it is made already.
 
@@ -84,9 +84,9 @@ def write_report(
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"a report is a web page, so {path.name} should end in .html")
-    analysis = analysis or analyse(predictions, dataset, kind, threshold)
-    explorer = _explorer(analysis, predictions, dataset, kind, threshold)
-    title = f"Error analysis: {kind} of {dataset.name}"
+    analysis = analysis or analyse(predictions, dataset, class_name, threshold)
+    explorer = _explorer(analysis, predictions, dataset, class_name, threshold)
+    title = f"Error analysis: {class_name} of {dataset.name}"
     page = write_page(title, "\n".join(_sections(title, analysis, explorer)), LOOK)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path.with_suffix(".json"), analysis.to_json() + "\n")
@@ -258,7 +258,8 @@ def _labels(analysis: Analysis) -> list[str]:
     return lines
 
 
-def _explorer(analysis: Analysis, predictions, dataset: Dataset, kind: str, threshold: float | None) -> SceneExplorer:
+def _explorer(analysis: Analysis, predictions, dataset: Dataset, class_name: str, threshold: float | None
+              ) -> SceneExplorer:
     """The live explorer: errors of the worst scenes, as many scenes as a page can hold; a scene where none errs."""
     found = find_predictions(predictions, dataset)
     order = [*dict.fromkeys(analysis.worst["scene"]), *(t.name for t in analysis.scores.tiles)]
@@ -273,11 +274,11 @@ def _explorer(analysis: Analysis, predictions, dataset: Dataset, kind: str, thre
     errors = errors[errors["scene"].isin(names)]
     if errors.empty:
         files = found[names[0]]
-        at = threshold or files.threshold(kind) or 0.5
-        return SceneExplorer(dataset[names[0]], files.probability, mask=files.mask, threshold=at, kind=kind)
+        at = threshold or files.threshold(class_name) or 0.5
+        return SceneExplorer(dataset[names[0]], files.probability, mask=files.mask, threshold=at, class_name=class_name)
     if "area_px" in errors:
         errors = errors.sort_values("area_px", ascending=False)
-    return ErrorExplorer(errors, dataset.select(names=names), {n: found[n] for n in names}, kind, threshold,
+    return ErrorExplorer(errors, dataset.select(names=names), {n: found[n] for n in names}, class_name, threshold,
                          limit=LISTED, max_size=OVERVIEW)
 
 

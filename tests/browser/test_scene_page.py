@@ -229,15 +229,15 @@ def test_all_classes_are_shown_at_once_each_at_its_threshold(open_page, two_clas
 
 def test_python_follows_the_class(scene, two_classes):
     assert two_classes.scores["iou"] == pytest.approx(4000 / 4400)
-    two_classes.kind = "roads"
+    two_classes.class_name = "roads"
     assert two_classes.threshold == 0.3
     assert two_classes.scores["iou"] == 0.5
     with pytest.raises(ValueError, match="choose from buildings, roads"):
-        two_classes.kind = "water"
-    assert two_classes.kind == "roads"
+        two_classes.class_name = "water"
+    assert two_classes.class_name == "roads"
     with pytest.raises(ValueError, match="say which it is of"):
         SceneExplorer(scene, two_class_probability(), truth=buildings_mask())
-    only = SceneExplorer(scene, two_class_probability(), kind="roads", truth=roads_mask(), threshold=0.3)
+    only = SceneExplorer(scene, two_class_probability(), class_name="roads", truth=roads_mask(), threshold=0.3)
     assert only.scores["recall"] == 0.5
 
 

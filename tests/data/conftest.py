@@ -12,7 +12,7 @@ import pytest
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 
 
 class Server:
@@ -113,7 +113,7 @@ def draw_tile():
     """Writes a small image, or a mask, with a real CRS: draw_tile(path, side=8, value=120, bands=3, origin=...)."""
 
     def draw(path, side=8, value=120, bands=3, origin=(620_000.0, 3_350_000.0), crs=32614, gsd=0.3, tags=None):
-        grid = RasterInfo(side, side, bands, "uint8", CRS.from_epsg(crs), from_origin(*origin, gsd, gsd))
+        grid = Grid(side, side, bands, "uint8", CRS.from_epsg(crs), from_origin(*origin, gsd, gsd))
         shape = (side, side, bands) if bands > 1 else (side, side)
         return write_raster(path, np.full(shape, value, np.uint8), grid, tags=tags)
 

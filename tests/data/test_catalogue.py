@@ -17,7 +17,7 @@ import jointnet.data.drawn as drawn
 from jointnet.data.catalogue import Dataset, Scene, open_dataset
 from jointnet.data.drawn import EDITION, SAMPLE, scene_files
 from jointnet.data.inria import TEST_TILES, TRAINING_TILES, parse_tile, tile_split
-from jointnet.data.raster import RasterError, RasterInfo, read_info, write_raster
+from jointnet.data.raster import Grid, RasterError, read_info, write_raster
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_name, split_by_share, split_in_blocks
 
 WEST, NORTH = 620_000.0, 3_350_000.0  # where `draw_tile` puts a tile's upper left corner, EPSG:32614
@@ -161,8 +161,9 @@ def test_a_held_out_city_is_the_whole_test_split(inria):
 # massachusetts
 
 
-@pytest.mark.parametrize(("name", "kind"), [("massachusetts_buildings", "buildings"), ("massachusetts_roads", "roads")])
-def test_massachusetts_opens_in_its_own_folders_with_white_left_out(tmp_path, draw_tile, name, kind):
+@pytest.mark.parametrize("class_name", ["buildings", "roads"])
+def test_massachusetts_opens_in_its_own_folders_with_white_left_out(tmp_path, draw_tile, class_name):
+    name = f"massachusetts_{class_name}"
     for part in ("train", "valid", "test"):
         draw_tile(tmp_path / part / "sat" / f"22_{part}.tiff", value=254 if part == "test" else 90)
         # The source's building maps are red on black, its road maps have one band.
@@ -170,7 +171,7 @@ def test_massachusetts_opens_in_its_own_folders_with_white_left_out(tmp_path, dr
     with pytest.warns(UserWarning, match=r"lacks \d+ of the \d+ images of train"):
         dataset = open_dataset(name, root=tmp_path)
     assert {s.name: s.split for s in dataset} == {"22_train": "train", "22_valid": "validation", "22_test": "test"}
-    assert dataset["22_train"].read_labels(kind).all()
+    assert dataset["22_train"].read_labels(class_name).all()
     assert dataset["22_train"].read_valid().all()
     assert not dataset["22_test"].read_valid().any()
 
@@ -374,13 +375,13 @@ def test_an_unknown_choice_is_told_with_the_known_ones(tmp_path, arguments, mess
 
 def test_centre_lines_in_degrees_are_as_wide_on_the_ground_as_asked(tmp_path):
     # 40 x 40 px of 1e-5 degrees at 60 degrees north: 1.112 m high and 0.556 m wide.
-    grid = RasterInfo(40, 40, 3, "uint8", CRS.from_epsg(4326), from_origin(10, 60, 1e-5, 1e-5))
+    grid = Grid(40, 40, 3, "uint8", CRS.from_epsg(4326), from_origin(10, 60, 1e-5, 1e-5))
     write_raster(tmp_path / "images" / "a.tif", np.full((40, 40, 3), 9, np.uint8), grid)
     down = shapely.LineString([(10.0002, 60.001), (10.0002, 59.999)])
     write_shapes(tmp_path / "vectors" / "a_roads.geojson", down, crs=4326)
     # 6 m are 5.4 columns on either side of the line, which runs between two columns: 5 + 5 middles of pixels.
     for width, columns in ((6.0, 10), (None, 10), (12.0, 22)):
-        scene = open_dataset("folder", root=tmp_path, kind="roads", width=width)[0]
+        scene = open_dataset("folder", root=tmp_path, class_name="roads", width=width)[0]
         assert scene.read_labels("roads").sum(axis=1).tolist() == [columns] * 40
         assert scene.read_labels("roads", (5, 0, 3, 40)).sum(axis=1).tolist() == [columns] * 3
 
@@ -459,7 +460,7 @@ def wide(tmp_path_factory):
     """A scene whose pixels are all different: their number in two bands."""
     rows, cols = np.mgrid[:61, :83].astype(np.uint8)
     path = tmp_path_factory.mktemp("wide") / "wide.tif"
-    grid = RasterInfo(83, 61, 2, "uint8", CRS.from_epsg(32614), from_origin(WEST, NORTH, 0.3, 0.3))
+    grid = Grid(83, 61, 2, "uint8", CRS.from_epsg(32614), from_origin(WEST, NORTH, 0.3, 0.3))
     write_raster(path, np.stack([rows, cols], -1), grid)
     return Scene("wide", path)
 
@@ -523,7 +524,7 @@ def test_scenes_in_different_projections_that_share_ground_are_found(tmp_path, d
     for name, shift in (("there", 0), ("beside", 1.5 * (east - west))):
         ground = gpd.GeoSeries([shapely.box(west + shift, south, east + shift, north)], crs=32614)
         box = ground.to_crs(4326).total_bounds
-        grid = RasterInfo(8, 8, 3, "uint8", CRS.from_epsg(4326), from_bounds(*box, 8, 8))
+        grid = Grid(8, 8, 3, "uint8", CRS.from_epsg(4326), from_bounds(*box, 8, 8))
         write_raster(images / f"{name}.tif", np.full((8, 8, 3), 90, np.uint8), grid)
     with pytest.warns(UserWarning, match="no labels"):
         dataset = open_dataset("folder", root=tmp_path)
@@ -540,8 +541,8 @@ RULES = {"inria_crops": "black", "inria_lossless": None, "world_buildings": None
 
 @pytest.mark.parametrize("group", RULES)
 def test_real_folders_open_as_their_manifest_says(shared_data, group):
-    kind = "roads" if group.endswith("roads") else "buildings"
-    dataset = open_dataset("folder", root=shared_data / group, nodata=RULES[group], kind=kind)
+    class_name = "roads" if group.endswith("roads") else "buildings"
+    dataset = open_dataset("folder", root=shared_data / group, nodata=RULES[group], class_name=class_name)
     with (shared_data / "manifest.csv").open(newline="") as file:
         rows = {r["name"]: r for r in csv.DictReader(file) if r["group"] == group}
     assert {s.name for s in dataset} == set(rows)
@@ -551,7 +552,7 @@ def test_real_folders_open_as_their_manifest_says(shared_data, group):
         row = rows[scene.name]
         assert scene.gsd == (float(row["gsd_m"]) if row["gsd_m"] else None)
         # Five decimals in the manifest; no-data is counted in.
-        assert scene.read_labels(kind).mean() == pytest.approx(float(row["fraction"]), abs=5e-6 + 1e-9)
+        assert scene.read_labels(class_name).mean() == pytest.approx(float(row["fraction"]), abs=5e-6 + 1e-9)
 
 
 def test_no_data_of_real_imagery_is_seen(shared_data):

@@ -28,16 +28,16 @@ from jointnet.data.labels import (
     rasterize_polygons,
     read_features,
 )
-from jointnet.data.raster import RasterInfo, read_info, read_mask
+from jointnet.data.raster import Grid, read_info, read_mask
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "georeferenced"
 WEST, NORTH = 500_000.0, 5_200_000.0  # in UTM zone 33: on its central meridian
 
 
-def grid_of(height=8, width=8, pixel=1.0, epsg=32633, west=WEST, north=NORTH) -> RasterInfo:
+def grid_of(height=8, width=8, pixel=1.0, epsg=32633, west=WEST, north=NORTH) -> Grid:
     crs = None if epsg is None else rasterio.crs.CRS.from_epsg(epsg)
     transform = Affine.identity() if epsg is None else Affine(pixel, 0, west, 0, -pixel, north)
-    return RasterInfo(width, height, 3, "uint8", crs, transform)
+    return Grid(width, height, 3, "uint8", crs, transform)
 
 
 def on_grid(*shapes, epsg=32633, west=WEST, north=NORTH) -> gpd.GeoSeries:
@@ -91,7 +91,7 @@ def test_polygons_in_another_crs_land_on_the_same_pixels():
 
 def test_a_rotated_image_gets_rotated_labels():
     # a quarter turn: columns run south, rows run east; the box covers 3 m east and 2 m south
-    grid = RasterInfo(4, 4, 3, "uint8", rasterio.crs.CRS.from_epsg(32633), Affine(0, 1, WEST, -1, 0, NORTH))
+    grid = Grid(4, 4, 3, "uint8", rasterio.crs.CRS.from_epsg(32633), Affine(0, 1, WEST, -1, 0, NORTH))
     mask = rasterize_polygons(on_grid(box(0, 0, 3, 2)), grid)
     np.testing.assert_array_equal(mask, rows("1100", "1100", "1100", "0000"))
 

@@ -11,11 +11,11 @@ from jointnet.backend import keras
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn, turn_back
 from jointnet.data.patch_index import count_cells, index_scene
 from jointnet.data.patches import GridBatches, PatchBatches, read_patch
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 from jointnet.data.scene import Scene
 from jointnet.data.splits import split_in_blocks
 
-GRID = RasterInfo(120, 100, 3, "uint8", CRS.from_epsg(32614), from_origin(600_000, 3_300_000, 0.3, 0.3))
+GRID = Grid(120, 100, 3, "uint8", CRS.from_epsg(32614), from_origin(600_000, 3_300_000, 0.3, 0.3))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from jointnet.data.raster import (
+    Grid,
     RasterError,
-    RasterInfo,
     open_raster,
     read_info,
     read_mask,
@@ -19,10 +19,10 @@ from jointnet.data.raster import (
 )
 
 
-def grid_at(x, y, pixel, epsg, turned=0.0) -> RasterInfo:
+def grid_at(x, y, pixel, epsg, turned=0.0) -> Grid:
     """100 x 100 px with their corner at (x, y)."""
     transform = from_origin(x, y, pixel, pixel) @ Affine.rotation(turned)
-    return RasterInfo(100, 100, 3, "uint8", CRS.from_epsg(epsg), transform)
+    return Grid(100, 100, 3, "uint8", CRS.from_epsg(epsg), transform)
 
 
 def test_metres_of_web_mercator_are_not_metres_on_the_ground():
@@ -48,7 +48,7 @@ def test_a_place_off_the_map_keeps_the_maps_own_metres():
 
 
 def test_a_grid_without_a_place_has_no_gsd(tmp_path):
-    assert RasterInfo(8, 8, 3, "uint8", None, Affine.identity()).gsd is None
+    assert Grid(8, 8, 3, "uint8", None, Affine.identity()).gsd is None
 
 
 @pytest.mark.parametrize(("make", "message"), [
@@ -64,7 +64,7 @@ def test_what_is_no_image_is_told_with_what_to_do(tmp_path, make, message):
 
 
 def test_an_image_that_was_cut_short_is_told_when_its_pixels_are_read(tmp_path):
-    grid = RasterInfo(600, 600, 3, "uint8", CRS.from_epsg(32633), from_origin(5e5, 5e6, 0.3, 0.3))
+    grid = Grid(600, 600, 3, "uint8", CRS.from_epsg(32633), from_origin(5e5, 5e6, 0.3, 0.3))
     noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
     path = write_raster(tmp_path / "a.tif", noise, grid)
     path.write_bytes(path.read_bytes()[:400_000])
@@ -73,7 +73,7 @@ def test_an_image_that_was_cut_short_is_told_when_its_pixels_are_read(tmp_path):
 
 
 def test_a_mask_holds_two_values_and_no_third(tmp_path):
-    grid = RasterInfo(4, 4, 1, "uint8", CRS.from_epsg(32633), from_origin(5e5, 5e6, 0.3, 0.3))
+    grid = Grid(4, 4, 1, "uint8", CRS.from_epsg(32633), from_origin(5e5, 5e6, 0.3, 0.3))
     for high in (1, 255):
         write_raster(tmp_path / "m.tif", np.eye(4, dtype=np.uint8) * np.uint8(high), grid)
         np.testing.assert_array_equal(read_mask(tmp_path / "m.tif"), np.eye(4, dtype=np.uint8))
@@ -92,7 +92,7 @@ def test_a_no_data_rule_that_is_unknown_is_told():
 
 def test_a_folder_that_cannot_hold_a_raster_is_told_and_nothing_is_left(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    grid = RasterInfo(4, 4, 1, "uint8", CRS.from_epsg(32633), from_origin(5e5, 5e6, 0.3, 0.3))
+    grid = Grid(4, 4, 1, "uint8", CRS.from_epsg(32633), from_origin(5e5, 5e6, 0.3, 0.3))
     with pytest.raises(RasterError, match="cannot be written: check that .*taken is a folder"):
         write_raster(tmp_path / "taken" / "a.tif", np.zeros((4, 4), np.uint8), grid)
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]

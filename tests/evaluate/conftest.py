@@ -8,7 +8,7 @@ from hypothesis import settings
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 from jointnet.data.scene import Dataset, Scene
 
 settings.register_profile("without_deadline", deadline=None)  # a busy machine is no failure
@@ -19,7 +19,7 @@ def grid_of(shape, gsd=0.5, epsg=32633):
     """A grid with its top left corner at (500000, 5300000) metres."""
     crs = CRS.from_epsg(epsg) if epsg else None
     transform = Affine(gsd, 0, 500_000, 0, -gsd, 5_300_000) if epsg else Affine.identity()
-    return RasterInfo(shape[1], shape[0], 3, "uint8", crs, transform)
+    return Grid(shape[1], shape[0], 3, "uint8", crs, transform)
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ def make_grid():
 def make_scene(tmp_path):
     """Writes an image and its labels; the image is mid-grey where `image` is not given."""
 
-    def make(name, truth, city="city", image=None, kind="buildings", grid=None, **options) -> Scene:
+    def make(name, truth, city="city", image=None, class_name="buildings", grid=None, **options) -> Scene:
         shape = image.shape[:2] if truth is None else truth.shape
         grid = grid or grid_of(shape)
         image = np.full((*shape, 3), 120, np.uint8) if image is None else image
         labels = {}
         if truth is not None:
-            labels[kind] = write_raster(tmp_path / f"{name}_labels.tif", truth.astype(np.uint8) * 255, grid)
+            labels[class_name] = write_raster(tmp_path / f"{name}_labels.tif", truth.astype(np.uint8) * 255, grid)
         return Scene(name, write_raster(tmp_path / f"{name}.tif", image, grid), city, labels=labels, **options)
 
     return make

@@ -57,6 +57,6 @@ def test_each_class_of_a_prediction_of_two_is_analysed_by_its_own_band(
     tags = {"JOINTNET_SETTINGS": json.dumps({"classes": ["buildings", "roads"], "thresholds": [0.5, 0.5]})}
     bands = np.stack([SOMETHING, ~SOMETHING], -1) * np.uint8(254)
     write_raster(tmp_path / "out" / "s_probability.tif", bands, scene.info, tags=tags)
-    buildings, roads = (analyse(tmp_path / "out", dataset_of(scene), kind) for kind in ("buildings", "roads"))
+    buildings, roads = (analyse(tmp_path / "out", dataset_of(scene), c) for c in ("buildings", "roads"))
     assert buildings.scores.overall.iou == 1
     assert roads.scores.overall[:3] == (0, 192 - 56, 0)

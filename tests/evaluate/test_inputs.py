@@ -32,7 +32,7 @@ def test_a_halo_holds_the_rows_on_either_side_however_low_the_strips(heights, ha
 def two_classes(tmp_path, make_scene):
     """A scene with road labels and a prediction of buildings and roads, as the package writes several classes."""
     roads = np.array([[0, 1, 1, 0]], bool)
-    scene = make_scene("s", roads, kind="roads")
+    scene = make_scene("s", roads, class_name="roads")
     tags = {"JOINTNET_SETTINGS": json.dumps({"classes": ["buildings", "roads"], "thresholds": [0.9, 0.4]})}
     stored = np.stack([np.full((1, 4), 254), np.array([[0, 127, 254, 51]])], -1).astype(np.uint8)
     prediction = Prediction(probability=write_raster(tmp_path / "s_probability.tif", stored, scene.info, tags=tags))
@@ -46,7 +46,7 @@ def test_the_band_and_the_threshold_of_the_class_are_taken(two_classes):
 
 
 def test_a_class_that_was_not_predicted_is_refused(tmp_path, two_classes, make_scene):
-    scene = make_scene("s", np.zeros((1, 4), bool), kind="water")
+    scene = make_scene("s", np.zeros((1, 4), bool), class_name="water")
     with pytest.raises(ValueError, match="has 2 bands, for buildings, roads; none is for 'water'"):
         next(read_strips(scene, two_classes[1], "water"))
 

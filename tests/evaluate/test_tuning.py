@@ -4,7 +4,7 @@ from scipy.special import expit
 
 from jointnet.evaluate.thresholds import count_probabilities
 from jointnet.evaluate.tuning import tune_weights, tuned_card
-from jointnet.network.weights import Card, card_path
+from jointnet.network.card import Card, card_path
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jointnet import load_model, predict_array
 from jointnet.evaluate.counts import count_pixels
-from jointnet.network.weights import PUBLISHED, SUFFIX, Card, published_weights
+from jointnet.network.card import PUBLISHED, SUFFIX, Card, published_weights
 
 CARDS = {name: Card.from_json((PUBLISHED / f"{name}.json").read_text(encoding="utf-8")) for name in published_weights()}
 WITH_EXAMPLES = [n for n, c in CARDS.items() if c.scores.get("inria_crops validation", {}).get("examples")]

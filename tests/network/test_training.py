@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 
+from jointnet.network.card import Card, WeightsError, card_path
 from jointnet.network.losses import TYPICAL_THRESHOLD, PixelLoss, focal
 from jointnet.network.training import TrainingError, _metrics, _optimizer, _typical_thresholds, fit, train
-from jointnet.network.weights import Card, WeightsError, card_path, load_model, save_model
+from jointnet.network.weights import load_model, save_model
 
 CARD = Card(
     name="toy", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,), patch_size=16, loss="cross_entropy_dice",

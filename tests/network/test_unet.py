@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
+from jointnet.network.card import Card, WeightsError, card_of, card_path
 from jointnet.network.cost import cost_by_block
 from jointnet.network.model import DILATION_RATES, PRESETS, build_jointnet
 from jointnet.network.training import fit
 from jointnet.network.unet import build_unet
-from jointnet.network.weights import Card, WeightsError, card_of, card_path, load_model, save_model
+from jointnet.network.weights import load_model, save_model
 from tests.network.test_training import BrightSquares
 
 TOY = Card(name="toy", architecture="unet", preset="tiny", growth_rates=(4, 4, 4, 4, 8), patch_size=16,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 
 
 def brightness(windows):
@@ -22,7 +22,7 @@ def grid():
     from rasterio.crs import CRS
     from rasterio.transform import Affine
 
-    return RasterInfo(200, 120, 3, "uint8", CRS.from_epsg(32633), Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000))
+    return Grid(200, 120, 3, "uint8", CRS.from_epsg(32633), Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000))
 
 
 @pytest.fixture

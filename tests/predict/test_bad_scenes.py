@@ -10,7 +10,7 @@ import rasterio
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from jointnet.data.raster import RasterError, RasterInfo, write_raster
+from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.predict import spool
 from jointnet.predict.scenes import predict_array, predict_scene, read_probability
 from jointnet.predict.settings import Settings
@@ -117,7 +117,7 @@ def test_a_window_larger_than_the_scene_is_filled_with_mirrors(tmp_path, scene_p
 
 def test_a_rotated_scene_keeps_its_rotation_in_rasters_and_polygons(tmp_path, grid, image):
     turned = grid.transform @ Affine.rotation(30)
-    path = write_raster(tmp_path / "turned.tif", image, RasterInfo(200, 120, 3, "uint8", grid.crs, turned))
+    path = write_raster(tmp_path / "turned.tif", image, Grid(200, 120, 3, "uint8", grid.crs, turned))
     result = predict_scene(network, path, tmp_path / "out", threshold=153.5 / 255, progress=False)
     with rasterio.open(result.mask) as raster:
         assert raster.transform.almost_equals(turned)
@@ -129,7 +129,7 @@ def test_a_rotated_scene_keeps_its_rotation_in_rasters_and_polygons(tmp_path, gr
 
 @pytest.mark.parametrize("metres", [0.125, 0.25, 1.0])
 def test_a_scene_of_another_gsd_is_resampled_for_the_network_and_written_on_its_own_grid(tmp_path, grid, image, metres):
-    there = RasterInfo(200, 120, 3, "uint8", grid.crs, Affine(metres, 0, 5e5, 0, -metres, 5e6))
+    there = Grid(200, 120, 3, "uint8", grid.crs, Affine(metres, 0, 5e5, 0, -metres, 5e6))
     path = write_raster(tmp_path / "other.tif", image, there)
     with pytest.warns(PredictionWarning, match="was trained at 0.5 m"):
         result = predict_scene(network, path, tmp_path / "out", progress=False)
@@ -140,7 +140,7 @@ def test_a_scene_of_another_gsd_is_resampled_for_the_network_and_written_on_its_
 
 
 def test_a_part_of_a_resampled_scene_equals_that_part_of_the_whole(tmp_path, grid, image):
-    there = RasterInfo(200, 120, 3, "uint8", grid.crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
+    there = Grid(200, 120, 3, "uint8", grid.crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
     path = write_raster(tmp_path / "fine.tif", image, there)
     with pytest.warns(PredictionWarning):
         whole = predict_scene(network, path, tmp_path / "whole", progress=False)
@@ -154,7 +154,7 @@ def test_a_part_of_a_resampled_scene_equals_that_part_of_the_whole(tmp_path, gri
 
 
 def test_a_gsd_that_is_stated_wins_over_the_georeference(tmp_path, grid, image):
-    there = RasterInfo(200, 120, 3, "uint8", grid.crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
+    there = Grid(200, 120, 3, "uint8", grid.crs, Affine(0.25, 0, 5e5, 0, -0.25, 5e6))
     path = write_raster(tmp_path / "fine.tif", image, there)
     result = predict_scene(network, path, tmp_path / "out", gsd=0.5, progress=False)  # no warning: nothing resampled
     np.testing.assert_allclose(read_probability(result.probability)[..., 0], image.mean(-1) / 255, atol=0.003)
@@ -193,7 +193,7 @@ def test_an_array_of_no_size_on_the_ground_is_refused():
 def test_a_photograph_without_a_georeference_has_the_gsd_that_the_card_takes_for_it(tmp_path, image):
     other = lambda windows: network(windows)  # noqa: E731
     other.card = replace(network.card, image_gsd=0.25)
-    path = write_raster(tmp_path / "photo.tif", image, RasterInfo(200, 120, 3, "uint8", None, Affine.identity()))
+    path = write_raster(tmp_path / "photo.tif", image, Grid(200, 120, 3, "uint8", None, Affine.identity()))
     with pytest.warns(PredictionWarning) as said:
         result = predict_scene(other, path, tmp_path / "out", progress=False)
     assert "taken to have the 0.25 m" in str(said[0].message)

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from jointnet.cli import app
+from jointnet.network.card import Card
 from jointnet.network.model import build_jointnet
-from jointnet.network.weights import Card, save_model
+from jointnet.network.weights import save_model
 from jointnet.predict import engines
 from jointnet.predict.engines import available_engines, make_engine
 from jointnet.predict.export import export, read_card

@@ -10,8 +10,9 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 
-from jointnet.data.raster import RasterError, RasterInfo, write_raster
+from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.data.scene import Scene
+from jointnet.predict.rasters import with_temperature
 from jointnet.predict.scenes import (
     predict_array,
     predict_mask,
@@ -20,7 +21,6 @@ from jointnet.predict.scenes import (
 )
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import PredictionError, PredictionWarning
-from jointnet.predict.values import with_temperature
 
 EDGE = 153.5 / 255  # a threshold that no pixel's brightness lies on
 OPTIONS = {"size": 32, "threshold": EDGE, "progress": False}
@@ -174,7 +174,7 @@ def test_alpha_says_where_there_is_imagery_and_is_no_band(network, tmp_path, ima
 
 
 def test_a_scene_without_georeference_is_predicted_in_pixels_with_a_warning(network, tmp_path, image):
-    grid = RasterInfo(200, 120, 3, "uint8", None, Affine.identity())
+    grid = Grid(200, 120, 3, "uint8", None, Affine.identity())
     path = write_raster(tmp_path / "plain.tif", image, grid)
     with pytest.warns(PredictionWarning, match="no georeference"):
         result = predict_scene(network, path, tmp_path / "out", **OPTIONS)

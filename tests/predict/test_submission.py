@@ -9,12 +9,12 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from jointnet.data.inria import TEST_TILES
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 from jointnet.predict.submission import SubmissionError, check_submission, write_submission
 
 TILES = ("sfo1", "tyrol-e36")
 SIDE = 40
-GRID = RasterInfo(SIDE, SIDE, 1, "uint8", CRS.from_epsg(32610), Affine(0.3, 0, 5e5, 0, -0.3, 5e6))
+GRID = Grid(SIDE, SIDE, 1, "uint8", CRS.from_epsg(32610), Affine(0.3, 0, 5e5, 0, -0.3, 5e6))
 
 
 @pytest.fixture

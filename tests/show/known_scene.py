@@ -8,7 +8,7 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from shapely.geometry import box
 
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 from jointnet.data.scene import Scene
 
 UTM33 = CRS.from_epsg(32633)
@@ -18,8 +18,8 @@ GRASS, ROOF = (60, 140, 60), (200, 60, 40)
 BUILDINGS = ((20, 30, 60, 80), (70, 100, 110, 150))  # (row, col, end row, end col)
 
 
-def grid(crs=UTM33, nodata=None) -> RasterInfo:
-    return RasterInfo(WIDTH, HEIGHT, 3, "uint8", crs, Affine(GSD, 0, LEFT, 0, -GSD, TOP), nodata)
+def grid(crs=UTM33, nodata=None) -> Grid:
+    return Grid(WIDTH, HEIGHT, 3, "uint8", crs, Affine(GSD, 0, LEFT, 0, -GSD, TOP), nodata)
 
 
 def buildings_mask() -> np.ndarray:

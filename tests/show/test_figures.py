@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from shapely import LineString
 
-from jointnet.predict.vectorize import vectorize
+from jointnet.predict.vectors.polygons import vectorize
 from jointnet.show import figures
 from jointnet.show.layers import (
     DRAWN,
@@ -188,8 +188,8 @@ def test_errors_of_one_of_two_classes_are_those_of_its_band(scene):
     nothing, all_right = np.zeros_like(scene.read_labels()), scene.read_labels()
     both = np.stack([nothing, all_right], axis=-1)
     two = replace(scene, labels=scene.labels | {"roads": scene.labels["buildings"]})
-    assert "IoU 1.000" in texts(figures.show_errors(two, both, kind="roads"))
-    assert "IoU 0.000" in texts(figures.show_errors(two, both, kind="buildings"))
+    assert "IoU 1.000" in texts(figures.show_errors(two, both, class_name="roads"))
+    assert "IoU 0.000" in texts(figures.show_errors(two, both, class_name="buildings"))
 
 
 def test_centre_lines_are_drawn_as_they_are(scene):

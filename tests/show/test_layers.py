@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from jointnet.data.raster import Affine, RasterInfo, write_raster
+from jointnet.data.raster import Affine, Grid, write_raster
 from jointnet.show.layers import ArrayScene, class_bands, class_thresholds, read_layer
 
 
 def test_a_probability_raster_is_shown_by_its_own_scale(tmp_path):
     """predict_scene writes 0 to 254 for 0 to 1, and 255 for no imagery."""
-    grid = RasterInfo(4, 1, 1, "uint8", None, Affine.identity())
+    grid = Grid(4, 1, 1, "uint8", None, Affine.identity())
     values = np.array([[0, 127, 254, 255]], np.uint8)
     for name, tags in (("own.tif", {"JOINTNET_VALUES": "0-254"}), ("mask.tif", {})):
         write_raster(tmp_path / name, values, grid, tags=tags)
@@ -24,7 +24,7 @@ def test_a_probability_raster_is_shown_by_its_own_scale(tmp_path):
 def two_classes(tmp_path):
     """A raster as predict_scene writes it, of roads and buildings in this order."""
     tags = {"JOINTNET_SETTINGS": json.dumps({"classes": ["roads", "buildings"], "thresholds": [0.3, 0.5]})}
-    grid = RasterInfo(4, 1, 2, "uint8", None, Affine.identity())
+    grid = Grid(4, 1, 2, "uint8", None, Affine.identity())
     return write_raster(tmp_path / "two.tif", np.zeros((1, 4, 2), np.uint8), grid, tags=tags)
 
 

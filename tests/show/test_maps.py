@@ -232,7 +232,7 @@ def test_a_switch_adds_the_online_basemap_and_takes_it_away(scene):
 
 
 def test_where_tiles_cannot_be_served_the_map_says_so_and_shows_the_picture(scene, monkeypatch):
-    monkeypatch.setattr("jointnet.show.tiles.find_spec", lambda name: None)
+    monkeypatch.setattr("jointnet.show.tile_server.find_spec", lambda name: None)
     shown = show_map(scene, tiles=True)
     assert "vienna1" in pictures(shown)
     assert "pip install localtileserver xarray" in shown.panels[0].print.value

@@ -16,7 +16,7 @@ import traitlets
 
 from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.inputs import Prediction, find_predictions
-from jointnet.predict.vectorize import to_world
+from jointnet.predict.vectors.polygons import to_world
 from jointnet.show.widgets.base import code_of, shows_errors
 from jointnet.show.widgets.scene import SceneExplorer
 
@@ -40,7 +40,7 @@ class ErrorExplorer(SceneExplorer):
         errors: table of `find_errors`, `label_suspects` or `worst_patches`.
         scenes: the dataset, or the scene, that they were found in.
         predictions: folder or mapping, as in `evaluate`.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: from which a probability counts; without it the one that the predictions were made with.
         notes: GeoJSON file for the notes; without it they live in the explorer until `save_notes`.
         limit: rows of the table at most, taken from its top.
@@ -70,7 +70,7 @@ class ErrorExplorer(SceneExplorer):
         errors: pd.DataFrame,
         scenes: Dataset | Scene,
         predictions: str | Path | Mapping[str, str | Path | Prediction],
-        kind: str = "buildings",
+        class_name: str = "buildings",
         threshold: float | None = None,
         notes: str | Path | None = None,
         limit: int = 500,
@@ -85,10 +85,10 @@ class ErrorExplorer(SceneExplorer):
         first = self.table.iloc[0]
         files = self._found[first["scene"]]
         if threshold is None:
-            threshold = files.threshold(kind) or 0.5
+            threshold = files.threshold(class_name) or 0.5
         super().__init__(
-            self._scenes[first["scene"]], files.probability, None, None, files.mask, threshold, kind, max_size, height,
-            bands,
+            self._scenes[first["scene"]], files.probability, None, None, files.mask, threshold, class_name,
+            max_size, height, bands,
         )
         self._path = None if notes is None else Path(notes)
         self.made_at = f"found at {threshold:.2f}" if files.probability is not None else ""

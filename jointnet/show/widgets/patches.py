@@ -30,7 +30,7 @@ class PatchExplorer(Explorer):
         weights: of arrays: (n, size, size[, 1]), 0 where a pixel counts in no loss.
         size: side of a patch in pixels, of scenes.
         limit: patches to show.
-        kind: class of the scenes' labels.
+        class_name: class of the scenes' labels.
         seed: of the lights.
 
     Raises:
@@ -49,14 +49,14 @@ class PatchExplorer(Explorer):
     selected = traitlets.Int(0).tag(sync=True)
     show_mask = traitlets.Bool(True).tag(sync=True)
 
-    def __init__(self, source, masks=None, weights=None, size=128, limit=60, kind="buildings", seed=0):
+    def __init__(self, source, masks=None, weights=None, size=128, limit=60, class_name="buildings", seed=0):
         super().__init__()
         if isinstance(source, np.ndarray):
             images, codes, patches = _from_arrays(source[:limit], masks, weights)
             drawn = False
         else:
             scenes = [as_scene(s) for s in ([source] if isinstance(source, Scene) else source)]
-            images, codes, patches = _from_scenes(scenes, size, limit, kind)
+            images, codes, patches = _from_scenes(scenes, size, limit, class_name)
             drawn = any(s.drawn for s in scenes)
         self.images, self.codes, self.patches = images, codes, patches
         self.selected = int(np.argmax([p["share"] for p in patches]))
@@ -121,14 +121,14 @@ def _from_arrays(images: np.ndarray, masks, weights):
     return images.astype(np.uint8), codes.astype(np.uint8), patches
 
 
-def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, kind: str):
+def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, class_name: str):
     """Images, codes and descriptions of patches picked from scenes."""
     if not scenes:
         raise ValueError("there is no scene to take patches from; the dataset or the selection is empty")
     picked = _evenly(scenes, limit)
     images, codes, patches = [], [], []
     for scene in picked:
-        for row, col, share, flags in _spread(_grid(scene, size, kind), math.ceil(limit / len(picked))):
+        for row, col, share, flags in _spread(_grid(scene, size, class_name), math.ceil(limit / len(picked))):
             images.append(scene.read((row, col, size, size)))
             codes.append(flags)
             patches.append({"scene": scene.name, "city": scene.city, "row": row, "col": col, "share": share})
@@ -137,13 +137,14 @@ def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, kind: str):
     return np.stack(images[:limit]), np.stack(codes[:limit]), patches[:limit]
 
 
-def _grid(scene: Scene, size: int, kind: str):
+def _grid(scene: Scene, size: int, class_name: str):
     """(row, col, share of foreground, codes) of every patch of a scene that holds imagery."""
     height, width = scene.info.shape
     for row in range(0, height - size + 1, size):
         strip = (row, 0, size, width)
         valid = scene.read_valid(strip)
-        truth = scene.read_labels(kind, strip) if kind in scene.labels else np.zeros((size, width), np.uint8)
+        labelled = class_name in scene.labels
+        truth = scene.read_labels(class_name, strip) if labelled else np.zeros((size, width), np.uint8)
         codes = np.where(valid, truth, NOT_COUNTED).astype(np.uint8)
         for col in range(0, width - size + 1, size):
             flags = codes[:, col : col + size]

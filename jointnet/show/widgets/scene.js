@@ -90,12 +90,12 @@ function scoresAt(counts, threshold) {
 
 async function renderScene({ model, el }) {
   const about = model.get("about");
-  const { ramp, kinds } = about;
+  const { ramp, classes } = about;
   const layers = ["image", ...about.layers];
-  const limits = Object.fromEntries(kinds.map((k) => [k.name, k.threshold]));
-  const chosen = () => Math.max(0, kinds.findIndex((k) => k.name === model.get("kind")));
-  const coloursOf = (number) => ({ ...about.colours, prediction: kinds[number].prediction, truth: kinds[number].truth });
-  limits[kinds[chosen()].name] = model.get("threshold");
+  const limits = Object.fromEntries(classes.map((k) => [k.name, k.threshold]));
+  const chosen = () => Math.max(0, classes.findIndex((k) => k.name === model.get("class_name")));
+  const coloursOf = (number) => ({ ...about.colours, prediction: classes[number].prediction, truth: classes[number].truth });
+  limits[classes[chosen()].name] = model.get("threshold");
 
   const canvas = h("canvas", {
     tabindex: 0, role: "application", "data-lm-suppress-shortcuts": "true",
@@ -117,7 +117,7 @@ async function renderScene({ model, el }) {
   const options = layers.map((name) => [name, NAMES[name]]);
   const bar = h("div", { class: "jn-bar" },
     h("strong", {}, about.name),
-    kinds.length > 1 ? choice(model, "kind", "class", kinds.map((k) => [k.name, k.name])) : null,
+    classes.length > 1 ? choice(model, "class_name", "class", classes.map((k) => [k.name, k.name])) : null,
     layers.length > 1 ? choice(model, "layer", "layer", options) : null,
     layers.length > 1 ? choice(model, "swipe", "swipe against", [["off", "off"], ...options]) : null,
     about.layers.includes("prediction") ? slider(model, "threshold", "threshold", { min: 0.01, max: 0.99 }) : null,
@@ -131,11 +131,11 @@ async function renderScene({ model, el }) {
   el.append(root);
 
   const sheets = [await Sheet.load([0, 0, about.rows, about.columns], [
-    model.get("image"), model.get("probability"), model.get("truth")], kinds.length)];
+    model.get("image"), model.get("probability"), model.get("truth")], classes.length)];
   const points = new Float32Array(bytesOf(model.get("points")).slice().buffer);
   const ends = new Uint32Array(bytesOf(model.get("ends")).slice().buffer);
   let ring = 0;
-  const outlines = about.polygons.map(([kind, rings]) => {
+  const outlines = about.polygons.map(([className, rings]) => {
     const path = new Path2D();
     for (const last = ring + rings; ring < last; ring++) {
       for (let p = ring ? ends[ring - 1] : 0, first = p; p < ends[ring]; p++) {
@@ -143,7 +143,7 @@ async function renderScene({ model, el }) {
         else path.lineTo(points[2 * p], points[2 * p + 1]);
       }
     }
-    return [kind, path];
+    return [className, path];
   });
 
   // ---- where the view is: [row, col, span], the middle and the scene's columns across the canvas
@@ -199,8 +199,8 @@ async function renderScene({ model, el }) {
       if (layer === "image") continue;
       const all = layer === "classes";
       const name = all ? "prediction" : layer;
-      for (const number of all ? kinds.keys() : [chosen()]) {
-        const limit = limits[kinds[number].name];
+      for (const number of all ? classes.keys() : [chosen()]) {
+        const limit = limits[classes[number].name];
         const key = name === "prediction" || name === "errors" ? limit : "fixed";
         const painted = sheet.layer(name, number, key, colourTable(name, limit, coloursOf(number), ramp));
         context.imageSmoothingEnabled = zoom * width / painted.width < 1;
@@ -210,8 +210,8 @@ async function renderScene({ model, el }) {
     }
     context.globalAlpha = 1;
     if (model.get("show_polygons")) {
-      for (const [kind, path] of outlines) {
-        if (kind && layer !== "classes" && kind !== model.get("kind")) continue;
+      for (const [className, path] of outlines) {
+        if (className && layer !== "classes" && className !== model.get("class_name")) continue;
         context.lineWidth = 3.5 * ratio / zoom;
         context.strokeStyle = "rgba(0,0,0,0.55)";
         context.stroke(path);
@@ -254,20 +254,20 @@ async function renderScene({ model, el }) {
 
   function drawLegend() {
     const shown = new Set([model.get("layer"), model.get("swipe")]);
-    const colours = coloursOf(chosen()), many = kinds.length > 1, kind = kinds[chosen()].name;
+    const colours = coloursOf(chosen()), many = classes.length > 1, className = classes[chosen()].name;
     const ends = () => `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((v) => ramp[Math.round(v * 255)]).join(",")})`;
     const entries = [];
-    if (shown.has("classes")) entries.push(...kinds.map((k) => [k.prediction, `predicted ${k.name}`]));
-    else if (shown.has("prediction")) entries.push([colours.prediction, many ? `predicted ${kind}` : "predicted"]);
-    if (shown.has("probability")) entries.push([ends(), `probability${many ? ` of ${kind}` : ""}, 0 to 1`]);
-    if (shown.has("truth")) entries.push([colours.truth, many ? `true ${kind}` : "truth"]);
+    if (shown.has("classes")) entries.push(...classes.map((k) => [k.prediction, `predicted ${k.name}`]));
+    else if (shown.has("prediction")) entries.push([colours.prediction, many ? `predicted ${className}` : "predicted"]);
+    if (shown.has("probability")) entries.push([ends(), `probability${many ? ` of ${className}` : ""}, 0 to 1`]);
+    if (shown.has("truth")) entries.push([colours.truth, many ? `true ${className}` : "truth"]);
     if (shown.has("errors")) entries.push(...about.errors.map(([code, name]) => [colours[code], name]));
     if (outlines.length && model.get("show_polygons")) entries.push([colours.outline, "polygons"]);
     fillLegend(legend, entries);
   }
 
   function showScores() {
-    const counts = model.get("counts")[model.get("kind")];
+    const counts = model.get("counts")[model.get("class_name")];
     if (!counts) { scores.textContent = ""; return; }
     const found = scoresAt(counts, model.get("threshold"));
     scores.textContent = Object.entries(found).map(([name, v]) => `${name === "iou" ? "IoU" : name} ${v.toFixed(3)}`).join("   ");
@@ -286,7 +286,7 @@ async function renderScene({ model, el }) {
       const sheet = [...sheets].reverse().find((s) => s.value(layer, chosen(), row, col) !== null);
       const value = sheet ? sheet.value(layer, chosen(), row, col) : null;
       if (value === null || (layer === "probability" && !about.layers.includes("probability"))) continue;
-      parts.push(layer === "truth" ? `${name} ${["background", kinds[chosen()].one, "not counted"][value]}`
+      parts.push(layer === "truth" ? `${name} ${["background", classes[chosen()].one, "not counted"][value]}`
         : `${name} ${(value / 255).toFixed(2)}`);
     }
     readout.textContent = parts.join("   ·   ");
@@ -307,7 +307,7 @@ async function renderScene({ model, el }) {
   }, 180);
   async function receive(message, buffers) {
     if (message.kind !== "crop" || message.id !== asked) return;
-    const sheet = await Sheet.load(message.window, buffers.map((b) => (b.byteLength ? b : null)), kinds.length);
+    const sheet = await Sheet.load(message.window, buffers.map((b) => (b.byteLength ? b : null)), classes.length);
     if (message.id !== asked) return;
     sheets.splice(1, 1, sheet);
     root.dataset.crop = message.window.join(",");
@@ -376,8 +376,8 @@ async function renderScene({ model, el }) {
   // ---- what a change asks for
   const settle = () => { redraw(); drawLegend(); };
   for (const trait of ["layer", "swipe", "swipe_at", "opacity", "show_image", "show_polygons"]) model.on(`change:${trait}`, settle);
-  model.on("change:threshold", () => { limits[model.get("kind")] = model.get("threshold"); redraw(); showScores(); });
-  model.on("change:kind", () => { model.set("threshold", limits[model.get("kind")]); settle(); showScores(); });
+  model.on("change:threshold", () => { limits[model.get("class_name")] = model.get("threshold"); redraw(); showScores(); });
+  model.on("change:class_name", () => { model.set("threshold", limits[model.get("class_name")]); settle(); showScores(); });
   model.on("change:view", () => { redraw(); fetchCrop(); });
   model.on("change:counts", showScores);
   model.on("msg:custom", receive);

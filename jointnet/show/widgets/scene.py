@@ -13,7 +13,7 @@ import traitlets
 from jointnet.data.labels import read_features
 from jointnet.data.scene import Scene
 from jointnet.evaluate.counts import Counts
-from jointnet.evaluate.errors import ERROR_NAMES, error_codes, error_rgba
+from jointnet.evaluate.error_rasters import ERROR_NAMES, error_codes, error_rgba
 from jointnet.predict.settings import class_names
 from jointnet.show.layers import (
     COLOURS,
@@ -55,7 +55,7 @@ class SceneExplorer(Explorer):
         mask: in place of the probability: file or array, 0 for background.
         threshold: what is foreground, in (0, 1), for all classes or class -> threshold; without it the one that the
             probability was made with, else 0.6.
-        kind: class to show, or the class of each band; without it those that the file names, else buildings and
+        class_name: class to show, or the class of each band; without it those that the file names, else buildings and
             roads; where nothing is predicted, the classes of the scene's labels.
         max_size: longest side in pixels of what is sent at first; closer looks are fetched at full resolution.
         height: of the canvas, in CSS pixels.
@@ -74,7 +74,7 @@ class SceneExplorer(Explorer):
     points = traitlets.Bytes().tag(sync=True)
     ends = traitlets.Bytes().tag(sync=True)
     counts = traitlets.Dict().tag(sync=True)
-    kind = traitlets.Unicode("buildings").tag(sync=True)
+    class_name = traitlets.Unicode("buildings").tag(sync=True)
     threshold = traitlets.Float(0.6).tag(sync=True)
     opacity = traitlets.Float(0.7).tag(sync=True)
     layer = traitlets.Unicode("image").tag(sync=True)
@@ -92,17 +92,17 @@ class SceneExplorer(Explorer):
         polygons=None,
         mask=None,
         threshold: float | Mapping[str, float] | None = None,
-        kind: str | Sequence[str] | None = None,
+        class_name: str | Sequence[str] | None = None,
         max_size: int = 2048,
         height: int = 520,
         bands=None,
     ):
         super().__init__()
-        self._wanted, self._bands, self._max_size, self._height = kind, bands, max_size, height
+        self._wanted, self._bands, self._max_size, self._height = class_name, bands, max_size, height
         self._use(as_scene(scene), probability, truth, polygons, mask)
         self._show(threshold)
         self.layer = next((x for x in ("errors", "prediction", "truth") if x in self.about["layers"]), "image")
-        self.observe(self._other_class, "kind")
+        self.observe(self._other_class, "class_name")
         self.observe(self._other_threshold, "threshold")
         self.on_msg(self._receive)
 
@@ -112,19 +112,19 @@ class SceneExplorer(Explorer):
         self._has_probability = probability is not None
         self._probability = probability if probability is not None else mask
         self._truth = truth
-        self._kinds = self._classes()
+        self._class_bands = self._classes()
         self._check_truth()
         self._rings = _rings(polygons, scene)
 
     def _show(self, threshold: float | Mapping[str, float] | None) -> None:
         """Sends the layers that are in use, all at once."""
-        self._limits = class_thresholds(self._probability, self._kinds, threshold)
+        self._limits = class_thresholds(self._probability, self._class_bands, threshold)
         with self.hold_sync():
             for name, value in self._layers().items():
                 self.set_trait(name, value)
-            if self.kind not in self._kinds:
-                self.kind = next(iter(self._kinds))
-            self.threshold = self._limits[self.kind]
+            if self.class_name not in self._class_bands:
+                self.class_name = next(iter(self._class_bands))
+            self.threshold = self._limits[self.class_name]
 
     def _layers(self) -> dict:
         """The traits that hold a scene and its layers, `about` last."""
@@ -150,14 +150,15 @@ class SceneExplorer(Explorer):
     def _check_truth(self) -> None:
         """Raises ValueError if it is not clear which class a truth is of."""
         if isinstance(self._truth, Mapping):
-            unknown = sorted(set(self._truth) - set(self._kinds))
+            unknown = sorted(set(self._truth) - set(self._class_bands))
             if unknown:
-                raise ValueError(f"truth names {', '.join(unknown)}; the classes here are {', '.join(self._kinds)}")
-        elif self._truth is not None and self._truth is not False and len(self._kinds) > 1:
+                raise ValueError(f"truth names {', '.join(unknown)}; the classes here are "
+                                 f"{', '.join(self._class_bands)}")
+        elif self._truth is not None and self._truth is not False and len(self._class_bands) > 1:
             planes = self._truth.shape[2] if isinstance(self._truth, np.ndarray) and self._truth.ndim == 3 else 1
-            if planes != len(self._kinds):
-                raise ValueError(f"truth is one mask, the classes here are {', '.join(self._kinds)}; say which it is "
-                                 f"of, for example truth={{{next(iter(self._kinds))!r}: ...}}")
+            if planes != len(self._class_bands):
+                raise ValueError(f"truth is one mask, the classes here are {', '.join(self._class_bands)}; say which "
+                                 f"it is of, for example truth={{{next(iter(self._class_bands))!r}: ...}}")
 
     @property
     def title(self) -> str:
@@ -171,9 +172,9 @@ class SceneExplorer(Explorer):
         Raises:
             ValueError: if the explorer has no prediction, or no truth.
         """
-        if self.kind not in self.counts:
+        if self.class_name not in self.counts:
             raise ValueError("there is no score without a prediction and a truth; pass both to SceneExplorer")
-        background, foreground = np.array(self.counts[self.kind])
+        background, foreground = np.array(self.counts[self.class_name])
         cut = cut_of(self.threshold)
         pooled = Counts(*map(int, (
             foreground[cut:].sum(), background[cut:].sum(), foreground[:cut].sum(), background[:cut].sum())))
@@ -196,9 +197,9 @@ class SceneExplorer(Explorer):
         if layer == "image":
             return []
         if layer == "classes":
-            return [paint(self._foreground(k), self._colours(k)[0]) for k in self._kinds]
+            return [paint(self._foreground(k), self._colours(k)[0]) for k in self._class_bands]
         if layer == "prediction":
-            return [paint(self._foreground(self.kind), self._colours(self.kind)[0])]
+            return [paint(self._foreground(self.class_name), self._colours(self.class_name)[0])]
         if layer == "probability":
             values = as_bytes(self._layer(self._probability, None, PREVIEW))
             return [np.dstack([probability_table()[values], np.full(shape, 255, np.uint8)])]
@@ -206,17 +207,17 @@ class SceneExplorer(Explorer):
         if codes is None:
             return []
         if layer == "truth":
-            return [paint(codes == 1, self._colours(self.kind)[1])]
-        return [error_rgba(error_codes(codes == 1, self._foreground(self.kind), codes != NOT_COUNTED))]
+            return [paint(codes == 1, self._colours(self.class_name)[1])]
+        return [error_rgba(error_codes(codes == 1, self._foreground(self.class_name), codes != NOT_COUNTED))]
 
-    def _foreground(self, kind: str) -> np.ndarray:
+    def _foreground(self, class_name: str) -> np.ndarray:
         """bool (height, width): what is predicted of a class, at the size of the preview."""
-        limit = self.threshold if kind == self.kind else self._limits[kind]
-        return as_bytes(self._layer(self._probability, None, PREVIEW, kind)) >= cut_of(limit)
+        limit = self.threshold if class_name == self.class_name else self._limits[class_name]
+        return as_bytes(self._layer(self._probability, None, PREVIEW, class_name)) >= cut_of(limit)
 
-    def _colours(self, kind: str) -> tuple[str, str]:
+    def _colours(self, class_name: str) -> tuple[str, str]:
         """The colours of a class: predicted, true."""
-        return class_colours(kind, list(self._kinds).index(kind))
+        return class_colours(class_name, list(self._class_bands).index(class_name))
 
     def page_state(self) -> dict:
         """As the widget's, but without a Python to ask for closer looks."""
@@ -228,51 +229,51 @@ class SceneExplorer(Explorer):
         photo = encode_photo(read_image(self._scene, window, max_size, self._bands))
         values, codes = b"", b""
         if self._probability is not None:
-            planes = [self._layer(self._probability, window, max_size, kind) for kind in self._kinds]
+            planes = [self._layer(self._probability, window, max_size, class_name) for class_name in self._class_bands]
             values = encode(np.vstack([as_bytes(plane) for plane in planes]))
         if self._has_truth:
-            planes = [self._codes(window, max_size, kind) for kind in self._kinds]
+            planes = [self._codes(window, max_size, class_name) for class_name in self._class_bands]
             known = next(p for p in planes if p is not None)
             codes = encode(np.vstack([np.full_like(known, NOT_COUNTED) if p is None else p for p in planes]))
         return photo, values, codes
 
-    def _layer(self, source, window, max_size: int, kind: str | None = None) -> np.ndarray:
+    def _layer(self, source, window, max_size: int, class_name: str | None = None) -> np.ndarray:
         """(height, width) of the prediction of a class; a mask's foreground becomes 255."""
-        band = self._kinds[kind or self.kind]
+        band = self._class_bands[class_name or self.class_name]
         pixels = read_layer(source, self._scene, window, max_size, bands=[band + 1])[..., 0]
         return pixels if self._has_probability else (pixels > 0).astype(np.uint8) * np.uint8(255)
 
     @property
     def _kind(self) -> str:
         """The class that is shown."""
-        return self.kind
+        return self.class_name
 
     @property
     def _has_truth(self) -> bool:
         """Whether it is known of any class what is true."""
-        return any(self._truth_of(kind) is not None for kind in self._kinds)
+        return any(self._truth_of(class_name) is not None for class_name in self._class_bands)
 
-    def _truth_of(self, kind: str):
+    def _truth_of(self, class_name: str):
         """Where the truth of a class is: file, array, "labels" of the scene, or None."""
         if self._truth is False:
             return None
         if self._truth is None:
-            return "labels" if kind in self._scene.labels else None
+            return "labels" if class_name in self._scene.labels else None
         if isinstance(self._truth, Mapping):
-            return self._truth.get(kind)
+            return self._truth.get(class_name)
         if isinstance(self._truth, np.ndarray) and self._truth.ndim == 3 and self._truth.shape[2] > 1:
-            return self._truth[..., list(self._kinds).index(kind)]
+            return self._truth[..., list(self._class_bands).index(class_name)]
         return self._truth
 
-    def _codes(self, window, max_size: int, kind: str | None = None) -> np.ndarray | None:
+    def _codes(self, window, max_size: int, class_name: str | None = None) -> np.ndarray | None:
         """uint8 (height, width) of a class: 0 background, 1 foreground, 2 not counted; None without truth."""
         row, col, height, width = window or (0, 0, *self._scene.info.shape)
-        source = self._truth_of(kind or self.kind)
+        source = self._truth_of(class_name or self.class_name)
         if source is None:
             return None
         shape = fit((height, width), max_size)
         if isinstance(source, str) and source == "labels":
-            truth = resize(self._scene.read_labels(kind or self.kind, window), shape, "nearest")
+            truth = resize(self._scene.read_labels(class_name or self.class_name, window), shape, "nearest")
         else:
             truth = read_layer(source, self._scene, window, max_size)[..., 0]
         valid = resize(self._scene.read_valid(window), shape, "nearest")
@@ -282,17 +283,18 @@ class SceneExplorer(Explorer):
         """Class -> pixels of background and of foreground with each probability byte, at full resolution."""
         if self._probability is None:
             return {}
-        return {kind: self._count_class(kind) for kind in self._kinds if self._truth_of(kind) is not None}
+        labelled = [c for c in self._class_bands if self._truth_of(c) is not None]
+        return {class_name: self._count_class(class_name) for class_name in labelled}
 
-    def _count_class(self, kind: str) -> list:
+    def _count_class(self, class_name: str) -> list:
         """[background, foreground], 256 numbers of pixels each."""
         rows, columns = self._scene.info.shape
         counts = np.zeros((2, 256), np.int64)
         for row in range(0, rows, STRIP):
             window = (row, 0, min(STRIP, rows - row), columns)
             full = max(window[2:])
-            codes = self._codes(window, full, kind)
-            values = as_bytes(self._layer(self._probability, window, full, kind))
+            codes = self._codes(window, full, class_name)
+            values = as_bytes(self._layer(self._probability, window, full, class_name))
             for code in (0, 1):
                 counts[code] += np.bincount(values[codes == code], minlength=256)
         return counts.tolist()
@@ -302,7 +304,7 @@ class SceneExplorer(Explorer):
         info, scene = self._scene.info, self._scene
         layers = ["probability"] if self._has_probability else []
         layers += ["prediction"] if self._probability is not None else []
-        layers += ["classes"] if self._probability is not None and len(self._kinds) > 1 else []
+        layers += ["classes"] if self._probability is not None and len(self._class_bands) > 1 else []
         layers += ["truth"] if self._has_truth else []
         layers += ["errors"] if self._probability is not None and self._has_truth else []
         table = [f"#{bytes(entry).hex()}" for entry in probability_table()]
@@ -311,7 +313,7 @@ class SceneExplorer(Explorer):
             "polygons": polygons, "colours": COLOURS, "ramp": table,
             "kinds": [
                 {"name": k, "one": k.removesuffix("s"), "prediction": self._colours(k)[0], "truth": self._colours(k)[1],
-                 "threshold": self._limits[k]} for k in self._kinds],
+                 "threshold": self._limits[k]} for k in self._class_bands],
             "gsd": scene.gsd, "note": DRAWN if scene.drawn else "", "live": True,
             "errors": [[code, ERROR_NAMES[code]] for code in ("TP", "FP", "FN")],
             "transform": list(info.transform)[:6] if info.crs else None,
@@ -321,14 +323,14 @@ class SceneExplorer(Explorer):
 
     def _other_class(self, change) -> None:
         """Goes on with the threshold that the class had."""
-        if change["new"] not in self._kinds:
-            self.kind = change["old"]
-            raise ValueError(f"there is no class {change['new']!r}; choose from {', '.join(self._kinds)}")
-        self.threshold = self._limits[self.kind]
+        if change["new"] not in self._class_bands:
+            self.class_name = change["old"]
+            raise ValueError(f"there is no class {change['new']!r}; choose from {', '.join(self._class_bands)}")
+        self.threshold = self._limits[self.class_name]
 
     def _other_threshold(self, change) -> None:
         """Remembers the threshold of the class."""
-        self._limits[self.kind] = change["new"]
+        self._limits[self.class_name] = change["new"]
 
     @shows_errors
     def _receive(self, _widget, message: Mapping, _buffers) -> None:
@@ -352,11 +354,11 @@ def _rings(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray, list]:
     """
     found = polygons if isinstance(polygons, Mapping) else {} if polygons is None else {"": polygons}
     points, ends, sets = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.uint32)], []
-    for kind, source in found.items():
+    for class_name, source in found.items():
         outlines, stops = _outlines(source, scene)
         ends.append((stops + sum(map(len, points))).astype(np.uint32))
         points.append(outlines)
-        sets.append([kind, len(stops)])
+        sets.append([class_name, len(stops)])
     return np.concatenate(points), np.concatenate(ends), sets
 
 

@@ -23,7 +23,7 @@ class TileBrowser(SceneExplorer):
     Args:
         scenes: dataset or scenes.
         tile: name of the one to begin with; the first without it.
-        kind: class of the labels.
+        class_name: class of the labels.
         max_size: longest side in pixels of what is sent at first; closer looks are fetched at full resolution.
         height: of the canvas, in CSS pixels.
         bands: 1-based numbers of the bands to show as red, green, blue.
@@ -44,7 +44,7 @@ class TileBrowser(SceneExplorer):
         self,
         scenes: Iterable[Scene],
         tile: str | None = None,
-        kind: str = "buildings",
+        class_name: str = "buildings",
         max_size: int = 2048,
         height: int = 520,
         bands=None,
@@ -52,9 +52,9 @@ class TileBrowser(SceneExplorer):
         self._scenes = {s.name: s for s in scenes}
         if not self._scenes:
             raise ValueError("there is no tile to look at; the dataset or the selection is empty")
-        self._shown_class = kind
+        self._shown_class = class_name
         first = next(iter(self._scenes)) if tile is None else tile
-        super().__init__(self._scene_of(first), kind=kind, max_size=max_size, height=height, bands=bands)
+        super().__init__(self._scene_of(first), class_name=class_name, max_size=max_size, height=height, bands=bands)
         self.tiles = [{"name": s.name, "city": s.city} for s in self._scenes.values()]
         self.tile = first
         self.says = self._describe_tile()
@@ -101,8 +101,8 @@ class TileBrowser(SceneExplorer):
 
     def _describe_tile(self) -> str:
         """Its split and its share of foreground, counted at full resolution where there is imagery."""
-        scene, kind = self._scene, self._shown_class
-        if kind not in scene.labels:
+        scene, class_name = self._scene, self._shown_class
+        if class_name not in scene.labels:
             return f"{scene.split}, no labels"
         height, width = scene.info.shape
         valid = foreground = 0
@@ -110,7 +110,7 @@ class TileBrowser(SceneExplorer):
             window = (row, 0, min(STRIP, height - row), width)
             seen = scene.read_valid(window)
             valid += int(seen.sum())
-            foreground += int((seen & (scene.read_labels(kind, window) > 0)).sum())
+            foreground += int((seen & (scene.read_labels(class_name, window) > 0)).sum())
         unseen = 1 - valid / (height * width)
-        told = f"{scene.split}, {foreground / max(1, valid):.1%} {kind}"
+        told = f"{scene.split}, {foreground / max(1, valid):.1%} {class_name}"
         return f"{told}, {unseen:.0%} without imagery" if unseen else told

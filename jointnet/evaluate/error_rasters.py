@@ -39,7 +39,8 @@ def error_rgba(codes: np.ndarray) -> np.ndarray:
 
 
 def write_error_raster(
-    path: str | Path, scene: Scene, prediction: Prediction, kind: str = "buildings", threshold: float | None = None
+    path: str | Path, scene: Scene, prediction: Prediction, class_name: str = "buildings",
+    threshold: float | None = None,
 ) -> Path:
     """Writes where a scene's prediction is right and wrong, as a paletted GeoTIFF of `ERROR_CODES`; returns its path.
 
@@ -47,20 +48,20 @@ def write_error_raster(
 
     Args:
         path: where the file goes.
-        scene: with labels of `kind`.
+        scene: with labels of `class_name`.
         prediction: its files.
-        kind: class of the labels.
+        class_name: class of the labels.
         threshold: as in `evaluate`.
 
     Raises:
         ValueError: if the prediction lies on another grid than the scene, or a threshold cannot be applied.
     """
-    tags = {f"value_{code}": name for name, code in ERROR_CODES.items()} | {"kind": kind}
+    tags = {f"value_{code}": name for name, code in ERROR_CODES.items()} | {"class_name": class_name}
     tags |= {"drawn": "true"} if scene.drawn else {}
     colours = {code: _rgb(ERROR_COLOURS.get(name, "#FFFFFF")) for name, code in ERROR_CODES.items()}
     options = {"nodata": ERROR_CODES["TN"], "tags": tags, "colormap": colours, "overview": "nearest"}
     with create_raster(path, scene.info, **options) as out:
-        for strip in read_strips(scene, prediction, kind, threshold, probabilities=False):
+        for strip in read_strips(scene, prediction, class_name, threshold, probabilities=False):
             out.write(error_codes(strip.truth, strip.predicted, strip.valid), strip.row)
     return Path(path)
 

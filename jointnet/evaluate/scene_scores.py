@@ -41,7 +41,7 @@ class TileScores:
 def score_scene(
     scene: Scene,
     prediction: Prediction,
-    kind: str = "buildings",
+    class_name: str = "buildings",
     threshold: float | None = None,
     rho: float = RHO,
     boundary_width: float = BOUNDARY_WIDTH,
@@ -51,7 +51,7 @@ def score_scene(
     pixels, relaxed, boundary, probabilities = Counts(), TwoWay(), Counts(), None
     masks = np.zeros((2, *scene.info.shape), bool) if detail else None
     halo = math.ceil(max(rho, boundary_width)) if detail else 0
-    for strip, rows in with_halo(read_strips(scene, prediction, kind, threshold), halo):
+    for strip, rows in with_halo(read_strips(scene, prediction, class_name, threshold), halo):
         truth, predicted, valid = strip.truth, strip.predicted, strip.valid
         pixels += count_pixels(truth[rows], predicted[rows], valid[rows])
         if strip.probability is not None:

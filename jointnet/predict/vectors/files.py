@@ -17,24 +17,25 @@ import pyogrio
 NOTE = "JOINTNET_"  # begins the names of what is noted in a GeoPackage
 
 
-def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None, kind: str = "Polygon") -> Path:
+def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = None, geometry_type: str = "Polygon"
+                  ) -> Path:
     """Writes a table of shapes in the format of the path's suffix; the file appears whole or not at all.
 
     Args:
         table: polygons or lines.
         path: ending in .geojson, .gpkg or .parquet.
         name: of the layer; the file's name without it.
-        kind: of shape that an empty table would hold.
+        geometry_type: of shape that an empty table would hold.
 
     Formats and errors as `create_vectors`.
     """
-    with create_vectors(path, name, kind) as file:
+    with create_vectors(path, name, geometry_type) as file:
         file.write(table)
     return Path(path)
 
 
 @contextmanager
-def create_vectors(path: str | Path, name: str | None = None, kind: str = "Polygon") -> Iterator[VectorFile]:
+def create_vectors(path: str | Path, name: str | None = None, geometry_type: str = "Polygon") -> Iterator[VectorFile]:
     """A `VectorFile` that appears at `path`, complete, when the block ends without an error.
 
     GeoJSON is brought to WGS 84, as RFC 7946 wants it; tables without a CRS stay in pixels, and their layer is named
@@ -43,7 +44,7 @@ def create_vectors(path: str | Path, name: str | None = None, kind: str = "Polyg
     Args:
         path: ending in .geojson, .gpkg or .parquet.
         name: of the layer; the file's name without it.
-        kind: of shape that an empty table would hold.
+        geometry_type: of shape that an empty table would hold.
 
     Raises:
         ValueError: if the suffix is another.
@@ -59,7 +60,7 @@ def create_vectors(path: str | Path, name: str | None = None, kind: str = "Polyg
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.unlink(missing_ok=True)
-        file = FORMATS[path.suffix](aside, name or path.stem, kind)
+        file = FORMATS[path.suffix](aside, name or path.stem, geometry_type)
         yield file
         file.close()
         os.replace(aside, path)
@@ -74,8 +75,8 @@ def create_vectors(path: str | Path, name: str | None = None, kind: str = "Polyg
 class VectorFile:
     """A file that tables of the same columns and CRS are written to, at least one. Use it through `create_vectors`."""
 
-    def __init__(self, path: Path, name: str, kind: str):
-        self._path, self._name, self._kind = path, name, kind
+    def __init__(self, path: Path, name: str, geometry_type: str):
+        self._path, self._name, self._geometry_type = path, name, geometry_type
         self._begun = False
 
     def write(self, table: gpd.GeoDataFrame) -> None:
@@ -107,7 +108,7 @@ class GeoPackage(VectorFile):
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             pyogrio.write_dataframe(
                 table, self._path, layer=self._layer(table), driver="GPKG", append=self._begun,
-                geometry_type=self._kind if table.empty else None, layer_metadata=metadata or None,
+                geometry_type=self._geometry_type if table.empty else None, layer_metadata=metadata or None,
             )
         self._begun = True
 

@@ -13,8 +13,8 @@ from shapely import LineString
 
 import jointnet
 from jointnet.data.labels import rasterize_lines
-from jointnet.data.raster import RasterInfo, write_raster
-from jointnet.predict.lines import (
+from jointnet.data.raster import Grid, write_raster
+from jointnet.predict.vectors.centre_lines import (
     Cleaning,
     centre_lines,
     centre_lines_of_raster,
@@ -22,12 +22,12 @@ from jointnet.predict.lines import (
     merge_lines,
     street_graph,
 )
-from jointnet.predict.skeleton import fill_holes, find_skeleton, trace_lines
+from jointnet.predict.vectors.skeleton import fill_holes, find_skeleton, trace_lines
 
 
 def grid_of(epsg=32633, metres=0.5, height=100, width=200, x=5e5, y=5e6):
     crs = None if epsg is None else CRS.from_epsg(epsg)
-    return RasterInfo(width, height, 1, "uint8", crs, Affine(metres, 0, x, 0, -metres, y))
+    return Grid(width, height, 1, "uint8", crs, Affine(metres, 0, x, 0, -metres, y))
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_lengths_and_widths_in_degrees_are_metres(street):
 
 
 def test_without_a_georeference_all_is_in_pixels_unless_the_scale_is_given(street):
-    grid = RasterInfo(200, 100, 1, "uint8", None, Affine.identity())
+    grid = Grid(200, 100, 1, "uint8", None, Affine.identity())
     table = centre_lines(street, grid)
     assert table.crs is None
     assert table.columns.tolist() == ["length_px", "width_px", "joined_px", "scene", "geometry"]
@@ -142,16 +142,16 @@ def test_without_a_georeference_all_is_in_pixels_unless_the_scale_is_given(stree
 
 
 def test_no_road_gives_an_empty_table_that_can_be_written(tmp_path):
-    from jointnet.predict.vector_files import write_vectors
+    from jointnet.predict.vectors.files import write_vectors
 
     table = centre_lines(np.zeros((40, 40)), grid_of(height=40, width=40))
     assert table.empty and table.crs == CRS.from_epsg(32633)
-    assert pyogrio.read_info(write_vectors(table, tmp_path / "none.gpkg", kind="LineString"))["geometry_type"] == (
-        "LineString")
+    path = write_vectors(table, tmp_path / "none.gpkg", geometry_type="LineString")
+    assert pyogrio.read_info(path)["geometry_type"] == "LineString"
 
 
 def test_strips_of_rasters_give_what_arrays_give(street, tmp_path, monkeypatch):
-    monkeypatch.setattr("jointnet.predict.skeleton.STRIP", 16)
+    monkeypatch.setattr("jointnet.predict.vectors.skeleton.STRIP", 16)
     street[:, 90:104] = 1
     mask = write_raster(tmp_path / "mask.tif", street * 255, grid_of())
     levels = write_raster(tmp_path / "probability.tif", np.where(street, 127, 20).astype(np.uint8), grid_of())
@@ -186,7 +186,7 @@ def test_a_skeleton_of_strips_is_the_skeleton_of_the_whole(monkeypatch):
     mask = scene.read_labels("roads")
     mask[tuple(find_skeleton(mask).pixels[::40].T)] = 0  # cars
     whole = find_skeleton(mask, (0.3, 0.3), hole=4)
-    monkeypatch.setattr("jointnet.predict.skeleton.STRIP", 90)
+    monkeypatch.setattr("jointnet.predict.vectors.skeleton.STRIP", 90)
     strips = find_skeleton(mask, (0.3, 0.3), hole=4)
     assert len(whole.pixels) > 200 and (whole.mask.rows(0, len(mask)) > mask).any()
     for name in ("pixels", "radius", "probability"):

@@ -4,9 +4,9 @@ import math
 import pytest
 
 from jointnet.evaluate.counts import Counts
-from jointnet.evaluate.gaps import ALL_CITIES, HELD_OUT_CITIES, city_gap, cover_table, load_city_runs
+from jointnet.evaluate.scene_scores import TileScores
 from jointnet.evaluate.scores import Scores
-from jointnet.evaluate.tiles import TileScores
+from jointnet.evaluate.unseen_cities import ALL_CITIES, HELD_OUT_CITIES, city_gap, cover_table, load_city_runs
 
 
 def scores_of(**tiles):

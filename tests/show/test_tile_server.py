@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from jointnet.show import tiles
+from jointnet.show import tile_server
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -34,7 +34,7 @@ def server(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("JPY_PARENT_PID", "77")
-    monkeypatch.setattr(tiles, "find_spec", lambda name: name)
+    monkeypatch.setattr(tile_server, "find_spec", lambda name: name)
     yield running
     running.shutdown()
     running.server_close()
@@ -42,23 +42,23 @@ def server(tmp_path, monkeypatch):
 
 def test_a_server_with_the_extension_serves_tiles_below_its_own_address(server, monkeypatch):
     monkeypatch.setattr(Server, "has_extension", True)
-    assert tiles.why_no_tiles() == ""
-    assert tiles.tile_prefix() == "/deep/localtileserver-proxy/{port}"
+    assert tile_server.why_no_tiles() == ""
+    assert tile_server.tile_prefix() == "/deep/localtileserver-proxy/{port}"
 
 
 def test_a_server_without_it_is_told_apart(server, monkeypatch):
     monkeypatch.setattr(Server, "has_extension", False)
-    assert "install localtileserver where the server runs" in tiles.why_no_tiles()
+    assert "install localtileserver where the server runs" in tile_server.why_no_tiles()
 
 
 def test_a_server_that_cannot_be_found_is_that_of_a_hub(server, monkeypatch):
     monkeypatch.setenv("JPY_PARENT_PID", "78")
-    assert "jupyter-server-proxy" in tiles.why_no_tiles()
+    assert "jupyter-server-proxy" in tile_server.why_no_tiles()
     monkeypatch.setenv("LOCALTILESERVER_CLIENT_PREFIX", "/user/ada/proxy/{port}")
-    assert tiles.why_no_tiles() == ""
-    assert tiles.tile_prefix() is None
+    assert tile_server.why_no_tiles() == ""
+    assert tile_server.tile_prefix() is None
 
 
 def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setattr(tiles, "find_spec", lambda name: None if name == "xarray" else name)
-    assert tiles.why_no_tiles().startswith("tiles need xarray: pip install localtileserver xarray")
+    monkeypatch.setattr(tile_server, "find_spec", lambda name: None if name == "xarray" else name)
+    assert tile_server.why_no_tiles().startswith("tiles need xarray: pip install localtileserver xarray")

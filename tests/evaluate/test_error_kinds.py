@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from jointnet.evaluate.kinds import KINDS, sort_errors
+from jointnet.evaluate.error_kinds import KINDS, sort_errors
 from jointnet.evaluate.objects import find_overlaps
 
 

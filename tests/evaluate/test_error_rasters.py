@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from jointnet.evaluate.errors import ERROR_COLOURS, error_codes, error_rgba, write_error_raster
+from jointnet.evaluate.error_rasters import ERROR_COLOURS, error_codes, error_rgba, write_error_raster
 from jointnet.evaluate.inputs import find_predictions
 
 TRUTH = np.array([[1, 1, 0, 0], [1, 0, 0, 1]], bool)

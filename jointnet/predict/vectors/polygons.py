@@ -11,9 +11,9 @@ import pandas as pd
 import pyproj
 import shapely
 
-from jointnet.data.raster import RasterInfo, open_raster
-from jointnet.predict.trace import Tracer
-from jointnet.predict.values import to_probability
+from jointnet.data.raster import Grid, open_raster
+from jointnet.predict.rasters import to_probability
+from jointnet.predict.vectors.polygonize import Tracer
 
 STRIP = 512  # rows of a raster that are looked at together
 HELD = 10_000  # polygons of a raster that are held before they are handed on
@@ -30,7 +30,7 @@ def mask_polygons(mask: np.ndarray) -> np.ndarray:
     return tracer.finish()[0]
 
 
-def vectorize(mask: np.ndarray, grid: RasterInfo, probability: np.ndarray | None = None, scene: str = "",
+def vectorize(mask: np.ndarray, grid: Grid, probability: np.ndarray | None = None, scene: str = "",
               min_area: float = 0.0) -> gpd.GeoDataFrame:
     """The patches of a mask as a table of polygons in the grid's CRS.
 
@@ -93,7 +93,7 @@ def polygon_tables(mask_path: str | Path, probability_path: str | Path | None = 
                 waiting, count = [], 0
 
 
-def to_world(polygons: np.ndarray, grid: RasterInfo) -> np.ndarray:
+def to_world(polygons: np.ndarray, grid: Grid) -> np.ndarray:
     """Polygons in (column, row) pixels -> in the units of the grid's CRS; without a CRS they stay in pixels."""
     if grid.crs is None:
         return polygons
@@ -122,7 +122,7 @@ def local_crs(table: gpd.GeoDataFrame) -> str | None:
     return f"+proj=laea +lon_0={longitude} +lat_0={latitude} +datum=WGS84 +units=m"
 
 
-def _table(patches: tuple[np.ndarray, ...], grid: RasterInfo, scene: str, min_area: float, with_mean: bool
+def _table(patches: tuple[np.ndarray, ...], grid: Grid, scene: str, min_area: float, with_mean: bool
            ) -> gpd.GeoDataFrame:
     """A tracer's patches with their attributes, largest enough ones only."""
     polygons, _, mean = patches

@@ -10,18 +10,18 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from jointnet.data.raster import RasterInfo, read_mask, write_raster
-from jointnet.predict import vector_files
-from jointnet.predict.outlines import Tidying, iou_between, regularise, simplify
-from jointnet.predict.vector_files import create_vectors, read_notes, write_vectors
-from jointnet.predict.vectorize import mask_polygons, polygon_tables, vectorize, vectorize_raster
+from jointnet.data.raster import Grid, read_mask, write_raster
+from jointnet.predict.vectors import files
+from jointnet.predict.vectors.files import create_vectors, read_notes, write_vectors
+from jointnet.predict.vectors.outlines import Tidying, iou_between, regularise, simplify
+from jointnet.predict.vectors.polygons import mask_polygons, polygon_tables, vectorize, vectorize_raster
 
 MASKS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "test_city"
 
 
 def grid_of(epsg=32633, metres=0.5, size=100, x=5e5, y=5e6):
     crs = None if epsg is None else CRS.from_epsg(epsg)
-    return RasterInfo(size, size, 1, "uint8", crs, Affine(metres, 0, x, 0, -metres, y))
+    return Grid(size, size, 1, "uint8", crs, Affine(metres, 0, x, 0, -metres, y))
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_geoparquet_keeps_the_crs_and_the_rows(mask, tmp_path):
 
 
 def test_geoparquet_without_its_package_names_what_to_install(mask, tmp_path, monkeypatch):
-    monkeypatch.setattr(vector_files.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'jointnet\[parquet\]'"):
         write_vectors(vectorize(mask, grid_of()), tmp_path / "houses.parquet")
     assert list(tmp_path.iterdir()) == []
@@ -139,7 +139,7 @@ def test_a_raster_is_handed_on_in_tables_of_the_same_polygons(tmp_path):
     mask = np.zeros((2100, 64), np.uint8)
     mask[:, 60] = 1
     mask[2::8, 4:50:8] = mask[3::8, 4:50:8] = mask[2::8, 5:50:8] = mask[3::8, 5:50:8] = 1
-    grid = RasterInfo(64, 2100, 1, "uint8", CRS.from_epsg(32633), Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
+    grid = Grid(64, 2100, 1, "uint8", CRS.from_epsg(32633), Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
     path = write_raster(tmp_path / "mask.tif", mask, grid)
     tables = list(polygon_tables(path, held=400))
     assert [len(t) for t in tables] == [768, 768, 43]  # a strip has 64 x 6 dots; the last one 7 x 6, and the wall

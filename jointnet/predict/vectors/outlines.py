@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from jointnet.predict.vectorize import area_column, areas, local_crs
+from jointnet.predict.vectors.polygons import area_column, areas, local_crs
 
 OUTLINES = ("traced", "simplified", "regular")
 PIXELS = 2  # that an outline may move by when no tolerance is given

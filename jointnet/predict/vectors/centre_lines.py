@@ -14,10 +14,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from jointnet.data.raster import RasterInfo, open_raster
-from jointnet.predict.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
-from jointnet.predict.values import to_probability
-from jointnet.predict.vectorize import local_crs, to_world
+from jointnet.data.raster import Grid, open_raster
+from jointnet.predict.rasters import to_probability
+from jointnet.predict.vectors.polygons import local_crs, to_world
+from jointnet.predict.vectors.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
 
 STRAIGHT = np.cos(np.deg2rad(35))  # a gap is joined where both ends point at each other within this angle
 
@@ -43,7 +43,7 @@ class Cleaning:
     look: float = 12.0
 
 
-def centre_lines(mask: np.ndarray, grid: RasterInfo, probability: np.ndarray | None = None, scene: str = "",
+def centre_lines(mask: np.ndarray, grid: Grid, probability: np.ndarray | None = None, scene: str = "",
                  cleaning: Cleaning | None = None, gsd: float | None = None) -> gpd.GeoDataFrame:
     """The centre lines of the roads of a mask, from junction to junction, as a table in the grid's CRS.
 
@@ -181,7 +181,7 @@ def merge_lines(lines: np.ndarray) -> np.ndarray:
     return merged[shapely.length(merged) > 0]
 
 
-def _lines(find, grid: RasterInfo, read, scene: str, cleaning: Cleaning, gsd: float | None) -> gpd.GeoDataFrame:
+def _lines(find, grid: Grid, read, scene: str, cleaning: Cleaning, gsd: float | None) -> gpd.GeoDataFrame:
     """The table of `centre_lines`; `find` is one of the two ways to a skeleton, with its mask."""
     size = grid.pixel_size or ((gsd, gsd) if gsd else (1.0, 1.0))
     skeleton = find(size, cleaning.hole**2, read)

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from jointnet.predict.trace import Tracer
+from jointnet.predict.vectors.polygonize import Tracer
 
 
 def trace(mask, strip=10**6, values=None):

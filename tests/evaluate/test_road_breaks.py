@@ -6,11 +6,11 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from shapely import LineString
 
-from jointnet.data.raster import RasterInfo, write_raster
+from jointnet.data.raster import Grid, write_raster
 from jointnet.data.scene import Scene
-from jointnet.evaluate.breaks import break_costs, find_breaks, look_along, street_table
 from jointnet.evaluate.paths import path_score
-from jointnet.predict.lines import street_graph
+from jointnet.evaluate.road_breaks import break_costs, find_breaks, look_along, street_table
+from jointnet.predict.vectors.centre_lines import street_graph
 
 UTM = 32633
 
@@ -54,7 +54,7 @@ def test_a_short_break_in_the_main_street_costs_more_than_a_long_dead_end():
 def test_what_lies_along_a_line_is_read_from_the_pixels_under_it(tmp_path):
     image = np.full((20, 40, 3), 90, np.uint8)
     image[:, 20:] = (30, 60, 30)  # a crown: (2 * 60 - 30 - 30) / 120 = 0.5
-    grid = RasterInfo(40, 20, 3, "uint8", CRS.from_epsg(UTM), Affine(0.5, 0, 5e5, 0, -0.5, 5e6 + 10))
+    grid = Grid(40, 20, 3, "uint8", CRS.from_epsg(UTM), Affine(0.5, 0, 5e5, 0, -0.5, 5e6 + 10))
     scene = Scene("town", write_raster(tmp_path / "town.tif", image, grid))
     lines = table([(1, 5), (9, 5)], [(11, 5), (19, 5)], [(5, 5), (15, 5)], [(300, 0), (310, 0)])
     seen = look_along(scene, lines.to_crs(4326))

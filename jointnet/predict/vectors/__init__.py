@@ -1,0 +1,1 @@
+"""Probabilities and masks in; polygons and centre lines out."""
