@@ -1,42 +1,38 @@
 """Footprints and centre lines in, masks on an image's grid out.
 
 A pixel is 1 where its centre lies inside a shape, as GDAL decides by default, or, with `all_touched`, where any part of
-it does. Nothing here opens an image; vector files are read with pyogrio.
+it does. Nothing here opens an image; `vectors.py` reads the files.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
-import pyproj
 import shapely
 from rasterio.features import rasterize
-from rasterio.warp import transform_bounds
 from shapely import GeometryType
 
 from jointnet.data.raster import Grid
+from jointnet.data.vectors import (
+    LabelError,
+    LabelWarning,
+    check_crs,
+    kept_features,
+    local_crs,
+    parse_crs,
+    read_column,
+    read_features,
+)
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
 WIDTH_COLUMN = "width_m"
-KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
-PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
 _POLYGONS = (GeometryType.POLYGON, GeometryType.MULTIPOLYGON)
 _LINES = (GeometryType.LINESTRING, GeometryType.LINEARRING, GeometryType.MULTILINESTRING)
-
-
-class LabelError(ValueError):
-    """Labels that cannot be placed on an image; the message says what to do."""
-
-
-class LabelWarning(UserWarning):
-    """Labels that were placed, but perhaps not as their maker meant: repaired, or none of them on the image."""
 
 
 def rasterize_polygons(
@@ -98,8 +94,8 @@ def rasterize_lines(
     if other.any():
         raise LabelError(f"{_kinds(shapes[other])} where centre lines are needed; draw footprints with "
                          "rasterize_polygons")
-    _check_crs(lines.crs, grid)
-    local = _local_crs(grid)
+    check_crs(lines.crs, grid)
+    local = local_crs(grid)
     series = gpd.GeoSeries(shapes, crs=lines.crs)
     series = series if local is None else series.to_crs(local)
     ribbons = gpd.GeoSeries(shapely.buffer(series.to_numpy(), half), crs=series.crs)
@@ -159,23 +155,11 @@ def rasterize_kept(
     if grid.crs is None or not path.exists():
         return rasterize_file(path, grid, width=width, empty_ok=empty_ok)
     state = path.stat()
-    table = _kept_table(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt())
+    table = kept_features(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt())
     if table is None:
         return rasterize_file(path, grid, width=width, empty_ok=empty_ok)
     lies_near = table.sindex.query(shapely.box(*_widened(grid, _half_width(table, width))))
     return _rasterize_table(table.iloc[np.sort(lies_near)], grid, width, False, empty_ok)
-
-
-@lru_cache(maxsize=8)
-def _kept_table(path: Path, _state: tuple[int, int], wkt: str) -> gpd.GeoDataFrame | None:
-    """Every feature of a file in another CRS, heights dropped; None for a file with too many, or without a CRS."""
-    if path.suffix.lower() in (".parquet", ".geoparquet"):
-        table = _read_parquet(path)
-    else:
-        if not 0 <= _vector_info(path, None)["features"] <= KEPT_SHAPES:
-            return None
-        table = _read_table(path, None, None)
-    return None if table.crs is None or len(table) > KEPT_SHAPES else table.to_crs(wkt)
 
 
 def _half_width(table: gpd.GeoDataFrame, width: float | str | None) -> float:
@@ -195,75 +179,6 @@ def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
     return min(left, right) - pad, min(bottom, top) - pad, max(left, right) + pad, max(bottom, top) + pad
 
 
-def read_features(
-    path: str | Path,
-    grid: Grid,
-    crs: str | None = None,
-    layer: str | None = None,
-    margin: float = 0.0,
-) -> gpd.GeoDataFrame:
-    """The features of a vector file whose boxes meet the grid, in the file's CRS, heights dropped.
-
-    Args:
-        path: vector file, as for `rasterize_file`.
-        grid: size, CRS and transform of the image.
-        crs: CRS of the file where it names none or a wrong one, or "pixels".
-        layer: name of the layer, in a file of several.
-        margin: metres around the grid in which features are read too.
-
-    Raises:
-        LabelError: if the file is missing or unreadable, has no geometry, or no CRS.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise LabelError(f"{path} does not exist; check the path")
-    if path.suffix.lower() in (".parquet", ".geoparquet"):
-        table = _read_parquet(path)
-        return table if crs is None else table.set_crs(None if crs == PIXELS else crs, allow_override=True)
-    info = _vector_info(path, layer)
-    found = _crs(crs or info["crs"])
-    if crs != PIXELS:
-        _check_crs(found, grid, str(path))
-    box = None if crs == PIXELS or grid.crs is None else _bounds_in(grid, found, margin)
-    table = _read_table(path, layer, box)
-    return table.set_crs(None if crs == PIXELS else found, allow_override=True)
-
-
-def _read_table(path: Path, layer: str | None, box: tuple[float, float, float, float] | None) -> gpd.GeoDataFrame:
-    """The features of a layer whose boxes meet `box`, heights dropped."""
-    try:
-        return pyogrio.read_dataframe(path, layer=layer, bbox=box, force_2d=True)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
-        raise LabelError(f"{path} is damaged or cut short; make or fetch it again ({error})") from error
-
-
-def _vector_info(path: Path, layer: str | None) -> dict:
-    """The description, by pyogrio, of a layer that has geometry."""
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "More than one layer")
-            info = pyogrio.read_info(path, layer=layer)
-    except pyogrio.errors.DataLayerError as error:
-        names = ", ".join(name for name, _ in pyogrio.list_layers(path))
-        raise LabelError(f"{path} has no layer {layer!r}; it has {names}") from error
-    except pyogrio.errors.DataSourceError as error:
-        raise LabelError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage or GeoJSON ({error})"
-                         ) from error
-    if info["geometry_type"] is None:
-        raise LabelError(f"{path} is a table without geometry; name a file, or a layer, of polygons or lines")
-    return info
-
-
-def _read_parquet(path: Path) -> gpd.GeoDataFrame:
-    """GeoParquet, which pyogrio's wheels cannot read."""
-    try:
-        return gpd.read_parquet(path)
-    except ImportError as error:
-        raise LabelError(f"{path} needs pyarrow to be read; install it, or save the labels as GeoPackage") from error
-    except (OSError, ValueError) as error:
-        raise LabelError(f"{path} is not GeoParquet; save the labels again, or as GeoPackage ({error})") from error
-
-
 def _margin(path: str | Path, width: float | str | None, layer: str | None) -> float:
     """Half the widest line that `width` can mean in a file, in metres: lines beside the image reach into it."""
     if isinstance(width, int | float):
@@ -272,11 +187,8 @@ def _margin(path: str | Path, width: float | str | None, layer: str | None) -> f
     if not path.exists() or path.suffix.lower() in (".parquet", ".geoparquet"):
         return ROAD_WIDTH
     column = width or WIDTH_COLUMN
-    info = _vector_info(path, layer)
-    if column not in info["fields"]:
-        return ROAD_WIDTH / 2
-    values = pyogrio.read_dataframe(path, layer=layer, columns=[column], read_geometry=False)[column]
-    return float(np.nanmax([*values.to_numpy(float), 0.0])) / 2
+    values = read_column(path, column, layer)
+    return ROAD_WIDTH / 2 if values is None else float(np.nanmax([*values.astype(float), 0.0])) / 2
 
 
 def _widths(lines: gpd.GeoDataFrame | gpd.GeoSeries, width: float | str | None) -> np.ndarray:
@@ -297,50 +209,11 @@ def _widths(lines: gpd.GeoDataFrame | gpd.GeoSeries, width: float | str | None) 
     return values
 
 
-def _crs(crs) -> pyproj.CRS | None:
-    """A CRS from what a caller named; None for pixel coordinates."""
-    if crs is None or crs == PIXELS:
-        return None
-    try:
-        return pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError as error:
-        raise LabelError(f"{crs!r} is not a CRS; name it by its code, as 'EPSG:32633'") from error
-
-
-def _check_crs(crs, grid: Grid, name: str = "the labels") -> None:
-    """Refuses labels and grids of which only one has a CRS."""
-    if crs is None and grid.crs is not None:
-        raise LabelError(f"{name} have no CRS, the image has {grid.crs.to_string()}; name theirs: crs='EPSG:...' when "
-                         "rasterising a file, or .set_crs('EPSG:...') on a table")
-    if crs is not None and grid.crs is None:
-        raise LabelError(f"{name} have a CRS, the image has no georeference; give the image one, or labels in pixel "
-                         f"coordinates (crs={PIXELS!r} when rasterising a file)")
-
-
 def _to_grid(series: gpd.GeoSeries, grid: Grid) -> np.ndarray:
     """The geometries, flat and in the grid's CRS: array of shapely objects."""
-    _check_crs(series.crs, grid)
+    check_crs(series.crs, grid)
     flat = gpd.GeoSeries(shapely.force_2d(series.to_numpy()), crs=series.crs)
-    return (flat if grid.crs is None else flat.to_crs(_crs(grid.crs))).to_numpy()
-
-
-def _local_crs(grid: Grid) -> pyproj.CRS | None:
-    """A projection true to scale around the grid's centre; None where the grid's own units must serve."""
-    if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
-        return None
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    lon, lat = pyproj.Transformer.from_crs(_crs(grid.crs), "EPSG:4326", always_xy=True).transform(x, y)
-    return pyproj.CRS.from_dict({"proj": "aeqd", "lat_0": lat, "lon_0": lon, "datum": "WGS84", "units": "m"})
-
-
-def _bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
-    """The grid's box, `margin` metres wider, in another CRS; None where that box is not one."""
-    local = _local_crs(grid)
-    local = grid.crs if local is None else local.to_wkt()
-    left, bottom, right, top = transform_bounds(grid.crs, local, *grid.bounds)
-    pad = margin + 2 * max(right - left, top - bottom) / min(grid.shape)
-    box = transform_bounds(local, crs.to_wkt(), left - pad, bottom - pad, right + pad, top + pad)
-    return box if np.all(np.isfinite(box)) and box[0] < box[2] and box[1] < box[3] else None
+    return (flat if grid.crs is None else flat.to_crs(parse_crs(grid.crs))).to_numpy()
 
 
 def _parts(shapes: np.ndarray) -> np.ndarray:

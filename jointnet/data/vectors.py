@@ -1,12 +1,76 @@
-"""Where the shapes of a vector file lie: file in, box out."""
+"""Vector files in, tables of features out, each with its CRS; the only file that reads them."""
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from pathlib import Path
 
+import geopandas as gpd
+import numpy as np
 import pyogrio
+import pyproj
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
+
+from jointnet.data.raster import Grid
+
+KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
+PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
+
+
+class LabelError(ValueError):
+    """Labels that cannot be placed on an image; the message says what to do."""
+
+
+class LabelWarning(UserWarning):
+    """Labels that were placed, but perhaps not as their maker meant: repaired, or none of them on the image."""
+
+
+def read_features(
+    path: str | Path,
+    grid: Grid,
+    crs: str | None = None,
+    layer: str | None = None,
+    margin: float = 0.0,
+) -> gpd.GeoDataFrame:
+    """The features of a vector file whose boxes meet the grid, in the file's CRS, heights dropped.
+
+    Args:
+        path: vector file, as for `rasterize_file`.
+        grid: size, CRS and transform of the image.
+        crs: CRS of the file where it names none or a wrong one, or "pixels".
+        layer: name of the layer, in a file of several.
+        margin: metres around the grid in which features are read too.
+
+    Raises:
+        LabelError: if the file is missing or unreadable, has no geometry, or no CRS.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise LabelError(f"{path} does not exist; check the path")
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        table = _read_parquet(path)
+        return table if crs is None else table.set_crs(None if crs == PIXELS else crs, allow_override=True)
+    info = _vector_info(path, layer)
+    found = parse_crs(crs or info["crs"])
+    if crs != PIXELS:
+        check_crs(found, grid, str(path))
+    box = None if crs == PIXELS or grid.crs is None else _bounds_in(grid, found, margin)
+    table = _read_table(path, layer, box)
+    return table.set_crs(None if crs == PIXELS else found, allow_override=True)
+
+
+@lru_cache(maxsize=8)
+def kept_features(path: Path, _state: tuple[int, int], wkt: str) -> gpd.GeoDataFrame | None:
+    """Every feature of a file in another CRS, heights dropped; None for a file with too many, or without a CRS."""
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        table = _read_parquet(path)
+    else:
+        if not 0 <= _vector_info(path, None)["features"] <= KEPT_SHAPES:
+            return None
+        table = _read_table(path, None, None)
+    return None if table.crs is None or len(table) > KEPT_SHAPES else table.to_crs(wkt)
 
 
 def bounds_in(path: Path, crs: CRS) -> tuple[float, float, float, float] | None:
@@ -24,3 +88,84 @@ def bounds_in(path: Path, crs: CRS) -> tuple[float, float, float, float] | None:
     if info["crs"] is None:
         raise ValueError(f"{path} states no CRS, so its place is unknown; save it with one, or name it after its image")
     return transform_bounds(CRS.from_user_input(info["crs"]), crs, *info["total_bounds"])
+
+
+def read_column(path: Path, column: str, layer: str | None = None) -> np.ndarray | None:
+    """The values of one column of a vector file, without its shapes; None where it has no such column."""
+    if column not in _vector_info(path, layer)["fields"]:
+        return None
+    return pyogrio.read_dataframe(path, layer=layer, columns=[column], read_geometry=False)[column].to_numpy()
+
+
+def parse_crs(crs) -> pyproj.CRS | None:
+    """A CRS from what a caller named; None for pixel coordinates."""
+    if crs is None or crs == PIXELS:
+        return None
+    try:
+        return pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise LabelError(f"{crs!r} is not a CRS; name it by its code, as 'EPSG:32633'") from error
+
+
+def check_crs(crs, grid: Grid, name: str = "the labels") -> None:
+    """Refuses labels and grids of which only one has a CRS."""
+    if crs is None and grid.crs is not None:
+        raise LabelError(f"{name} have no CRS, the image has {grid.crs.to_string()}; name theirs: crs='EPSG:...' when "
+                         "rasterising a file, or .set_crs('EPSG:...') on a table")
+    if crs is not None and grid.crs is None:
+        raise LabelError(f"{name} have a CRS, the image has no georeference; give the image one, or labels in pixel "
+                         f"coordinates (crs={PIXELS!r} when rasterising a file)")
+
+
+def local_crs(grid: Grid) -> pyproj.CRS | None:
+    """A projection true to scale around the grid's centre; None where the grid's own units must serve."""
+    if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
+        return None
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    lon, lat = pyproj.Transformer.from_crs(parse_crs(grid.crs), "EPSG:4326", always_xy=True).transform(x, y)
+    return pyproj.CRS.from_dict({"proj": "aeqd", "lat_0": lat, "lon_0": lon, "datum": "WGS84", "units": "m"})
+
+
+def _read_table(path: Path, layer: str | None, box: tuple[float, float, float, float] | None) -> gpd.GeoDataFrame:
+    """The features of a layer whose boxes meet `box`, heights dropped."""
+    try:
+        return pyogrio.read_dataframe(path, layer=layer, bbox=box, force_2d=True)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        raise LabelError(f"{path} is damaged or cut short; make or fetch it again ({error})") from error
+
+
+def _vector_info(path: Path, layer: str | None) -> dict:
+    """The description, by pyogrio, of a layer that has geometry."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "More than one layer")
+            info = pyogrio.read_info(path, layer=layer)
+    except pyogrio.errors.DataLayerError as error:
+        names = ", ".join(name for name, _ in pyogrio.list_layers(path))
+        raise LabelError(f"{path} has no layer {layer!r}; it has {names}") from error
+    except pyogrio.errors.DataSourceError as error:
+        raise LabelError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage or GeoJSON ({error})"
+                         ) from error
+    if info["geometry_type"] is None:
+        raise LabelError(f"{path} is a table without geometry; name a file, or a layer, of polygons or lines")
+    return info
+
+
+def _read_parquet(path: Path) -> gpd.GeoDataFrame:
+    """GeoParquet, which pyogrio's wheels cannot read."""
+    try:
+        return gpd.read_parquet(path)
+    except ImportError as error:
+        raise LabelError(f"{path} needs pyarrow to be read; install it, or save the labels as GeoPackage") from error
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{path} is not GeoParquet; save the labels again, or as GeoPackage ({error})") from error
+
+
+def _bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
+    """The grid's box, `margin` metres wider, in another CRS; None where that box is not one."""
+    local = local_crs(grid)
+    local = grid.crs if local is None else local.to_wkt()
+    left, bottom, right, top = transform_bounds(grid.crs, local, *grid.bounds)
+    pad = margin + 2 * max(right - left, top - bottom) / min(grid.shape)
+    box = transform_bounds(local, crs.to_wkt(), left - pad, bottom - pad, right + pad, top + pad)
+    return box if np.all(np.isfinite(box)) and box[0] < box[2] and box[1] < box[3] else None

@@ -22,9 +22,9 @@ import numpy as np
 import shapely
 from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
-from jointnet.data.labels import read_features
 from jointnet.data.raster import RasterError, read_info, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
+from jointnet.data.vectors import read_features
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,

@@ -17,37 +17,13 @@ from hypothesis import strategies as st
 from rasterio.transform import Affine
 from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
 
-import jointnet.data.labels as labels
-from jointnet.data.labels import (
-    PIXELS,
-    LabelError,
-    LabelWarning,
-    rasterize_file,
-    rasterize_kept,
-    rasterize_lines,
-    rasterize_polygons,
-    read_features,
-)
+import jointnet.data.vectors as vectors
+from jointnet.data.labels import rasterize_file, rasterize_kept, rasterize_lines, rasterize_polygons
 from jointnet.data.raster import Grid, read_info, read_mask
+from jointnet.data.vectors import PIXELS, LabelError, LabelWarning
+from tests.data.known_grid import NORTH, WEST, grid_of, on_grid, rows
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "georeferenced"
-WEST, NORTH = 500_000.0, 5_200_000.0  # in UTM zone 33: on its central meridian
-
-
-def grid_of(height=8, width=8, pixel=1.0, epsg=32633, west=WEST, north=NORTH) -> Grid:
-    crs = None if epsg is None else rasterio.crs.CRS.from_epsg(epsg)
-    transform = Affine.identity() if epsg is None else Affine(pixel, 0, west, 0, -pixel, north)
-    return Grid(width, height, 3, "uint8", crs, transform)
-
-
-def on_grid(*shapes, epsg=32633, west=WEST, north=NORTH) -> gpd.GeoSeries:
-    """Shapes drawn in columns and rows of a grid of 1 m pixels, as a series in UTM."""
-    place = lambda xy: np.column_stack([west + xy[:, 0], north - xy[:, 1]])  # noqa: E731
-    return gpd.GeoSeries(shapely.transform(np.array(shapes, object), place), crs=epsg)
-
-
-def rows(*lines: str) -> np.ndarray:
-    return np.array([[int(c) for c in line] for line in lines], np.uint8)
 
 
 def test_a_pixel_belongs_to_a_polygon_that_holds_its_centre():
@@ -211,13 +187,6 @@ def test_a_file_of_polygons_and_lines_gives_both(tmp_path):
     assert mask.sum() == 4 + 2 * 20
 
 
-def test_only_features_near_the_image_are_read(tmp_path):
-    boxes = [box(30 * k, 0, 30 * k + 2, 2) for k in range(50)]
-    on_grid(*boxes).to_crs(4326).to_file(tmp_path / "many.gpkg")
-    assert len(read_features(tmp_path / "many.gpkg", grid_of())) == 1
-    assert len(read_features(tmp_path / "many.gpkg", grid_of(), margin=45)) == 2
-
-
 def test_a_kept_file_gives_each_window_what_reading_it_anew_would(tmp_path):
     """Houses and roads in degrees, some across the windows' edges; then the file is written anew."""
     roads = [LineString([(-20, 3 + 9 * k), (90, 9 * k)]) for k in range(6)]
@@ -237,8 +206,8 @@ def test_a_kept_file_gives_each_window_what_reading_it_anew_would(tmp_path):
 
 def test_a_file_with_too_many_shapes_is_read_window_by_window(tmp_path, monkeypatch):
     on_grid(box(1, 1, 3, 3), box(4, 4, 6, 6)).to_file(tmp_path / "two.gpkg")
-    monkeypatch.setattr(labels, "KEPT_SHAPES", 1)
-    assert labels._kept_table(tmp_path / "two.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
+    monkeypatch.setattr(vectors, "KEPT_SHAPES", 1)
+    assert vectors.kept_features(tmp_path / "two.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
     assert rasterize_kept(tmp_path / "two.gpkg", grid_of()).sum() == 8
 
 
@@ -251,17 +220,6 @@ def test_formats_and_layers_are_read_alike(tmp_path):
     assert rasterize_file(tmp_path / "a.gpkg", grid_of(), layer="sheds").sum() == 1
     with pytest.raises(LabelError, match="no layer 'garages'; it has a, sheds"):
         rasterize_file(tmp_path / "a.gpkg", grid_of(), layer="garages")
-
-
-def test_files_that_hold_no_labels_are_refused(tmp_path):
-    with pytest.raises(LabelError, match="does not exist"):
-        rasterize_file(tmp_path / "none.gpkg", grid_of())
-    (tmp_path / "text.geojson").write_text("not json")
-    with pytest.raises(LabelError, match="not a vector file that GDAL can read"):
-        rasterize_file(tmp_path / "text.geojson", grid_of())
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(LabelError, match="table without geometry"):
-        rasterize_file(tmp_path / "table.csv", grid_of())
 
 
 corner = st.floats(-4, 20).map(lambda v: round(v, 3) + 0.00017)  # off the pixel centres, whose rule is GDAL's own

@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 import traitlets
 
-from jointnet.data.labels import read_features
 from jointnet.data.scene import Scene
+from jointnet.data.vectors import read_features
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.error_rasters import ERROR_NAMES, error_codes, error_rgba
 from jointnet.predict.settings import class_names
