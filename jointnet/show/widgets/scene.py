@@ -244,11 +244,6 @@ class SceneExplorer(Explorer):
         return pixels if self._has_probability else (pixels > 0).astype(np.uint8) * np.uint8(255)
 
     @property
-    def _kind(self) -> str:
-        """The class that is shown."""
-        return self.class_name
-
-    @property
     def _has_truth(self) -> bool:
         """Whether it is known of any class what is true."""
         return any(self._truth_of(class_name) is not None for class_name in self._class_bands)
@@ -311,7 +306,7 @@ class SceneExplorer(Explorer):
         return {
             "name": scene.name, "rows": info.height, "columns": info.width, "layers": layers, "height": height,
             "polygons": polygons, "colours": COLOURS, "ramp": table,
-            "kinds": [
+            "classes": [
                 {"name": k, "one": k.removesuffix("s"), "prediction": self._colours(k)[0], "truth": self._colours(k)[1],
                  "threshold": self._limits[k]} for k in self._class_bands],
             "gsd": scene.gsd, "note": DRAWN if scene.drawn else "", "live": True,
