@@ -27,15 +27,15 @@ app = typer.Typer(
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
-    r"""Find buildings and roads in aerial imagery with JointNet.
+    """Find buildings and roads in aerial imagery with JointNet.
 
-    A first try, on the drawn scenes that come with the project:
+    A first try, on scenes that a program draws:
 
     \b
-    jointnet datasets
-    jointnet predict "data/sample/test/images/*.tif" --weights sample-buildings --out runs/maps
-    jointnet evaluate runs/maps --dataset sample --split test
-    """
+    jointnet download sample --root sample
+    jointnet predict "sample/test/images/*.tif" --weights sample-buildings --out runs/maps
+    jointnet evaluate runs/maps --dataset sample --root sample --split test
+    """  # noqa: D301 (a real \\b, by which click keeps the lines that follow as they are)
 
 
 DatasetName = Annotated[
@@ -260,7 +260,7 @@ def _whereabouts(name: str, folder: Path) -> str:
     from jointnet.data.catalogue import SIZES, open_dataset
 
     if name == "sample":  # opening it would draw it
-        return f"in {folder}" if folder.is_dir() else "drawn on first use"
+        return f"in {folder}" if folder.is_dir() else "drawn on first use, or by: jointnet download sample"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is missing shows in the count
@@ -272,17 +272,21 @@ def _whereabouts(name: str, folder: Path) -> str:
 
 @app.command()
 def download(
-    dataset: Annotated[str, typer.Argument(help="inria, massachusetts_buildings or massachusetts_roads.")],
+    dataset: Annotated[str, typer.Argument(help="inria, massachusetts_buildings, massachusetts_roads or sample.")],
     root: Root = None,
     tiles: Annotated[str | None, typer.Option(help="Of inria, only these tiles, as bellingham15,sfo36.")] = None,
     cities: Cities = None,
     keep_archive: Annotated[bool, typer.Option("--keep-archive", help="Keep INRIA's archive once unpacked.")] = False,
 ) -> None:
     """Fetch a dataset. What was cut off goes on where it was; data/README.md tells source, terms and size."""
-    from jointnet.data.catalogue import DATA_ROOT
+    from jointnet.data.catalogue import DATA_ROOT, open_dataset
     from jointnet.data.download import download as fetch
 
     where = DATA_ROOT / dataset if root is None else root
+    if dataset == "sample":
+        open_dataset(dataset, where)
+        typer.echo(where)
+        return
     typer.echo(fetch(dataset, where, names(tiles), names(cities), keep_archive=keep_archive))
 
 
@@ -309,10 +313,8 @@ def verify(
 
 @app.command()
 def weights() -> None:
-    """List the published weights, with what they were trained on and how they scored."""
-    from jointnet.network.card import PUBLISHED, SUFFIX, Card, card_path, published_weights
+    """List the published weights: trained on real imagery, on drawn scenes, or for a lesson, and their IoU."""
+    from jointnet.network.card import describe, published_cards
 
-    for name in published_weights():
-        card = Card.from_json(card_path(PUBLISHED / f"{name}{SUFFIX}").read_text(encoding="utf-8"))
-        gsd = f"{card.gsd} m per pixel" if card.gsd else "metres per pixel unknown"
-        typer.echo(f"{name}: {', '.join(card.classes)}, {card.preset}, {gsd}; {card.data}")
+    for card in published_cards():
+        typer.echo(describe(card))

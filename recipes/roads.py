@@ -3,7 +3,7 @@ r"""Trains road weights, or a network of two classes, and chooses the thresholds
     python recipes/roads.py --out runs/sample-roads --epochs 6 --steps 50                       # the drawn scenes
     for loss in cross_entropy dice focal; do                                                    # lesson 06's comparison
         python recipes/roads.py --loss $loss --growth-rates 4,8,16 --patch-size 64 --epochs 8 --steps 40 \
-            --check-side 256 --score-side 384 --out runs/roads-by-$loss; done
+            --check-side 256 --score-side 384 --purpose "lesson 06" --out runs/roads-by-$loss; done
     python recipes/roads.py --classes buildings,roads --weights sample-buildings --patch-size 96 --epochs 3 \
         --steps 30 --learning-rate 2e-3 --check-side 192 --score-side 384 --out runs/sample-joint   # both at once
     python recipes/roads.py --root ROADS --weights sample-roads --epochs 3 --steps 30 \
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--score-side", type=int, help="score the end result on such squares, too, not on whole scenes")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--purpose", default="", help="why they are published, if not to map anything: lesson 06")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
@@ -80,6 +81,7 @@ def main() -> None:
     tune(run, (lighter(scenes, args.score_side) if args.score_side else scenes).select(split="validation"))
     print(f"{run.ended}: {run.out / 'best.weights.h5'}, {run.card.thresholds}, {run.card.scores}")
     if args.publish:
+        run.model.card.purpose = args.purpose
         save_model(run.model, PUBLISHED / f"{run.card.name}{SUFFIX}")
         shutil.copyfile(run.out / "history.csv", PUBLISHED / f"{run.card.name}.history.csv")
 

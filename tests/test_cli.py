@@ -68,6 +68,13 @@ def test_help_shows_every_command_to_a_stranger():
         assert "--help" in options
 
 
+def test_the_first_commands_to_try_stand_on_lines_of_their_own():
+    shown = jointnet("--help").stdout
+    assert "\\b" not in shown and "\b" not in shown
+    tried = [line.split()[1] for line in shown.splitlines() if line.startswith("  jointnet ")]
+    assert tried == ["download", "predict", "evaluate"]
+
+
 def test_every_option_says_what_it_does():
     """No option may be listed with its type alone."""
     for command in ("train", "predict", "evaluate", "download"):

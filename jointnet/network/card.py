@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import keras
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "data" / "weights"
+_INSIDE = Path(__file__).resolve().parents[1] / "weights"  # where a wheel keeps them
+PUBLISHED = _INSIDE if _INSIDE.is_dir() else _INSIDE.parents[1] / "data" / "weights"  # or those of the clone that runs
 SUFFIX = ".weights.h5"
 DEFAULT_THRESHOLD = 0.6
 ARCHITECTURES = ("jointnet", "unet")
@@ -40,6 +41,7 @@ class Card:
         drawn: True where the training scenes were drawn by a program.
         scores: measured results, as {"validation": {"austin": {"iou": ...}, ...}}.
         limits: known failures.
+        purpose: why the weights are published, where that is not to map anything, as "lesson 06".
         sha256: of the weights file.
     """
 
@@ -69,6 +71,7 @@ class Card:
     recipe: str = ""
     scores: dict = field(default_factory=dict)
     limits: str = ""
+    purpose: str = ""
     sha256: str = ""
 
     def __post_init__(self):
@@ -135,6 +138,31 @@ def card_of(model: keras.Model) -> Card:
 def published_weights() -> list[str]:
     """Names that `load_model` knows, sorted."""
     return sorted(p.name.removesuffix(SUFFIX) for p in PUBLISHED.glob(f"*{SUFFIX}"))
+
+
+def published_cards() -> list[Card]:
+    """The cards of `published_weights`: those of real imagery first, those that only a lesson needs last."""
+    files = [card_path(PUBLISHED / f"{name}{SUFFIX}") for name in published_weights()]
+    cards = [Card.from_json(file.read_text(encoding="utf-8")) for file in files]
+    return sorted(cards, key=lambda card: (bool(card.purpose), card.drawn))
+
+
+def describe(card: Card) -> str:
+    """One line on weights: name, what they are good for, classes, size, metres per pixel, IoU."""
+    origin = f"for {card.purpose}" if card.purpose else "drawn scenes" if card.drawn else "real imagery"
+    gsd = f"{card.gsd:g} m a pixel" if card.gsd else "any pixel size"
+    scores = [f"{iou} on {split}" for split, values in card.scores.items() if (iou := _iou(values))]
+    score = f"IoU {', '.join(scores)}" if scores else "not scored"
+    return f"{card.name:25} {origin:13} {'+'.join(card.classes):16} {card.preset:6} {gsd:14} {score}"
+
+
+def _iou(scores: dict) -> str:
+    """The IoU among a split's scores, of each class where there are several; empty where there is none."""
+    whole = scores.get("pooled", scores)
+    if "iou" in whole:
+        return f"{whole['iou']:.3f}"
+    each = {name: part["iou"] for name, part in scores.items() if isinstance(part, dict) and "iou" in part}
+    return " and ".join(f"{iou:.3f} ({name})" if len(each) > 1 else f"{iou:.3f}" for name, iou in each.items())
 
 
 def card_path(path: Path) -> Path:
