@@ -10,7 +10,7 @@ import pytest
 import jointnet
 
 PACKAGE = Path(jointnet.__file__).parent
-ORDER = ["backend", "data", "network", "predict", "evaluate", "show", "terminal", "cli"]
+ORDER = ["backend", "files", "data", "network", "predict", "evaluate", "show", "terminal", "cli"]
 FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
     "rasterio": {"data.raster"},
@@ -84,6 +84,24 @@ def test_each_heavy_library_has_one_door(library):
             theirs = {n for n in theirs if not n.startswith(GEOMETRY)}
         users |= {module} if theirs else set()
     assert users <= DOORS[library]
+
+
+def test_only_one_module_renames_files():
+    """What appears under a name is complete: nothing else may put a file there."""
+    assert {m for m, p in MODULES.items() if renames(p.read_text())} == {"files"}
+
+
+def renames(source: str) -> bool:
+    """Whether a file calls os.replace and its like, or `rename` or `replace` of a path, which take one argument."""
+    calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    named = {ast.unparse(n.func) for n in calls} & {"os.replace", "os.rename", "os.renames", "shutil.move"}
+    paths = [n for n in calls if n.func.attr in ("rename", "replace") and len(n.args) == 1 and not n.keywords]
+    return bool(named or paths)
+
+
+def test_renaming_is_found_in_each_form():
+    assert all(map(renames, ["os.replace(a, b)", "shutil.move(a, b)", "draft.rename(path)", "draft.replace(path)"]))
+    assert not any(map(renames, ["text.replace('a', 'b')", "table.rename(columns=names)", "replace(card, name='x')"]))
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("network.")])

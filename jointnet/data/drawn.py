@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import zlib
@@ -23,6 +22,7 @@ from jointnet.data.drawing.plan import Plan
 from jointnet.data.drawing.towns import plan_town
 from jointnet.data.labels import rasterize_lines, rasterize_polygons
 from jointnet.data.raster import Grid, read_info, write_raster
+from jointnet.files import put_in_place, written_whole
 
 TRAINING_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
 SAMPLE = {
@@ -80,7 +80,8 @@ def draw_sample(root: Path, seed: int = 0, progress: Callable[[str], None] | Non
                 save_scene(draw_scene(name, seed=seed), root / split)
     readme, text = root / "README.txt", _README.format(seed=seed, edition=EDITION)
     if not readme.exists() or readme.read_text(encoding="utf-8") != text:
-        readme.write_text(text, encoding="utf-8")
+        with written_whole(readme) as draft:
+            draft.write_text(text, encoding="utf-8")
     return root
 
 
@@ -140,7 +141,7 @@ def save_scene(scene: DrawnScene, folder: Path) -> None:
         _write_geojson(drafts["centre_lines"], scene.centre_lines)
         for part in ("gt", "roads", "polygons", "centre_lines", "images"):
             files[part].parent.mkdir(exist_ok=True)
-            os.replace(drafts[part], files[part])
+            put_in_place(drafts[part], files[part])
 
 
 def _stamp(seed: int) -> dict[str, str]:

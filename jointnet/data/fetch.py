@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import pooch
 import requests
 import urllib3
 from tqdm.auto import tqdm
+
+from jointnet.files import InUseError, alone, put_in_place
 
 CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is written at once
 PATIENCE = (15, 60)  # seconds to connect, and between two bytes
@@ -46,36 +47,16 @@ def alone_in(folder: Path) -> Iterator[None]:
         DownloadError: if another download is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".download.lock"
-    held = None
-    with suppress(OSError):  # a folder that nobody can write to: all is there, or the download itself will say so
-        held = path.open("a")
-    if held is None:
+    busy = (f"another download into {folder} is running; wait until it is done, or stop it and run this again: it goes "
+            f"on where the other stopped")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(folder / ".download.lock", busy))
+        except InUseError as error:
+            raise DownloadError(busy) from error
+        except OSError:  # a folder that nobody can write to: all is there, or the download itself will say so
+            pass
         yield
-        return
-    with held as file:
-        try:
-            _lock(file)
-        except (BlockingIOError, PermissionError) as error:
-            raise DownloadError(f"another download into {folder} is running; wait until it is done, or stop it and "
-                                f"run this again: it goes on where the other stopped") from error
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no file that is open
-                path.unlink()
-
-
-def _lock(file) -> None:
-    """An exclusive lock on an open file, or an error at once."""
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass
@@ -117,7 +98,7 @@ class Fetcher:
             whole = self._fill(url, part, size)
             wrong = _check(part, whole.checksum if checksum is None else checksum)
             if wrong is None:
-                os.replace(part, path)
+                put_in_place(part, path)
                 _tag(part).unlink(missing_ok=True)
                 return path
             _discard(part)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import zipfile
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 import pooch
 
 from jointnet.data.scene import Scene
+from jointnet.files import written_whole
 
 CELL = 32  # side of a cell, in pixels
 STRIP = 16 * CELL  # rows read at a time
@@ -51,7 +54,7 @@ def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None)
     try:
         with np.load(path, allow_pickle=False) as kept:
             return SceneIndex(scene.info.shape, kept["valid"], kept["foreground"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # not there, or damaged: counted anew
     index = count_cells(scene, classes)
     _keep(path, index)
@@ -94,10 +97,5 @@ def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
 
 def _keep(path: Path, index: SceneIndex) -> None:
     """Writes the cache in one step; a place that cannot be written to only costs the next count."""
-    draft = path.with_name(f"{path.stem}.{os.getpid()}.draft.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError), written_whole(path) as draft:
         np.savez_compressed(draft, valid=index.valid, foreground=index.foreground)
-        os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -28,6 +28,8 @@ from rasterio.transform import Affine, array_bounds
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
+
+from jointnet.files import written_whole
 
 # GDAL would keep a twentieth of the machine's memory in blocks that it has read; MB, and a user's own setting wins.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
@@ -472,25 +474,21 @@ def create_raster(
         RasterError: if the folder cannot be written to or the disk is full; nothing is left behind.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.draft.tif")
     profile = _profile(grid, bands, dtype, nodata) | ({"photometric": photometric} if photometric else {})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(draft, "w", **profile) as dataset:
-                dataset.update_tags(**(tags or {}))
-                if colormap:
-                    dataset.write_colormap(1, dict(colormap))
-                yield RasterWriter(dataset)
-        finish_cog(draft, path, overview)
+        with written_whole(path) as draft:
+            rows = draft.with_name(f"rows_{draft.name}")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                with rasterio.open(rows, "w", **profile) as dataset:
+                    dataset.update_tags(**(tags or {}))
+                    if colormap:
+                        dataset.write_colormap(1, dict(colormap))
+                    yield RasterWriter(dataset)
+                _finish_cog(rows, draft, overview)
     except (OSError, RasterioError) as error:
         raise RasterError(f"{path} cannot be written: check that {path.parent} is a folder that you may write "
                           f"to and that the disk is not full ({error})") from error
-    finally:
-        with suppress(NotADirectoryError):  # where the folder is a file, there is no draft
-            draft.unlink(missing_ok=True)
-            Path(f"{draft}.aux.xml").unlink(missing_ok=True)
 
 
 def write_raster(path: str | Path, data: np.ndarray, grid: Grid, **options) -> Path:
@@ -506,19 +504,12 @@ def write_raster(path: str | Path, data: np.ndarray, grid: Grid, **options) -> P
     return Path(path)
 
 
-def finish_cog(draft: Path, path: Path, overview: str = "average") -> None:
-    """Turns a finished GeoTIFF into a Cloud-Optimized GeoTIFF that appears at `path` in one step."""
-    aside = path.with_name(f".{path.name}.cog.tif")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            copy_raster(
-                draft, aside, driver="COG", compress="deflate", predictor="yes", blocksize=BLOCK,
-                overview_resampling=overview, bigtiff="if_safer", num_threads="2",
-            )
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+def _finish_cog(rows: Path, path: Path, overview: str) -> None:
+    """Makes the Cloud-Optimized GeoTIFF out of a finished GeoTIFF."""
+    copy_raster(
+        rows, path, driver="COG", compress="deflate", predictor="yes", blocksize=BLOCK,
+        overview_resampling=overview, bigtiff="if_safer", num_threads="2",
+    )
 
 
 def _profile(grid: Grid, bands: int, dtype: str, nodata: float | None) -> dict:

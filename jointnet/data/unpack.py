@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
-import os
 import shutil
 import struct
 import zipfile
@@ -18,6 +17,7 @@ import py7zr
 from py7zr.io import Py7zIO, WriterFactory
 
 from jointnet.data.zipstream import ArchiveError, NotAStream, read_zip_stream, safe_path
+from jointnet.files import put_in_place
 
 # What py7zr and the decompressors under it raise for bytes that are not what they should be.
 _DAMAGE = (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, struct.error)
@@ -258,4 +258,4 @@ def _move_into(source: Path, target: Path) -> None:
         if path.is_dir():
             place.mkdir(exist_ok=True)
         else:
-            os.replace(path, place)
+            put_in_place(path, place)

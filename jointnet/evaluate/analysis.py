@@ -19,6 +19,7 @@ from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.registration import shift_table
 from jointnet.evaluate.scores import Scores, evaluate, plain
 from jointnet.evaluate.worst import worst_patches
+from jointnet.files import written_whole
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class Analysis:
         """`as_dict` as JSON text, also written to `path` if one is given."""
         text = json.dumps(self.as_dict(), indent=1, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            with written_whole(path) as draft:
+                draft.write_text(text + "\n", encoding="utf-8")
         return text
 
     def _recall_by_area(self) -> list[dict]:

@@ -19,6 +19,7 @@ from jointnet.evaluate.counts import Counts, TwoWay, bootstrap_interval
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.scene_scores import TileScores, score_scene
 from jointnet.evaluate.thresholds import ProbabilityCounts
+from jointnet.files import written_whole
 
 OVERALL = "overall"
 
@@ -136,7 +137,8 @@ class Scores:
         """`as_dict` as JSON text, also written to `path` if one is given."""
         text = json.dumps(self.as_dict(), indent=2, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            with written_whole(path) as draft:
+                draft.write_text(text + "\n", encoding="utf-8")
         return text
 
     def _row(self, city: str | None) -> dict:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jointnet.evaluate.calibration import apply_temperature, fit_temperature, with_temperature
 from jointnet.evaluate.thresholds import ProbabilityCounts
+from jointnet.files import written_whole
 
 if TYPE_CHECKING:  # the card's module loads Keras
     from jointnet.network.card import Card
@@ -55,7 +55,6 @@ def tune_weights(
 
     place = card_path(Path(path))
     card = tuned_card(Card.from_json(place.read_text(encoding="utf-8")), counts, class_name, score, temperature)
-    draft = place.with_name(f".draft-{place.name}")
-    draft.write_text(card.to_json(), encoding="utf-8")
-    os.replace(draft, place)
+    with written_whole(place) as draft:
+        draft.write_text(card.to_json(), encoding="utf-8")
     return card

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 
+from jointnet.files import written_whole
 from jointnet.network.card import Card
 from jointnet.network.weights import save_model
 
@@ -73,13 +73,11 @@ class RunState:
         history = {k: [*self.history.get(k, []), float(v)] for k, v in logs.items()}
         epochs = len(next(iter(history.values())))
         weights = self.out / f"last-{epochs:04d}.weights.h5"
-        draft = self.out / f".draft-{weights.name}"
-        try:
+        with written_whole(weights) as draft:
             model.save_weights(draft)
-            os.replace(draft, weights)
-        finally:
-            draft.unlink(missing_ok=True)
-        self._replace(self._state, json.dumps({"epochs": epochs, "weights": weights.name, "history": history}))
+        with written_whole(self._state) as draft:
+            draft.write_text(json.dumps({"epochs": epochs, "weights": weights.name, "history": history}),
+                             encoding="utf-8")
         self.history = history
         self._write_csv()
         for old in self.out.glob("last-*.weights.h5"):
@@ -89,19 +87,10 @@ class RunState:
     def _write_csv(self) -> None:
         """The history as a table, for spreadsheets."""
         rows = zip(*self.history.values(), strict=True)
-        draft = self.out / ".history.csv"
-        with draft.open("w", newline="", encoding="utf-8") as file:
+        with written_whole(self.out / "history.csv") as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *self.history])
             writer.writerows([number, *row] for number, row in enumerate(rows, 1))
-        os.replace(draft, self.out / "history.csv")
-
-    @staticmethod
-    def _replace(path: Path, text: str) -> None:
-        """Writes a text file in one step."""
-        draft = path.with_name(f".{path.name}")
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
 
 
 class CheckpointCallback(keras.callbacks.Callback):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import keras
 
+from jointnet.files import written_whole
 from jointnet.network.card import SUFFIX, Card, WeightsError, card_of, card_path, file_digest, find_weights
 
 
@@ -22,18 +22,10 @@ def save_model(model: keras.Model, path: str | Path, card: Card | None = None) -
     if not path.name.endswith(SUFFIX):
         raise WeightsError(f"{path.name} must end in {SUFFIX}")
     card = card or card_of(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".draft-{path.name}")
-    try:
+    with written_whole(path, card_path(path)) as draft:
         _without_optimizer(model, card).save_weights(draft)
         card.sha256 = file_digest(draft)
-        card_draft = card_path(draft)
-        card_draft.write_text(card.to_json(), encoding="utf-8")
-        os.replace(draft, path)
-        os.replace(card_draft, card_path(path))
-    finally:
-        draft.unlink(missing_ok=True)
-        card_path(draft).unlink(missing_ok=True)
+        card_path(draft).write_text(card.to_json(), encoding="utf-8")
     return path
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from jointnet.files import settle, written_whole
 from jointnet.predict.engines import openvino_model, traced
 
 FORMATS = {"openvino": ".xml", "savedmodel": "", "onnx": ".onnx"}
@@ -43,13 +42,9 @@ def export(model, path: str | Path, format: str | None = None, size: int | None 
     model = load_model(model) if isinstance(model, str | Path) else model
     card = card_of(model)
     write = {"openvino": _openvino, "savedmodel": _saved_model, "onnx": _onnx}[format]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".draft_{path.name}")
-    try:
-        write(model, aside, size or card.patch_size, json.dumps(asdict(card)))
-        _move(aside, path)
-    finally:
-        _remove(aside)
+    companions = [path.with_suffix(".bin")] if format == "openvino" else []
+    with written_whole(path, *companions) as draft:
+        write(model, draft, size or card.patch_size, json.dumps(asdict(card)))
     return path
 
 
@@ -65,6 +60,7 @@ def _format_of(path: Path) -> str:
 def read_card(path: str | Path) -> dict:
     """The card inside an exported network."""
     path = Path(path)
+    settle(path)
     if path.is_dir():
         return json.loads((path / "assets.extra" / "card.json").read_text(encoding="utf-8"))
     if path.suffix == ".xml":
@@ -110,21 +106,3 @@ def _onnx(model, path: Path, size: int, card: str) -> None:
     proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=18)
     proto.metadata_props.add(key=CARD_KEY, value=card)
     onnx.save(proto, path)
-
-
-def _move(aside: Path, path: Path) -> None:
-    """The finished draft to its name, over what was there."""
-    _remove(path)
-    if aside.suffix == ".xml":
-        os.replace(aside.with_suffix(".bin"), path.with_suffix(".bin"))
-    os.replace(aside, path)
-
-
-def _remove(path: Path) -> None:
-    """Deletes a file with its companion, or a folder."""
-    if path.is_dir():
-        shutil.rmtree(path)
-        return
-    path.unlink(missing_ok=True)
-    if path.suffix == ".xml":
-        path.with_suffix(".bin").unlink(missing_ok=True)

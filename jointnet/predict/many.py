@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from jointnet.files import written_whole
 from jointnet.predict.source import PredictionError, PredictionWarning
 
 REPORT = "prediction_report.json"
@@ -104,7 +105,8 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
         }
         _collect(client, futures, report, progress)
     report.seconds = time.perf_counter() - began
-    (out / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    with written_whole(out / REPORT) as draft:
+        draft.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     return report
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.raster import RasterError
+from jointnet.files import written_whole
 
 
 class Spool:
@@ -29,7 +29,8 @@ class Spool:
             shutil.rmtree(folder)
         if not folder.exists():
             folder.mkdir(parents=True)
-            _write_aside(note, json.dumps(self.settings).encode())
+            with written_whole(note) as draft:
+                draft.write_text(json.dumps(self.settings), encoding="utf-8")
 
     def finished(self) -> int:
         """How many bands are there without a gap, from 0."""
@@ -44,12 +45,9 @@ class Spool:
         Raises:
             RasterError: if it cannot be written, as on a full disk.
         """
-        path = self._path(number)
-        aside = path.with_suffix(".draft")
         try:
-            with aside.open("wb") as file:
-                np.savez_compressed(file, start=start, probability=probability, mask=np.packbits(mask, axis=1))
-            os.replace(aside, path)
+            with written_whole(self._path(number)) as draft:
+                np.savez_compressed(draft, start=start, probability=probability, mask=np.packbits(mask, axis=1))
         except OSError as error:
             raise RasterError(f"{self.folder.parent} cannot be written to: check that the disk is not full and that "
                               f"the folder is yours ({error})") from error
@@ -76,10 +74,3 @@ def _read_json(path: Path):
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def _write_aside(path: Path, data: bytes) -> None:
-    """Writes a file that appears whole or not at all."""
-    aside = path.with_suffix(".draft")
-    aside.write_bytes(data)
-    os.replace(aside, path)

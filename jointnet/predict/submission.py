@@ -6,7 +6,6 @@ name, with one band of 8 bits, 0 and 255, in a zip.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 
 from jointnet.data.inria import TEST_TILES
 from jointnet.data.raster import Grid, RasterError, create_raster, open_raster
+from jointnet.files import written_whole
 
 SIDE = 5000  # pixels of a tile
 ROWS = 500  # read together
@@ -45,18 +45,12 @@ def write_submission(masks: str | Path | Mapping[str, Path], path: str | Path, t
     missing = [tile for tile in tiles if tile not in files]
     if missing:
         raise SubmissionError(f"{len(missing)} of {len(tiles)} masks are missing: {', '.join(missing)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".draft_{path.name}")
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder, zipfile.ZipFile(aside, "w") as archive:
-            for tile in tiles:
-                clean = Path(folder) / f"{tile}.tif"
-                _copy_mask(files[tile], clean, side)
-                archive.write(clean, clean.name)  # pixels are compressed already
-                clean.unlink()
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_whole(path) as draft, zipfile.ZipFile(draft, "w") as archive:
+        for tile in tiles:
+            clean = draft.parent / f"{tile}.tif"
+            _copy_mask(files[tile], clean, side)
+            archive.write(clean, clean.name)  # pixels are compressed already
+            clean.unlink()
     return path
 
 

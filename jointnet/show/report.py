@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import io
-import os
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -18,6 +17,7 @@ from jointnet.evaluate.calibration import reliability
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.scores import OVERALL
 from jointnet.evaluate.unseen_cities import cover_table
+from jointnet.files import written_whole
 from jointnet.show import figures
 from jointnet.show.layers import fit
 from jointnet.show.widgets.base import write_page
@@ -88,9 +88,10 @@ def write_report(
     explorer = _explorer(analysis, predictions, dataset, class_name, threshold)
     title = f"Error analysis: {class_name} of {dataset.name}"
     page = write_page(title, "\n".join(_sections(title, analysis, explorer)), LOOK)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path.with_suffix(".json"), analysis.to_json() + "\n")
-    _write(path, page)
+    numbers = path.with_suffix(".json")
+    with written_whole(path, numbers) as draft:
+        draft.write_text(page, encoding="utf-8")
+        draft.with_name(numbers.name).write_text(analysis.to_json() + "\n", encoding="utf-8")
     return path
 
 
@@ -306,13 +307,3 @@ def _figure(figure, says: str) -> str:
 
 def _words(text: str) -> str:
     return f"<p>{escape(text)}</p>"
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that appears when it is complete."""
-    draft = path.with_name(f".draft-{path.name}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

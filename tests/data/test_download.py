@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -467,12 +468,12 @@ def benchmark(server, tmp_path, draw_tile):
 KILLED_WHILE_MOVING = """
 import os, signal
 import jointnet.data.unpack as unpack
-move, moved = os.replace, []
+move, moved = unpack.put_in_place, []
 def die(*files):
     moved.append(move(*files))
     if len(moved) == 100:
         os.kill(os.getpid(), signal.SIGKILL)
-unpack.os = type("os", (), {"replace": die})
+unpack.put_in_place = die
 """
 
 
@@ -643,13 +644,11 @@ def test_a_download_that_was_killed_keeps_nobody_out(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_obstacle_where_nothing_is_missing(tmp_path, monkeypatch):
-    opened = Path.open
+    @contextmanager
+    def refuse(lock, busy):
+        raise PermissionError(13, "Permission denied", str(lock))
+        yield
 
-    def refuse(path, mode="r", *args, **options):
-        if path.name == ".download.lock":
-            raise PermissionError(13, "Permission denied")
-        return opened(path, mode, *args, **options)
-
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("jointnet.data.fetch.alone", refuse)
     with alone_in(tmp_path):
         assert leftovers(tmp_path) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import geopandas as gpd
 import pyogrio
+
+from jointnet.files import written_whole
 
 NOTE = "JOINTNET_"  # begins the names of what is noted in a GeoPackage
 
@@ -56,20 +57,14 @@ def create_vectors(path: str | Path, name: str | None = None, geometry_type: str
         raise ValueError(f"{path} must end in {', '.join(FORMATS)}")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ImportError("GeoParquet needs one more package; pip install 'jointnet[parquet]', or write .gpkg")
-    aside = path.with_name(f".draft_{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.unlink(missing_ok=True)
-        file = FORMATS[path.suffix](aside, name or path.stem, geometry_type)
-        yield file
-        file.close()
-        os.replace(aside, path)
+        with written_whole(path) as draft:
+            file = FORMATS[path.suffix](draft, name or path.stem, geometry_type)
+            yield file
+            file.close()
     except (OSError, RuntimeError) as error:
         raise OSError(f"{path} cannot be written: check that {path.parent} is a folder that you may write to and "
                       f"that the disk is not full ({error})") from error
-    finally:
-        if path.parent.is_dir():
-            aside.unlink(missing_ok=True)
 
 
 class VectorFile:

@@ -13,6 +13,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from jointnet.files import written_whole
+
 HERE = Path(__file__).parent
 STYLE = (HERE / "shared.css").read_text(encoding="utf-8")
 
@@ -128,7 +130,8 @@ class Explorer(anywidget.AnyWidget):
         if path is None:
             return page
         path = Path(path)
-        path.write_text(page, encoding="utf-8")
+        with written_whole(path) as draft:
+            draft.write_text(page, encoding="utf-8")
         return path
 
     def to_piece(self, key: str = "explorer") -> str:

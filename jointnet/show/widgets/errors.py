@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import traitlets
 
 from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.inputs import Prediction, find_predictions
+from jointnet.files import written_whole
 from jointnet.predict.vectors.polygons import to_world
 from jointnet.show.widgets.base import code_of, shows_errors
 from jointnet.show.widgets.scene import SceneExplorer
@@ -126,10 +126,9 @@ class ErrorExplorer(SceneExplorer):
         """
         path = Path(path)
         features = [self._feature(row) for row in self.noted().to_dict("records")] + self._strangers
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".draft-{path.name}")
-        draft.write_text(json.dumps({"type": "FeatureCollection", "features": features}, indent=1), encoding="utf-8")
-        os.replace(draft, path)
+        with written_whole(path) as draft:
+            draft.write_text(json.dumps({"type": "FeatureCollection", "features": features}, indent=1),
+                             encoding="utf-8")
         return path
 
     def page_state(self) -> dict:
