@@ -68,8 +68,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limits", help="known failures, for the card, in place of what the training wrote")
     parser.add_argument("--recipe", help="how to make these weights again, for the card")
+    parser.add_argument("--half", action="store_true", help="store and score them in half precision")
     args = parser.parse_args()
     model = load_model(args.weights)
+    if args.half:
+        model = load_model(save_model(model, args.out, half=True))
     crops = read_crops(args.crops, "inria_crops", "validation")
     validation = count_crops(model, crops)
     lossless = count_crops(model, read_crops(args.crops, "inria_lossless", "validation"))
@@ -84,7 +87,7 @@ def main() -> None:
     card = replace(model.card, name=args.out.name.removesuffix(SUFFIX), thresholds={"buildings": float(threshold)},
                    temperature=temperature, scores=scores, limits=args.limits or model.card.limits,
                    recipe=args.recipe or model.card.recipe)
-    save_model(model, args.out, card)
+    save_model(model, args.out, card, args.half)
     print(card.to_json())
 
 

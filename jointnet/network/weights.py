@@ -5,25 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from jointnet.files import written_whole
 from jointnet.network.card import SUFFIX, Card, WeightsError, card_of, card_path, file_digest, find_weights
 
 
-def save_model(model: keras.Model, path: str | Path, card: Card | None = None) -> Path:
+def save_model(model: keras.Model, path: str | Path, card: Card | None = None, half: bool = False) -> Path:
     """Writes the weights, and the card beside them as `.json`; both appear complete or not at all.
 
     Args:
         model: of which the card's `build` makes an equal.
         path: ends in `.weights.h5`.
         card: in place of the model's own.
+        half: stores float16, half the size; `load_model` gives float32 again, with three digits of each weight.
+
+    Raises:
+        WeightsError: if the path ends otherwise, or a weight is too large for float16.
     """
     path = Path(path)
     if not path.name.endswith(SUFFIX):
         raise WeightsError(f"{path.name} must end in {SUFFIX}")
     card = card or card_of(model)
     with written_whole(path, card_path(path)) as draft:
-        _without_optimizer(model, card).save_weights(draft)
+        plain = _in_half_precision(model, card) if half else _without_optimizer(model, card)
+        plain.save_weights(draft)
         card.sha256 = file_digest(draft)
         card_path(draft).write_text(card.to_json(), encoding="utf-8")
     return path
@@ -63,3 +69,19 @@ def _without_optimizer(model: keras.Model, card: Card) -> keras.Model:
     plain = card.build()
     plain.set_weights(model.get_weights())
     return plain
+
+
+def _in_half_precision(model: keras.Model, card: Card) -> keras.Model:
+    """An equal model whose variables are float16."""
+    weights = [np.asarray(w) for w in model.get_weights()]
+    largest = max(np.abs(w).max() for w in weights)
+    if not largest <= np.finfo(np.float16).max:
+        raise WeightsError(f"a weight of {largest:.4g} is beyond float16's range of 65504; save with half=False")
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float16")
+    try:
+        halved = card.build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    halved.set_weights([w.astype(np.float16) for w in weights])
+    return halved

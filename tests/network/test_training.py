@@ -5,6 +5,7 @@ import importlib.util
 import json
 from dataclasses import replace
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -228,6 +229,28 @@ def test_saved_weights_come_back_with_their_card(tmp_path):
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["toy.json", "toy.weights.h5"]
+
+
+def test_half_precision_keeps_three_digits_of_each_weight(tmp_path):
+    card = replace(CARD, normalization="batch")
+    model = card.build()
+    path = save_model(model, tmp_path / "half.weights.h5", card, half=True)
+    with h5py.File(path) as file:
+        kept = []
+        file.visititems(lambda _, item: kept.append(item.dtype.name) if isinstance(item, h5py.Dataset) else None)
+    assert set(kept) == {"float16"}
+    again = load_model(path)
+    assert {w.dtype.name for w in again.get_weights()} == {"float32"}
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2**-11, atol=2**-24)  # float16 has 11 binary digits
+
+
+def test_a_weight_beyond_half_precision_is_refused_and_nothing_is_written(tmp_path):
+    model = CARD.build()
+    model.set_weights([w + 1e5 for w in model.get_weights()])
+    with pytest.raises(WeightsError, match=r"a weight of 1e\+05 is beyond float16's range of 65504; save with half"):
+        save_model(model, tmp_path / "toy.weights.h5", CARD, half=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_weights_that_cannot_be_used_are_refused_with_advice(tmp_path):
