@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "open_dataset": "jointnet.data.catalogue",
+    "open_place": "jointnet.data.places",
     "build_jointnet": "jointnet.network.model",
     "train": "jointnet.network.training",
     "load_model": "jointnet.network.weights",

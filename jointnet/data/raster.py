@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,15 +26,22 @@ from rasterio.env import get_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
-from rasterio.transform import Affine, array_bounds
+from rasterio.transform import Affine, array_bounds, rowcol
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform
+from rasterio.warp import calculate_default_transform, transform_bounds
 from rasterio.windows import Window
 
+from jointnet.data.addresses import address_of, hide_keys, is_remote, public_address, with_keys
+from jointnet.data.place_files import Place, is_place, read_place
+from jointnet.data.services import AGENT
 from jointnet.files import written_whole
 
 # GDAL would keep a twentieth of the machine's memory in blocks that it has read; MB, and a user's own setting wins.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
+# Addresses: seconds until a connection and an answer are given up, and how often a busy server is asked again.
+for _name, _value in {"GDAL_HTTP_CONNECTTIMEOUT": "15", "GDAL_HTTP_TIMEOUT": "60", "GDAL_HTTP_MAX_RETRY": "3",
+                      "GDAL_HTTP_RETRY_DELAY": "1", "GDAL_HTTP_USERAGENT": AGENT}.items():
+    os.environ.setdefault(_name, _value)
 
 KEPT = 128  # files that a thread keeps open
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
@@ -43,8 +52,16 @@ WEB_MERCATOR = CRS.from_epsg(3857)
 MERCATOR_RADIUS = 6_378_137.0  # of Web Mercator's sphere, in metres
 
 
+PAUSES = (0.5, 3.0)  # seconds before a service that failed is asked again
+HOPELESS = 3  # tiles that fail one after the other until the rest is not asked for
+
+
 class RasterError(ValueError):
     """A file that cannot be read or written as a raster; the message says what to do."""
+
+
+class ServiceError(RasterError):
+    """Imagery that did not come over the network; what was done stays, and the same call goes on with it."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +154,7 @@ class RasterReader:
     def __init__(self, dataset: rasterio.DatasetReader, path: Path, shape: tuple[int, int] | None):
         self._dataset = dataset
         self.path = path
-        self.source = _info(dataset)
+        self.source = _info(dataset, read_place(path).tags if is_place(path) else dataset.tags())
         self.info = self.source if shape is None else self.source.resized(*shape)
         flags = dataset.mask_flag_enums
         self._has_mask = any(f != [MaskFlags.all_valid] for f in flags)
@@ -199,10 +216,30 @@ class RasterReader:
         try:
             return read(**arguments)
         except RasterioError as error:
+            if is_place(self.path) or is_remote(self.path):
+                return self._read_again(read, arguments, error)
             raise RasterError(
                 f"{self.path} cannot be read at row {row}, col {col}: the file is damaged or cut short; "
                 f"fetch or copy it again ({error})"
             ) from error
+
+    def _read_again(self, read, arguments: dict, error: RasterioError):
+        """Asks a service again; what came the first time is kept, so each try needs less.
+
+        Raises:
+            ServiceError: if it does not help. The first error is not shown with it: GDAL's messages hold addresses.
+        """
+        for pause in PAUSES:
+            time.sleep(pause)
+            if isinstance(self._dataset, WarpedVRT):
+                _fetch_singly(self._dataset, arguments["window"])
+            try:
+                return read(**arguments)
+            except RasterioError as again:
+                error = again
+        name = read_place(self.path).service.name if is_place(self.path) else public_address(self.path)
+        raise ServiceError(f"{name} did not give its imagery: {_what_failed(error)}; call again to go on where it "
+                           f"stopped") from None
 
 
 @contextmanager
@@ -271,8 +308,97 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
+def identity_of(path: str | Path) -> dict:
+    """What a prediction knows its image by: a file by its place and date, a place by what it shows, others by address.
+
+    It holds no key.
+    """
+    if is_place(path):
+        return {"image": Path(path).name, "place": read_place(path).digest}
+    if is_remote(path):
+        return {"image": public_address(path)}
+    found = Path(path).stat()
+    return {"image": str(Path(path).resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
+
+
+def _open_place(place: Place) -> WarpedVRT:
+    """A service on the grid of a place. Nothing is fetched before it is read."""
+    try:
+        service = rasterio.open(place.gdal_text())
+        return WarpedVRT(
+            service, crs=CRS.from_string(place.crs), transform=Affine(*place.transform), width=place.width,
+            height=place.height, resampling=Resampling.bilinear)
+    except (RasterioError, OSError) as error:
+        raise ServiceError(f"{place.service.name} cannot be opened: {_what_failed(error)}; check the address and the "
+                           f"network") from None
+
+
+def _fetch_singly(warped: WarpedVRT, window: Window) -> None:
+    """Asks for the tiles under a window one by one: GDAL drops a whole batch for one that fails, and keeps these."""
+    service, failed = warped.src_dataset, 0
+    for tile in _tiles_under(warped, window):
+        try:
+            service.read(1, window=tile)
+            failed = 0
+        except RasterioError:
+            failed += 1
+        if failed == HOPELESS:
+            return
+
+
+def _tiles_under(warped: WarpedVRT, window: Window) -> Iterator[Window]:
+    """The tiles that GDAL reads for a window: those under the blocks of the warped raster that it touches."""
+    service, (down, across) = warped.src_dataset, warped.block_shapes[0]
+    top, left = window.row_off // down * down, window.col_off // across * across
+    bottom = math.ceil((window.row_off + window.height) / down) * down
+    right = math.ceil((window.col_off + window.width) / across) * across
+    blocks = Window(left - 4, top - 4, right - left + 8, bottom - top + 8)  # what bilinear resampling needs around it
+    corners = array_bounds(blocks.height, blocks.width, warped.window_transform(blocks))
+    west, south, east, north = transform_bounds(warped.crs, service.crs, *corners)
+    rows, columns = rowcol(service.transform, (west, east), (north, south))
+    side = service.block_shapes[0][0]
+    for row in range(rows[0] // side, rows[1] // side + 1):
+        for col in range(columns[0] // side, columns[1] // side + 1):
+            yield Window(col * side, row * side, side, side)
+
+
+def _what_failed(error: BaseException) -> str:
+    """GDAL's reason in a few words, without the address, which may hold a key."""
+    text = " ".join(str(e) for e in (error, error.__cause__, error.__context__) if e is not None)
+    status = re.search(r"(?:status code|response code|response_code)\D{0,3}([1-5]\d\d)", text)
+    if status:
+        return f"its answer was HTTP {status[1]}"
+    for pattern, reason in FAILURES.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            return reason
+    return re.sub(r"(https?://|/vsi)\S+", "(address)", hide_keys(str(error)))
+
+
+FAILURES = {
+    r"timed out|timeout": "it took too long to answer",
+    r"could ?n.t connect|failed to connect|connection (refused|reset)": "it cannot be reached",
+    r"could not resolve": "its name is not known; check the address and the network",
+    r"ReadBlockFromFile|not recognized|not a supported": "what came is no image, perhaps a page that asks to log in",
+}
+
+
+def _open_remote(path: Path, **options: str) -> rasterio.DatasetReader:
+    """An image at an address; folders are not listed, and files beside it are not looked for."""
+    address = address_of(path)
+    try:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+            return rasterio.open(with_keys(address), **options)
+    except (RasterioError, OSError) as error:
+        raise ServiceError(f"{public_address(address)} cannot be opened: {_what_failed(error)}; check the address and "
+                           f"the network") from None
+
+
 def _open(path: Path, **options: str) -> rasterio.DatasetReader:
     """rasterio's open file, checked to hold pixels; `options` are GDAL's. Errors as `open_raster`."""
+    if is_place(path):
+        return _open_place(read_place(path))
+    if is_remote(path):
+        return _open_remote(path, **options)
     if not path.exists():
         raise RasterError(f"{path} does not exist; check the path")
     if path.is_dir():
@@ -521,10 +647,10 @@ def _profile(grid: Grid, bands: int, dtype: str, nodata: float | None) -> dict:
     }
 
 
-def _info(dataset: rasterio.DatasetReader) -> Grid:
-    """The grid of an open rasterio dataset."""
+def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None) -> Grid:
+    """The grid of an open rasterio dataset, with its own tags or those given."""
     alpha = next((i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha), None)
     return Grid(
         dataset.width, dataset.height, dataset.count - (alpha is not None), dataset.dtypes[0],
-        dataset.crs or None, dataset.transform, dataset.nodata, alpha, dataset.tags(),
+        dataset.crs or None, dataset.transform, dataset.nodata, alpha, dataset.tags() if tags is None else tags,
     )

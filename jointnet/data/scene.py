@@ -34,6 +34,7 @@ class Scene:
         part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it, as a split in
             blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
             itself must heed it.
+        credit: who provided the imagery, as every figure and map of it must say; "" where nobody asks for that.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Scene:
     drawn: bool = False
     line_width: float | str | None = None
     part: tuple[int, int, int, int] | None = None
+    credit: str = ""
 
     @cached_property
     def info(self) -> Grid:
