@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from jointnet.terminal import Sentences, expand, names, numbers
+from jointnet.options import PredictOptions, TrainOptions
+from jointnet.terminal import Sentences, box, expand, names, numbers, thresholds, typed, whole_numbers
 
 app = typer.Typer(
     cls=Sentences,
@@ -53,6 +54,7 @@ ClassName = Annotated[str, typer.Option("--class", help="The class to look at: b
 
 
 @app.command()
+@typed(TrainOptions)
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run: best weights, their card, history.")],
     dataset: DatasetName = "sample",
@@ -66,29 +68,13 @@ def train(
     preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
     weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
     classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
-    epochs: Annotated[int, typer.Option(min=1, help="Rounds; the weights are checked after each.")] = 20,
-    steps: Annotated[int | None, typer.Option(min=1, help="Batches an epoch; the scenes once, if not given.")] = None,
-    patch_size: Annotated[int | None, typer.Option(help="Side of a patch in pixels, a multiple of 8.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Patches a step.")] = None,
-    loss: Annotated[str | None, typer.Option(help="Name of a loss; the default follows the classes.")] = None,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1e-3,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same batches.")] = 0,
-    patience: Annotated[int | None, typer.Option(help="Stop after this many epochs without a better score.")] = None,
-    precision: Annotated[str, typer.Option(help="float32, or bfloat16 on processors that have it.")] = "float32",
     architecture: Annotated[str, typer.Option(help="jointnet, or unet for the baseline of that size.")] = "jointnet",
     reduction_from: Annotated[
         str, typer.Option(help="Where a JointNet block's reduction comes from: block or input.")
     ] = "block",
     normalization: Annotated[str, typer.Option(help="group, batch or none.")] = "group",
     dilation_rates: Annotated[str, typer.Option(help="Of a JointNet block's convolutions.")] = "1,2,5,1,2,5",
-    accumulate: Annotated[
-        int, typer.Option(min=1, help="Average the gradients of this many steps: large batches in little memory.")
-    ] = 1,
-    mirrored: Annotated[bool, typer.Option("--mirrored", help="Share each batch among all graphics cards.")] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into OUT/tensorboard, too.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch in --out.")] = False,
+    **options,
 ) -> None:
     """Train on a dataset's training scenes; keep the weights that are best on its validation scenes."""
     from jointnet.data.catalogue import open_dataset
@@ -101,16 +87,12 @@ def train(
     from jointnet.network.training import train as fit
     from jointnet.network.weights import load_model
 
-    rates = numbers(dilation_rates, "--dilation-rates", kind=int)
     new = Card(
         architecture=architecture, preset=preset, classes=tuple(names(classes) or ()), reduction_from=reduction_from,
-        normalization=normalization, dilation_rates=rates, patch_size=PATCH_SIZE.get(preset, 256),
+        normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int),
+        patch_size=PATCH_SIZE.get(preset, 256),
     )
-    run = fit(
-        new if weights is None else load_model(weights), scenes, out, new.classes, epochs, steps, patch_size,
-        batch_size, loss, learning_rate, seed, patience=patience, precision=precision, accumulate=accumulate,
-        mirrored=mirrored, tensorboard=tensorboard, resume=resume,
-    )
+    run = fit(new if weights is None else load_model(weights), scenes, out, new.classes, **options)
     best = max(run.history.get("val_iou") or [float("nan")])
     typer.echo(f"{run.ended}: best validation IoU {best:.4f}, weights in {run.out / 'best.weights.h5'}")
     if run.ended == "stopped":
@@ -118,50 +100,27 @@ def train(
 
 
 @app.command()
+@typed(PredictOptions, bounds=box, bands=whole_numbers, threshold=thresholds)
 def predict(
     images: Annotated[list[str], typer.Argument(help='Image files; a pattern in quotes works too, as "tiles/*.tif".')],
     weights: Annotated[str, typer.Option("--weights", "-w", help="Name from `jointnet weights`, or a weights file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; it is made.")],
-    bands: Annotated[str | None, typer.Option(help="Bands to show the network, from 1, as 1,2,3.")] = None,
-    bounds: Annotated[
-        str | None, typer.Option(help="Only this part: left,bottom,right,top in the image's coordinates.")
-    ] = None,
-    gsd: Annotated[float | None, typer.Option(help="Metres per pixel, if the image does not say.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Probability from which a pixel counts; the weights bring their own.")
-    ] = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Average over eight turns and flips: better, 8 x slower.")] = False,
-    engine: Annotated[str, typer.Option(help="auto (the fastest here), keras or openvino.")] = "auto",
-    polygons: Annotated[bool, typer.Option(help="Write GeoPackage and GeoJSON too.")] = True,
-    min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than this, in square metres.")] = 0.0,
-    outlines: Annotated[
-        str, typer.Option(help="traced along pixel edges, simplified, or regular with right angles.")
-    ] = "traced",
-    tolerance: Annotated[
-        float | None, typer.Option(help="Metres that a simplified outline may move; two pixels, if not given.")
-    ] = None,
-    parquet: Annotated[bool, typer.Option("--parquet", help="Write GeoParquet too (needs pyarrow).")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results made with other settings.")] = False,
     workers: Annotated[int | None, typer.Option(help="Predict this many scenes at once (needs Dask).")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to send the scenes to.")] = None,
+    **options,
 ) -> None:
     """Map buildings or roads: probability and mask as GeoTIFF, polygons as GeoPackage and GeoJSON.
 
     A run that was stopped goes on where it was when the same command is given again.
     """
     paths = expand(images)
-    chosen = {
-        "bands": numbers(bands, "--bands", kind=int), "bounds": numbers(bounds, "--bounds", 4), "gsd": gsd,
-        "threshold": threshold, "tta": tta, "engine": engine, "polygons": polygons, "min_area": min_area,
-        "outlines": outlines, "tolerance": tolerance, "parquet": parquet, "overwrite": overwrite,
-    }
     from jointnet.network.weights import load_model
 
     model = load_model(weights)
     if workers is not None or scheduler is not None:
         from jointnet.predict.many import predict_many
 
-        report = predict_many(model, paths, out, scheduler, workers, **chosen)
+        report = predict_many(model, paths, out, scheduler, workers, **options)
         typer.echo(report)
         if report.failed:
             raise ValueError("; ".join(f"{name}: {why}" for name, why in report.failed.items()))
@@ -171,7 +130,7 @@ def predict(
     failed = 0
     for path in paths:
         try:
-            result = predict_scene(model, path, out, **chosen)
+            result = predict_scene(model, path, out, **options)
             for written in result.paths:
                 typer.echo(written)
             for name, steps in result.kept.items():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import glob
+import inspect
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
+from functools import wraps
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -72,7 +76,7 @@ def names(text: str | None) -> list[str] | None:
     return [part.strip() for part in text.split(",") if part.strip()] if text else None
 
 
-def numbers(text: str | None, what: str, count: int | None = None, kind: type = float) -> tuple | None:
+def numbers(text: str | None, what: str, count: int | None = None, number: type = float) -> tuple | None:
     """(1, 2, 3) from "1,2,3".
 
     Raises:
@@ -81,12 +85,77 @@ def numbers(text: str | None, what: str, count: int | None = None, kind: type = 
     if text is None:
         return None
     try:
-        found = tuple(kind(part) for part in text.split(","))
+        found = tuple(number(part) for part in text.split(","))
     except ValueError:
         found = ()
     if not found or count not in (None, len(found)):
         raise ValueError(f"{what} {text!r} should be {count or 'some'} numbers with commas between, as 1,2,3")
     return found
+
+
+def whole_numbers(text: str, what: str) -> tuple[int, ...]:
+    """(3, 2, 1) from "3,2,1"."""
+    return numbers(text, what, number=int)
+
+
+def box(text: str, what: str) -> tuple[float, ...]:
+    """(left, bottom, right, top) from four numbers with commas between."""
+    return numbers(text, what, 4)
+
+
+def thresholds(text: str, what: str) -> float | dict[str, float]:
+    """0.5 from "0.5", {"buildings": 0.5, "roads": 0.3} from "buildings=0.5,roads=0.3".
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    try:
+        if "=" not in text:
+            return float(text)
+        pairs = (part.split("=") for part in text.split(","))
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError:
+        raise ValueError(f"{what} {text!r} should be a number, or one for each class, as "
+                         f"buildings=0.5,roads=0.3") from None
+
+
+def typed(declaration: type, **readers: Callable[[str, str], Any]) -> Callable[[Callable], Callable]:
+    """Decorates a command with `**options`: those that are declared become options of the terminal.
+
+    Args:
+        declaration: a dataclass of `jointnet.options`.
+        readers: option -> function of a text and of the option's name, for those whose type is no plain one.
+    """
+    declared = [f for f in fields(declaration) if not f.metadata["python_only"]]
+
+    def decorate(command: Callable) -> Callable:
+        @wraps(command)
+        def with_values(**given):
+            return command(**{name: readers[name](value, flag_of(name)) if name in readers and value is not None
+                              else value for name, value in given.items()})
+
+        signature = inspect.signature(command, eval_str=True)
+        named = [p for p in signature.parameters.values() if p.kind != inspect.Parameter.VAR_KEYWORD]
+        types = get_type_hints(declaration)
+        added = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default,
+                                   annotation=_at_the_terminal(f, str | None if f.name in readers else types[f.name]))
+                 for f in declared]
+        with_values.__signature__ = signature.replace(parameters=[*named, *added])
+        return with_values
+
+    return decorate
+
+
+def flag_of(name: str) -> str:
+    """--min-area from min_area."""
+    return "--" + name.replace("_", "-")
+
+
+def _at_the_terminal(declared: Field, annotation: Any) -> Any:
+    """A declared option as Typer takes it; what is off by default has one flag, what is on has --no-NAME, too."""
+    about = declared.metadata["help"]
+    names = [flag_of(declared.name)] if declared.default is False else []
+    return Annotated[annotation, typer.Option(*names, help=f"{about[0].upper()}{about[1:]}.")]
 
 
 def expand(patterns: list[str]) -> list[Path]:

@@ -121,7 +121,7 @@ def tune(run, scenes) -> None:
     maps = run.out / "validation"
     for scene in scenes:
         part = scene.info.bounds if scene.part else None
-        jointnet.predict_scene(run.model, scene, maps, part, polygons=False, overwrite=True, progress=False)
+        jointnet.predict_scene(run.model, scene, maps, bounds=part, polygons=False, overwrite=True, progress=False)
     card, scores = run.card, {}
     for class_name in card.classes:
         card = tuned_card(card, jointnet.evaluate(maps, scenes, class_name, detail=False).probabilities, class_name)

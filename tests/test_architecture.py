@@ -10,7 +10,7 @@ import pytest
 import jointnet
 
 PACKAGE = Path(jointnet.__file__).parent
-ORDER = ["backend", "files", "data", "network", "predict", "evaluate", "show", "terminal", "cli"]
+ORDER = ["errors", "options", "backend", "files", "data", "network", "predict", "evaluate", "show", "terminal", "cli"]
 FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
     "rasterio": {"data.raster"},

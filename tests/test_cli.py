@@ -18,7 +18,7 @@ from jointnet.data.catalogue import open_dataset
 from jointnet.network.card import Card
 from jointnet.network.model import build_jointnet
 from jointnet.network.weights import save_model
-from jointnet.terminal import as_options, expand, names, numbers
+from jointnet.terminal import as_options, expand, names, numbers, thresholds
 
 UTM = "EPSG:32633"
 
@@ -380,8 +380,12 @@ def test_lists_and_patterns_are_read_as_typed(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     assert names("austin, chicago,") == ["austin", "chicago"]
     assert names(None) is None
-    assert numbers("3,2,1", "--bands", kind=int) == (3, 2, 1)
+    assert numbers("3,2,1", "--bands", number=int) == (3, 2, 1)
     assert numbers("-1.5,0,1,2", "--bounds", 4) == (-1.5, 0, 1, 2)
+    assert thresholds("0.5", "--threshold") == 0.5
+    assert thresholds("buildings=0.5, roads=0.3", "--threshold") == {"buildings": 0.5, "roads": 0.3}
+    with pytest.raises(ValueError, match="--threshold 'half' should be a number, or one for each class"):
+        thresholds("half", "--threshold")
     assert [p.name for p in expand(["c.png", "[ab].tif", "a.tif", "odd[1].tif"])] == [
         "c.png", "a.tif", "b.tif", "odd[1].tif"
     ]  # fmt: skip

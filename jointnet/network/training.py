@@ -17,6 +17,7 @@ from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
 from jointnet.network.weights import load_model, save_model
+from jointnet.options import FitOptions, TrainOptions, chosen, takes
 
 PATCH_SIZE = {"tiny": 128, "small": 256, "base": 256}
 BATCH_SIZE = {"tiny": 8, "small": 4, "base": 4}
@@ -44,32 +45,9 @@ class Run:
         return self.model.card
 
 
-def train(
-    model_or_preset: keras.Model | Card | str,
-    dataset,
-    out: str | Path,
-    classes: tuple[str, ...] = ("buildings",),
-    epochs: int = 20,
-    steps: int | None = None,
-    patch_size: int | None = None,
-    batch_size: int | None = None,
-    loss: str | None = None,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    foreground_share: float = 0.5,
-    colour_jitter: float = 0.2,
-    patience: int | None = None,
-    precision: str = "float32",
-    accumulate: int = 1,
-    mirrored: bool = False,
-    tensorboard: bool = False,
-    resume: bool = False,
-    terms: str = "",
-    limits: str = "",
-    recipe: str = "",
-    callbacks: list[keras.callbacks.Callback] | None = None,
-    verbose: int | str = "auto",
-) -> Run:
+@takes(TrainOptions)
+def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
+          classes: tuple[str, ...] = ("buildings",), **options) -> Run:
     """Trains on the scenes of split "train" and keeps the weights that are best on split "validation".
 
     Args:
@@ -78,106 +56,88 @@ def train(
         dataset: a `Dataset` with scenes of both splits.
         out: folder of the run.
         classes: the labels to learn, one output each; a card has its own.
-        epochs, steps: length; `steps` batches an epoch, by default as many as cover the scenes once.
-        patch_size: side of a patch in pixels, a multiple of 8; by default the card's, or the preset's.
-        batch_size: patches a step.
-        loss: a name of `losses.LOSSES`, or one for each class, by commas; the default follows the classes.
-        learning_rate: peak of a cosine schedule with a short warm-up, for Adam.
-        seed: of the weights and the patches; the same seed gives the same batches.
-        foreground_share: share of the patches that surely hold foreground.
-        colour_jitter: see `jitter_colours`.
-        patience: epochs without a better validation IoU before it ends; None never ends early.
-        precision: "float32", or "bfloat16" where the processor has it (about twice as fast on recent ones).
-        accumulate: steps whose gradients are averaged before the weights change: large batches in little memory.
-        mirrored: share each batch among all graphics cards of this machine (TensorFlow's MirroredStrategy). Losses
-            that are means over pixels stay what they are; Dice is then taken over each card's share of the batch.
-        tensorboard: write curves for TensorBoard into `out`/tensorboard; `history.csv` is written in any case.
-        resume: go on from the last finished epoch in `out`.
-        terms, limits, recipe: words for the card.
-        callbacks: more of Keras' callbacks.
-        verbose: as Keras' `fit`.
+        options: those of `TrainOptions`, by name, as `epochs=5`.
 
     Raises:
         TrainingError: if a split is empty, `out` holds another run, the loss is no number, the disk is full, or
             something that was asked for is not installed. What the run had kept stays, and `resume` goes on with it.
+        UnknownOptionError: if there is no option of a name; the message names the closest.
     """
     from jointnet.data.patches import GridBatches, PatchBatches
 
+    wanted = chosen(TrainOptions, options)
     card = _card_to_begin_with(model_or_preset, classes)
-    patch_size = patch_size or card.patch_size
+    patch_size = wanted.patch_size or card.patch_size
     if patch_size % 8:
         raise TrainingError(f"patch_size={patch_size} px cannot be halved three times; choose a multiple of 8, as 128")
-    batch_size = batch_size or BATCH_SIZE[card.preset]
+    batch_size = wanted.batch_size or BATCH_SIZE[card.preset]
     training, validation = (_some(dataset, split) for split in ("train", "validation"))
-    batches = PatchBatches(
-        training, patch_size, batch_size, card.classes, steps, foreground_share, colour_jitter, seed=seed
-    )
+    batches = PatchBatches(training, patch_size, batch_size, card.classes, wanted.steps, wanted.foreground_share,
+                           wanted.colour_jitter, seed=wanted.seed)
     checks = GridBatches(validation, patch_size, batch_size, card.classes)
     card = replace(
         card,
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
-        image_gsd=None,
-        loss=loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes), seed=seed,
+        image_gsd=None, seed=wanted.seed,
+        loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
         data=f"{dataset.name}, split train: {len(training)} scenes of {', '.join(training.cities)}",
         drawn=dataset.drawn, batch_size=batch_size, thresholds=dict(card.thresholds), scores={}, sha256="",
-        terms=terms or card.terms, limits=limits or card.limits, recipe=recipe or card.recipe,
+        terms=wanted.terms or card.terms, limits=wanted.limits or card.limits, recipe=wanted.recipe or card.recipe,
     )
     model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
     if model is None:
         card.thresholds = _typical_thresholds(card)
-    return fit(
-        card, batches, checks, out, epochs, model=model, learning_rate=learning_rate, patience=patience,
-        precision=precision, accumulate=accumulate, mirrored=mirrored, tensorboard=tensorboard, resume=resume,
-        callbacks=callbacks, verbose=verbose,
-    )
+    return _fit(card, batches, checks, Path(out), wanted.epochs, model, wanted)
 
 
-def fit(
-    card: Card,
-    batches: keras.utils.PyDataset,
-    validation: keras.utils.PyDataset,
-    out: str | Path,
-    epochs: int,
-    model: keras.Model | None = None,
-    learning_rate: float = 1e-3,
-    patience: int | None = None,
-    precision: str = "float32",
-    accumulate: int = 1,
-    mirrored: bool = False,
-    tensorboard: bool = False,
-    resume: bool = False,
-    callbacks: list[keras.callbacks.Callback] | None = None,
-    verbose: int | str = "auto",
-) -> Run:
+@takes(FitOptions)
+def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: str | Path, epochs: int,
+        model: keras.Model | None = None, **options) -> Run:
     """Trains the network that `card` describes on any batches of (image, labels, weights); the inside of `train`.
 
-    `model` gives the weights to start from. Other arguments, results and errors as `train`.
+    Args:
+        card: what to train; its loss, thresholds and seed are used.
+        batches: what to learn from, the same number of them each epoch.
+        validation: what to choose the best weights on.
+        out: folder of the run.
+        epochs: rounds over the batches.
+        model: the network whose weights to start from; without one they are random.
+        options: those of `FitOptions`, by name.
+
+    Raises:
+        TrainingError: as `train`.
+        UnknownOptionError: if there is no option of a name; the message names the closest.
     """
-    if accumulate < 1:
-        raise ValueError(f"accumulate={accumulate}; give the number of steps, 1 or more")
-    strategy = _mirrored_strategy() if mirrored else None
-    curves = [_tensorboard(Path(out))] if tensorboard else []
-    state = RunState(Path(out))
+    return _fit(card, batches, validation, Path(out), epochs, model, chosen(FitOptions, options))
+
+
+def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,
+         model: keras.Model | None, wanted: FitOptions) -> Run:
+    """`fit` with its options in hand."""
+    strategy = _mirrored_strategy() if wanted.mirrored else None
+    curves = [_tensorboard(out)] if wanted.tensorboard else []
+    others = [*curves, *(wanted.callbacks or [])]
+    state = RunState(out)
     keras.utils.set_random_seed(card.seed or 0)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        network = _network(card, precision)
+        network = _network(card, wanted.precision)
         if model is not None:
             network.set_weights(model.get_weights())
         loss = SharedLoss(card.loss, strategy.num_replicas_in_sync) if strategy else PixelLoss(card.loss)
-        network.compile(_optimizer(learning_rate, accumulate), loss, weighted_metrics=_metrics(card),
+        network.compile(_optimizer(wanted.learning_rate, wanted.accumulate), loss, weighted_metrics=_metrics(card),
                         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
-        state.open(resume)
-        first = state.restore(network) if resume else 0
+        state.open(wanted.resume)
+        first = state.restore(network) if wanted.resume else 0
     batches.epoch = first
     card = replace(card, date=datetime.date.today().isoformat())
-    keeper = CheckpointCallback(state, card, patience, steps_per_epoch=len(batches))
-    rate = CosineRate(learning_rate, max(1, epochs * len(batches)), len(batches))
+    keeper = CheckpointCallback(state, card, wanted.patience, steps_per_epoch=len(batches))
+    rate = CosineRate(wanted.learning_rate, max(1, epochs * len(batches)), len(batches))
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
-                    callbacks=[rate, keeper, *curves, *(callbacks or [])], verbose=verbose)
+                    callbacks=[rate, keeper, *others], verbose=wanted.verbose)
     except (KeyboardInterrupt, StopTraining):
         keeper.ended = "stopped"
-        for callback in [*curves, *(callbacks or [])]:  # Keras tells nobody
+        for callback in others:  # Keras tells nobody
             callback.on_train_end()
     if not state.best.exists():  # stopped in the first epoch: what there is, is the best
         save_model(network, state.best, card)

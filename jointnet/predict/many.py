@@ -17,6 +17,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from jointnet.files import written_whole
+from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.source import PredictionError, PredictionWarning
 
 REPORT = "prediction_report.json"
@@ -50,12 +51,9 @@ class ManyReport:
                 f"({speed:.2f} million a second)")
 
 
+@takes(PredictOptions)
 def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | None = None, workers: int | None = None,
-                 retries: int = 1, progress: bool = True, bands: Sequence[int] | None = None,
-                 bounds: Sequence[float] | None = None, gsd: float | None = None, threshold=None,
-                 overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "auto",
-                 dtype: str = "uint8", polygons: bool = True, min_area: float = 0.0, outlines: str = "traced",
-                 tolerance: float | None = None, parquet: bool = False, overwrite: bool = False) -> ManyReport:
+                 retries: int = 1, progress: bool = True, **options) -> ManyReport:
     """Predicts many scenes, each as `predict_scene` does, and writes a report beside them.
 
     Scenes that are finished are skipped. A scene whose worker dies goes on, on another worker, after the last rows that
@@ -70,37 +68,22 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
         workers: processes of that local cluster; without it one for every four cores.
         retries: how often a scene that failed is tried again.
         progress: False shows no progress bar.
-        bands: as in `predict_scene`, and so for the arguments below.
-        bounds: part of every scene, in its CRS.
-        gsd: metres per pixel of the scenes.
-        threshold: one for all classes, or class -> threshold.
-        overlap: of the windows.
-        size: of the windows, in pixels.
-        tta: eight turns and flips.
-        engine: the runtime.
-        dtype: of the probability raster.
-        polygons: False writes no vector files.
-        min_area: smallest polygon that is kept, in m2.
-        outlines: "traced", "simplified" or "regular".
-        tolerance: how far an outline may move, in metres.
-        parquet: True writes GeoParquet, too.
-        overwrite: True replaces outputs that were made with other settings.
+        options: those of `PredictOptions`, the same for every scene.
 
     Raises:
         PredictionError: if there is no scene, or two have one name.
         ImportError: if Dask is not installed.
         OSError: if the scheduler does not answer.
+        UnknownOptionError: if there is no option of a name; the message names the closest.
     """
     began = time.perf_counter()
     out = Path(out)
+    wanted = chosen(PredictOptions, options)
     names = _names(sources)
-    options = {"bands": bands, "bounds": bounds, "gsd": gsd, "threshold": threshold, "overlap": overlap, "size": size,
-               "tta": tta, "engine": engine, "dtype": dtype, "polygons": polygons, "min_area": min_area,
-               "outlines": outlines, "tolerance": tolerance, "parquet": parquet, "overwrite": overwrite}
     report = ManyReport(len(names))
     with _client(scheduler, workers, len(names)) as client, _shared(model, out) as weights:
         futures = {
-            client.submit(_predict_one, weights, source, str(out.resolve()), options, retries=retries, pure=False): name
+            client.submit(_predict_one, weights, source, str(out.resolve()), wanted, retries=retries, pure=False): name
             for name, source in zip(names, sources, strict=True)
         }
         _collect(client, futures, report, progress)
@@ -122,14 +105,14 @@ def _names(sources: Sequence) -> list[str]:
     return names
 
 
-def _predict_one(weights, source, out: str, options: dict) -> tuple[float, int]:
+def _predict_one(weights, source, out: str, wanted: PredictOptions) -> tuple[float, int]:
     """(seconds, pixels) of one scene, on a worker. 0 seconds: it was there already."""
     from jointnet.predict.scenes import predict_scene
 
     model = _loaded(weights) if isinstance(weights, str) else weights
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)
-        result = predict_scene(model, source, out, progress=False, **options)
+        result = predict_scene(model, source, out, progress=False, **vars(wanted))
     height, width = result.shape
     return result.seconds, height * width
 

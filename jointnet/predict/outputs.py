@@ -13,13 +13,14 @@ import geopandas as gpd
 import numpy as np
 
 from jointnet.data.raster import Grid, RasterError, create_raster, read_info
+from jointnet.options import PredictOptions
 from jointnet.predict.rasters import LEVELS, NODATA
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import Source
 from jointnet.predict.spool import Spool
 from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
 from jointnet.predict.vectors.files import create_vectors, read_notes
-from jointnet.predict.vectors.outlines import Tidying
+from jointnet.predict.vectors.outlines import PIXELS, Tidying
 from jointnet.predict.vectors.polygons import polygon_tables
 
 
@@ -73,19 +74,40 @@ class ScenePrediction:
         return [self.layers[layer].with_suffix(suffix) for suffix in suffixes]
 
 
-def plan(source, scene: Source, out: Path, settings: Settings, polygons: bool, tidying: Tidying, parquet: bool,
-         made_with: dict) -> ScenePrediction:
-    """Where the outputs go, and what they are made with: another image, other weights or settings change that."""
+def plan(source, scene: Source, out: Path, settings: Settings, wanted: PredictOptions, weights: str,
+         limits: np.ndarray) -> ScenePrediction:
+    """Where the outputs go, and what they are made with: another image, other weights or options change that.
+
+    Args:
+        source: the path or the scene that was asked for.
+        scene: the same, opened.
+        out: folder of the outputs.
+        settings: the network's.
+        wanted: the options, with the size of the windows.
+        weights: a checksum of the network's weights.
+        limits: float32 (classes,), the threshold of each class.
+    """
     stem = getattr(source, "name", None) if hasattr(source, "image") else None
     stem = stem or scene.path.stem
     stat = scene.path.stat()
-    made_with |= {"image": str(scene.path.resolve()), "bytes": stat.st_size, "modified": stat.st_mtime_ns,
-                  "nodata": scene.nodata_rule, "part": [*scene.origin, *scene.grid.shape]}
-    layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if polygons else {}
+    made_with = {
+        "weights": weights, "bounds": wanted.bounds and list(wanted.bounds), "gsd": wanted.gsd, "bands": scene.bands,
+        "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": wanted.overlap,
+        "size": wanted.size, "tta": wanted.tta, "dtype": wanted.dtype, "classes": list(settings.classes),
+        "shown": list(scene.shape), "image": str(scene.path.resolve()), "bytes": stat.st_size,
+        "modified": stat.st_mtime_ns, "nodata": scene.nodata_rule, "part": [*scene.origin, *scene.grid.shape],
+    }
+    layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if wanted.polygons else {}
     return ScenePrediction(
         scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, scene.grid.shape,
-        json.loads(json.dumps(made_with)), tidying, parquet,
+        json.loads(json.dumps(made_with)), _tidying(scene.grid, wanted), wanted.parquet,
     )
+
+
+def _tidying(grid: Grid, wanted: PredictOptions) -> Tidying:
+    """What is to become of the polygons; a tolerance that was not given is two pixels, whatever their unit."""
+    tolerance = PIXELS * (grid.gsd or 1.0) if wanted.tolerance is None else wanted.tolerance
+    return Tidying(wanted.min_area, wanted.outlines, tolerance)
 
 
 def _digest(result: ScenePrediction) -> str:

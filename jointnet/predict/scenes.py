@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from jointnet.data.raster import Grid, block_cache
+from jointnet.data.raster import block_cache
+from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import make_engine, weights_digest
 from jointnet.predict.outputs import (
     ScenePrediction,
@@ -28,7 +29,6 @@ from jointnet.predict.resample import completed, needed_from, resample_array, re
 from jointnet.predict.settings import Settings, class_names, settings_of
 from jointnet.predict.source import PredictionError, Source, open_source, shown_shape
 from jointnet.predict.spool import Spool
-from jointnet.predict.vectors.outlines import PIXELS, Tidying
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
@@ -91,12 +91,8 @@ def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float
     return mask[..., 0] if mask.shape[-1] == 1 else mask
 
 
-def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None = None, gsd: float | None = None,
-                  bands: Sequence[int] | None = None, threshold: float | Mapping[str, float] | None = None,
-                  overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "auto",
-                  dtype: str = "uint8", polygons: bool = True, min_area: float = 0.0, outlines: str = "traced",
-                  tolerance: float | None = None, parquet: bool = False, overwrite: bool = False,
-                  progress: bool = True) -> ScenePrediction:
+@takes(PredictOptions)
+def predict_scene(model, source, out: str | Path, progress: bool = True, **options) -> ScenePrediction:
     """Predicts one scene and writes `{stem}_probability.tif`, `{stem}_mask.tif` and `{stem}_{class}.gpkg/.geojson`.
 
     Rows are kept as they are finished, so a run that was stopped or killed goes on where it was when it is called
@@ -107,60 +103,42 @@ def predict_scene(model, source, out: str | Path, bounds: Sequence[float] | None
         model: a Keras model, a name or path for `load_model`, or a function of a batch of windows.
         source: path of an image, or a scene of a dataset, or a part of one (`Scene.part`).
         out: folder for the outputs; it is made.
-        bounds: (left, bottom, right, top) of a part of the scene, in its CRS (in pixels without one).
-        gsd: metres per pixel of the scene, where its georeference is missing or should be overruled.
-        bands: 1-based numbers of the bands to show the network; alpha is never one of them.
-        threshold: one for all classes, or class -> threshold; without it the card's.
-        overlap: as in `predict_array`.
-        size: as in `predict_array`.
-        tta: as in `predict_array`.
-        engine: "auto" for the one that is likely the fastest here, "keras" or "openvino".
-        dtype: "uint8" or "float32" for the probability raster.
-        polygons: False writes no vector files.
-        min_area: smallest polygon that is kept, in m2 (pixels without a georeference).
-        outlines: "traced" along pixel edges, "simplified", or "regular", with right angles; what each step costs in
-            IoU is in the result's `kept`.
-        tolerance: how far such an outline may move, in metres (pixels without a georeference); two pixels without it.
-        parquet: True writes the vector files as GeoParquet, too.
-        overwrite: True replaces outputs that were made with other settings.
         progress: False shows no progress bar.
+        options: those of `PredictOptions`, by name, as `min_area=10`.
 
     Raises:
         RasterError: if the image cannot be read or the folder not be written to.
         PredictionError: if image, part or settings do not fit the network.
         FileExistsError: if the folder holds a prediction of that name made with other settings.
+        UnknownOptionError: if there is no option of a name; the message names the closest.
     """
     began = time.perf_counter()
-    if dtype not in ("uint8", "float32"):
-        raise PredictionError(f"dtype={dtype!r} is unknown; choose 'uint8' or 'float32'")
+    wanted = chosen(PredictOptions, options)
+    if wanted.dtype not in ("uint8", "float32"):
+        raise PredictionError(f"dtype={wanted.dtype!r} is unknown; choose 'uint8' or 'float32'")
     model = _resolve(model)
     settings = settings_of(model)
-    with block_cache(CACHE), open_source(source, settings, bounds, gsd, bands) as scene:
-        size = size or settings.patch_size
-        grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))
-        settings = _with_classes(settings, model, size, len(scene.bands))
-        limits = settings.threshold_array(threshold)
-        tidying = _tidying(scene.grid, min_area, outlines, tolerance)
-        result = plan(source, scene, Path(out), settings, polygons, tidying, parquet, {
-            "weights": weights_digest(model), "bounds": bounds and list(bounds), "gsd": gsd, "bands": scene.bands,
-            "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": overlap, "size": size,
-            "tta": tta, "dtype": dtype, "classes": list(settings.classes), "shown": list(scene.shape),
-        })
-        if not overwrite:
+    with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
+        wanted = replace(wanted, size=wanted.size or settings.patch_size)
+        grid = WindowGrid(*scene.shape, wanted.size, stride_of(wanted.size, wanted.overlap))
+        settings = _with_classes(settings, model, wanted.size, len(scene.bands))
+        limits = settings.threshold_array(wanted.threshold)
+        result = plan(source, scene, Path(out), settings, wanted, weights_digest(model), limits)
+        if not wanted.overwrite:
             refuse_to_replace(result)
             if has_rasters(result):
                 if has_vectors(result):
                     return with_notes(result)
                 return replace(write_vectors(result), seconds=time.perf_counter() - began)
-        run, batch = _network(model, engine, size, tta)
+        run, batch = _network(model, wanted.engine, wanted.size, wanted.tta)
         spool = open_spool(result)
         try:
-            _fill(spool, scene, grid, run, batch, settings, limits, dtype, progress)
-            write_rasters(spool, scene.grid, result, dtype)
+            _fill(spool, scene, grid, run, batch, settings, limits, wanted.dtype, progress)
+            write_rasters(spool, scene.grid, result, wanted.dtype)
             result = write_vectors(result)
         except Exception:
             spool.remove()
-            for path in result.paths if not overwrite else ():
+            for path in result.paths if not wanted.overwrite else ():
                 path.unlink(missing_ok=True)
             raise
         spool.remove()
@@ -190,11 +168,6 @@ def _network(model, engine: str, size: int, tta: bool):
     """(engine, windows at once)."""
     run = make_engine(model, engine, size)
     return (with_flips(run) if tta else run), run.batch
-
-
-def _tidying(grid: Grid, min_area: float, outlines: str, tolerance: float | None) -> Tidying:
-    """What is to become of the polygons; a tolerance that was not given is two pixels, whatever their unit."""
-    return Tidying(min_area, outlines, tolerance if tolerance is not None else PIXELS * (grid.gsd or 1.0))
 
 
 def _with_classes(settings: Settings, model, size: int, bands: int) -> Settings:
