@@ -17,6 +17,7 @@ DOORS = {
     "leafmap": {"show.maps"},
     "ipyleaflet": {"show.maps", "show.cities"},
     "matplotlib": {"show.figures"},
+    "jinja2": {"show.pages"},
     "dask": {"predict.many"},
     "distributed": {"predict.many"},
     "tensorflow": {"network.training", "predict.engines", "predict.export"},

@@ -150,7 +150,7 @@ def test_choice_scene_and_note_go_to_the_kernel_and_back(tmp_path, browser):
         ask_kernel(page, "setattr(explorer, 'selected', 'vienna1-2')")
         wait_for(watched, "vienna1-2")
         assert page.locator(".jn-error:not([hidden])").count() == 0
-        ask_kernel(page, "explorer._receive(explorer, {'kind': 'scene', 'scene': 'nowhere'}, [])")
+        ask_kernel(page, "explorer._receive(explorer, {'type': 'scene', 'scene': 'nowhere'}, [])")
         page.wait_for_selector(".jn-error:not([hidden])", timeout=60_000)
         assert "nowhere" in page.inner_text(".jn-error")
         assert watched.outside == []

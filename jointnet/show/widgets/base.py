@@ -6,86 +6,31 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Callable
-from html import escape
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 
 from jointnet.files import written_whole
+from jointnet.show.pages import read_asset, render
 
-HERE = Path(__file__).parent
-STYLE = (HERE / "shared.css").read_text(encoding="utf-8")
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 16px; background: #ffffff; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --jp-layout-color1: #1e1e1e; --jp-layout-color2: #2b2b2b; --jp-border-color1: #555555;
-    --jp-ui-font-color1: #eeeeee; --jp-ui-font-color2: #bdbdbd; }}
-  body {{ background: #111111; }}
-}}
-{look}
-{style}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-PIECE = """<div id="{key}"></div>
-<script type="application/json" id="{key}-state">{state}</script>
-<script type="module">
-{code}
-const held = JSON.parse(document.getElementById("{key}-state").textContent);
-for (const name of held.binary) {{
-  const text = atob(held.values[name]), bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  held.values[name] = new DataView(bytes.buffer);
-}}
-const listeners = {{}};
-const model = {{
-  get: (name) => held.values[name],
-  set(name, value) {{
-    held.values[name] = value;
-    for (const call of [...(listeners[`change:${{name}}`] || [])]) call();
-  }},
-  on(event, call) {{ (listeners[event] = listeners[event] || []).push(call); }},
-  off(event, call) {{ listeners[event] = (listeners[event] || []).filter((c) => c !== call); }},
-  save_changes() {{}},
-  send() {{}},
-}};
-window.jointnet = {{ model }};
-explorer.render({{ model, el: document.getElementById("{key}") }});
-</script>"""
-
-
-def write_page(title: str, body: str, look: str = "") -> str:
-    """A page of HTML that opens without a network, light or dark as the reader's browser is.
-
-    Args:
-        title: text of its tab.
-        body: HTML, as `Explorer.to_piece` gives it.
-        look: style sheet of whatever else `body` holds.
-    """
-    return PAGE.format(title=escape(title), look=look, style=STYLE, body=body)
+STYLE = read_asset("widgets/shared.css")
 
 
 def code_of(*names: str) -> str:
     """The JavaScript of an explorer: the shared parts, those of explorers that it is built on, then its own file."""
-    parts = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("shared", *names)]
+    parts = [read_asset(f"widgets/{name}.js") for name in ("shared", *names)]
     built_on = [re.sub(r"^export default .*$", "", part, flags=re.MULTILINE) for part in parts[:-1]]
     return "".join([*built_on, parts[-1]])
+
+
+def pack(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Traits as JSON can carry them: {"values", "binary": names of those in base64}; `unpack` in shared.js reads it."""
+    binary = [name for name, value in values.items() if isinstance(value, bytes | memoryview)]
+    encoded = {name: base64.b64encode(values[name]).decode() for name in binary}
+    return {"values": {**values, **encoded}, "binary": binary}
 
 
 def shows_errors(method: Callable) -> Callable:
@@ -126,7 +71,8 @@ class Explorer(anywidget.AnyWidget):
         Args:
             path: file to write; without it the page is returned as text.
         """
-        page = write_page(self.title, self.to_piece())
+        style = "\n".join([read_asset("widgets/page.css"), STYLE])
+        page = render("widgets/page.html", title=self.title, style=style, piece=self.to_piece())
         if path is None:
             return page
         path = Path(path)
@@ -135,17 +81,14 @@ class Explorer(anywidget.AnyWidget):
         return path
 
     def to_piece(self, key: str = "explorer") -> str:
-        """The inside of such a page, for a page that holds more than this explorer: see `write_page`.
+        """The inside of such a page, HTML for a page that holds more than this explorer.
 
         Args:
             key: id of the element, of its own in the page.
         """
-        values = self.page_state()
-        binary = [name for name, value in values.items() if isinstance(value, bytes | memoryview)]
-        values |= {name: base64.b64encode(values[name]).decode() for name in binary}
-        state = json.dumps({"values": values, "binary": binary}).replace("<", "\\u003c")
-        code = str(self._esm).replace("export default", "const explorer =")
-        return PIECE.format(key=escape(key), state=state, code=code)
+        state = json.dumps(pack(self.page_state())).replace("<", "\\u003c")
+        code = read_asset("widgets/page.js") + str(self._esm).replace("export default", "const explorer =")
+        return render("widgets/piece.html", key=key, state=state, code=code)
 
     def _repr_mimebundle_(self, **options):
         """The widget, and a picture for notebooks that are not trusted or have no kernel."""

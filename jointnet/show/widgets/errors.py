@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +16,8 @@ from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.files import written_whole
 from jointnet.predict.vectors.polygons import to_world
-from jointnet.show.widgets.base import code_of, shows_errors
-from jointnet.show.widgets.scene import SceneExplorer
+from jointnet.show.widgets.base import code_of, pack, shows_errors
+from jointnet.show.widgets.scene import PARTS, SceneExplorer
 
 WGS84 = "EPSG:4326"
 SAME_PLACE = 10  # pixels within which a note that was kept belongs to an error found anew
@@ -52,7 +51,7 @@ class ErrorExplorer(SceneExplorer):
         ValueError: if there is no error to show, or a scene or its prediction is missing.
     """
 
-    _esm = code_of("scene", "errors")
+    _esm = code_of(*PARTS, "errors")
 
     columns = traitlets.List().tag(sync=True)
     rows = traitlets.List().tag(sync=True)
@@ -136,8 +135,7 @@ class ErrorExplorer(SceneExplorer):
         state = super().page_state()
         for name in dict.fromkeys(self.table["scene"]):
             self._take(name)
-            state["packs"][name] = {k: _text(v) for k, v in self._layers().items()}
-            state["packs"][name]["about"]["live"] = False
+            state["packs"][name] = pack(self._page_layers())
         self._take(self.about["name"])
         return state
 
@@ -149,7 +147,7 @@ class ErrorExplorer(SceneExplorer):
     @shows_errors
     def _receive(self, widget, message: Mapping, buffers) -> None:
         """Answers the browser's wish for another scene, or for a closer look."""
-        if message.get("kind") == "scene":
+        if message.get("type") == "scene":
             self._take(message["scene"])
             self._show(self.threshold)
         else:
@@ -274,8 +272,3 @@ def _plain(value):
     """A number or text of Python's; None for what is not known."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _text(value):
-    """Bytes as base64, all else as it is."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value

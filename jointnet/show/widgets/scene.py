@@ -34,6 +34,7 @@ from jointnet.show.layers import (
 )
 from jointnet.show.widgets.base import Explorer, code_of, shows_errors
 
+PARTS = ("sheet", "view", "scene")  # files of its JavaScript
 STRIP = 512  # rows counted at once
 PREVIEW = 900  # longest side of the picture, in pixels
 NOT_COUNTED = 2  # code beside 0 (background) and 1 (foreground) in the truth that the browser gets
@@ -65,7 +66,7 @@ class SceneExplorer(Explorer):
         ValueError: if a layer is not on the scene's grid, a class is unknown, or a threshold is not between 0 and 1.
     """
 
-    _esm = code_of("scene")
+    _esm = code_of(*PARTS)
 
     about = traitlets.Dict().tag(sync=True)
     image = traitlets.Bytes().tag(sync=True)
@@ -224,6 +225,11 @@ class SceneExplorer(Explorer):
         state = super().page_state()
         return state | {"about": state["about"] | {"live": False}}
 
+    def _page_layers(self) -> dict:
+        """The traits that hold a scene and its layers, for a page of its own."""
+        layers = self._layers()
+        return layers | {"about": layers["about"] | {"live": False}}
+
     def _read(self, window, max_size: int) -> tuple[bytes, bytes, bytes]:
         """A window as the browser gets it: the image, PNG of the probabilities, PNG of the truth's codes."""
         photo = encode_photo(read_image(self._scene, window, max_size, self._bands))
@@ -330,11 +336,11 @@ class SceneExplorer(Explorer):
     @shows_errors
     def _receive(self, _widget, message: Mapping, _buffers) -> None:
         """Answers the browser's wish for a closer look."""
-        if message.get("kind") != "crop":
+        if message.get("type") != "crop":
             return
         window = tuple(int(v) for v in message["window"])
         size = min(int(message["size"]), self._max_size)
-        self.send({"kind": "crop", "id": message["id"], "window": window}, list(self._read(window, size)))
+        self.send({"type": "crop", "id": message["id"], "window": window}, list(self._read(window, size)))
 
 
 def cut_of(threshold: float) -> int:

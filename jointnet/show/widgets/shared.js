@@ -160,3 +160,14 @@ function scoped(model) {
     release() { for (const [event, call] of held) model.off(event, call); },
   };
 }
+
+/** Traits as a page carries them, {values, binary: names of those in base64}, in the form that Jupyter hands them over. */
+function unpack({ values, binary }) {
+  const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  return { ...values, ...Object.fromEntries(binary.map((name) => [name, bytes(values[name])])) };
+}
+
+/** Sets traits of a model one after the other, in their order. */
+function setAll(model, values) {
+  for (const [trait, value] of Object.entries(values)) model.set(trait, value);
+}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 import numpy as np
 import traitlets
 
 from jointnet.data.scene import Scene
-from jointnet.show.widgets.base import code_of, shows_errors
-from jointnet.show.widgets.scene import STRIP, SceneExplorer
+from jointnet.show.widgets.base import code_of, pack, shows_errors
+from jointnet.show.widgets.scene import PARTS, STRIP, SceneExplorer
 
 PAGE_TILES = 24  # at most, in a page without Python
 
@@ -32,7 +31,7 @@ class TileBrowser(SceneExplorer):
         ValueError: if there is no scene, or none of the name.
     """
 
-    _esm = code_of("scene", "tiles")
+    _esm = code_of(*PARTS, "tiles")
 
     tiles = traitlets.List().tag(sync=True)
     city = traitlets.Unicode("all").tag(sync=True)
@@ -68,10 +67,8 @@ class TileBrowser(SceneExplorer):
         packs = {}
         for name in dict.fromkeys([names[i] for i in steps] + [self.tile]):
             self._use(self._scene_of(name))
-            packs[name] = {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v
-                           for k, v in self._layers().items()}
-            packs[name]["about"]["live"] = False
-            packs[name] |= {"says": self._describe_tile(), "layer": self._first_layer(packs[name]["about"])}
+            layers = self._page_layers()
+            packs[name] = pack(layers | {"says": self._describe_tile(), "layer": self._first_layer(layers["about"])})
         self._use(self._scene_of(self.tile))
         return state | {"packs": packs, "tiles": [t for t in self.tiles if t["name"] in packs]}
 
