@@ -85,8 +85,8 @@ def open_dataset(
     cities, tiles = _as_list(cities), _as_list(tiles)
     if name == "inria":
         # What is dealt anew below needs every split; otherwise only what is asked for may be missing.
-        asked = {} if held_out_city or validation else {"cities": cities, "split": split}
-        dataset = open_inria(root, tiles=tiles, drop_faulty=drop_faulty, **asked)
+        every = bool(held_out_city or validation)
+        dataset = open_inria(root, tiles, None if every else cities, None if every else split, drop_faulty)
     elif name == "sample":
         dataset = open_sample(root)
     elif name == "folder":
@@ -123,7 +123,7 @@ def _warn_of_leaks(dataset: Dataset) -> None:
 def open_sample(root: Path) -> Dataset:
     """The fifteen drawn scenes, named and split as INRIA's tiles; those that `root` lacks are drawn first."""
     scenes = tuple(_sample_scene(root / part, name) for part, names in SAMPLE.items() for name in names)
-    absent = [s for s in scenes if not all(p.exists() for p in (s.image, *s.labels.values(), *s.vectors.values()))]
+    absent = [s for s in scenes if not all(p.exists() for p in _files_of(s))]
     with tqdm(desc="drawing the sample", total=len(absent), unit="scene", disable=not absent) as bar:
         draw_sample(root, seed_of(root), lambda _: bar.update())  # an older edition is drawn again
     return Dataset("sample", scenes)
@@ -143,7 +143,14 @@ def _sample_scene(folder: Path, name: str) -> Scene:
     )
 
 
-def _check_choices(name, root, split, nodata, of_folders) -> None:
+def _files_of(scene: Scene) -> list[Path]:
+    """The files of a scene that has each mask in one file."""
+    return [scene.image, *(p for p in scene.labels.values() if isinstance(p, Path)), *scene.vectors.values()]
+
+
+def _check_choices(
+    name: str, root: str | Path | None, split: str | None, nodata: str | None, of_folders: Sequence[object]
+) -> None:
     """Raises ValueError for what can be told to be wrong before anything is opened."""
     if name not in NAMES:
         raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")

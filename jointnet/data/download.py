@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
@@ -198,7 +198,7 @@ def _download_massachusetts(name: str, root: Path, url: str, fetcher: Fetcher) -
         _fetch_recorded(fetcher, wanted[path], path, root)
 
 
-def _counted(paths, fetcher: Fetcher):
+def _counted(paths: Iterable[Path], fetcher: Fetcher) -> Iterable[Path]:
     """The paths, with a bar that counts them."""
     return tqdm(paths, desc="files", unit="file", disable=not fetcher.progress)
 
@@ -257,7 +257,7 @@ def _is_here(place: Path, tile: str) -> bool:
 class _Links(HTMLParser):
     """The addresses that a page links to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 

@@ -178,7 +178,8 @@ def _grid(city: str, tile: int, size: int, gsd: float) -> Grid:
 
 def _on_earth(shapes: np.ndarray, grid: Grid) -> np.ndarray:
     """Shapes in metres of the plan as WGS 84 longitude and latitude, rounded as the files hold them."""
-    to_degrees = Transformer.from_crs(grid.crs.to_epsg(), 4326, always_xy=True)
+    crs: CRS = grid.crs
+    to_degrees = Transformer.from_crs(crs.to_epsg(), 4326, always_xy=True)
 
     def move(xy: np.ndarray) -> np.ndarray:
         x, y = grid.transform.c + xy[:, 0], grid.transform.f - xy[:, 1]

@@ -94,7 +94,7 @@ class Fetcher:
             return path
         part = _part(path)
         part.parent.mkdir(parents=True, exist_ok=True)
-        for last_chance in (False, True):
+        for _ in range(2):
             whole = self._fill(url, part, size)
             wrong = _check(part, whole.checksum if checksum is None else checksum)
             if wrong is None:
@@ -102,8 +102,7 @@ class Fetcher:
                 _tag(part).unlink(missing_ok=True)
                 return path
             _discard(part)
-            if last_chance:
-                raise ChecksumError(f"{url} arrived twice with a wrong checksum ({wrong}); try later, or elsewhere")
+        raise ChecksumError(f"{url} arrived twice with a wrong checksum ({wrong}); try later, or elsewhere")
 
     def page(self, url: str) -> str:
         """The text at an address, with the same patience.
@@ -111,11 +110,13 @@ class Fetcher:
         Raises:
             DownloadError: if the server refuses or keeps failing.
         """
-        for failures in range(1, self.tries + 1):
+        failures = 0
+        while True:
             try:
                 with self._ask(url, {}) as response:
                     return response.text
             except (_Interrupted, requests.RequestException) as error:
+                failures += 1
                 self._pause_or_give_up(url, error, failures)
 
     def _fill(self, url: str, part: Path, size: int | None) -> _Body:

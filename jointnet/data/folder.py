@@ -16,13 +16,14 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("images", "sat")
 SURE_VECTORS = tuple(s for s in VECTOR_SUFFIXES if s != ".json")  # a .json is often something else
 LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
+Places = str | Path | Sequence[str | Path] | None  # where labels lie: a folder, or files
 CLASSES = ("buildings", "roads")
 SPLIT_FOLDERS = {**{s: s for s in SPLITS}, "valid": "validation", "val": "validation"}
 
 
 def open_folder(
     root: Path,
-    labels: str | Path | Sequence[str | Path] | None = None,
+    labels: Places = None,
     class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
@@ -65,13 +66,13 @@ def open_folder(
     scenes, absent = _apply_manifest(root, scenes)
     unlabelled = [s.name for s in scenes if not s.labels]
     if unlabelled or absent:
-        parts = [f"no labels for {shorten(unlabelled, 6)}"] * bool(unlabelled)
-        parts += [f"no image of {shorten(absent, 6)}, which the manifest names"] * bool(absent)
-        warnings.warn(f"{root}: {'; '.join(parts)}", stacklevel=3)
+        gaps = [f"no labels for {shorten(unlabelled, 6)}"] * bool(unlabelled)
+        gaps += [f"no image of {shorten(absent, 6)}, which the manifest names"] * bool(absent)
+        warnings.warn(f"{root}: {'; '.join(gaps)}", stacklevel=3)
     return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
 
 
-def _scenes(part: Path, split: str, labels, class_name: str, gsd: float | None, width: float | str | None
+def _scenes(part: Path, split: str, labels: Places, class_name: str, gsd: float | None, width: float | str | None
             ) -> list[Scene]:
     """The scenes of one folder that holds images, or a folder `images`."""
     folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
@@ -81,7 +82,7 @@ def _scenes(part: Path, split: str, labels, class_name: str, gsd: float | None, 
     found = {stem: _by_name(stem, class_name, named) for stem in images}
     used = {path for labels in found.values() for path in labels.values()}
     spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
-    labelled = {stem: _by_place(image, class_name, spare) | found[stem] for stem, image in images.items()}
+    labelled = {stem: {**_by_place(image, class_name, spare), **found[stem]} for stem, image in images.items()}
     return [
         Scene(stem, image, split=split, labels=labelled[stem], vectors=_shapes_of(labelled[stem]), gsd_hint=gsd,
               line_width=width)
@@ -95,7 +96,7 @@ def _shapes_of(labels: dict[str, Path | tuple[Path, ...]]) -> dict[str, Path]:
     return {class_name: file for class_name, file in single.items() if file.suffix.lower() in VECTOR_SUFFIXES}
 
 
-def _label_files(part: Path, images: Path, labels) -> tuple[list[Path], list[Path]]:
+def _label_files(part: Path, images: Path, labels: Places) -> tuple[list[Path], list[Path]]:
     """The mask files and the vector files that may belong to a folder's images."""
     if labels is None:
         folders = [part / f for f in LABEL_FOLDERS if (part / f).is_dir()]

@@ -174,7 +174,7 @@ def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
     """The grid's box in its own CRS, wider by some metres (at least) and two pixels."""
     t = grid.transform
     side = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
-    pad = (metres / min(grid.pixel_size) + 2) * side
+    pad = 2 * side if grid.pixel_size is None else (metres / min(grid.pixel_size) + 2) * side
     left, bottom, right, top = grid.bounds
     return min(left, right) - pad, min(bottom, top) - pad, max(left, right) + pad, max(bottom, top) + pad
 

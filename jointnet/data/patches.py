@@ -92,8 +92,7 @@ class PatchBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Batch:
         """image uint8 (batch, s, s, bands), labels uint8 (batch, s, s, classes), weights float32 (batch, s, s, 1)."""
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        patches = [self._draw(rng) for _ in range(self.batch_size)]
-        return tuple(np.stack(part) for part in zip(*patches, strict=True))
+        return _stacked([self._draw(rng) for _ in range(self.batch_size)])
 
     def on_epoch_end(self) -> None:
         """Moves on to other patches; Keras calls it."""
@@ -141,8 +140,13 @@ class GridBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Batch:
         """As `PatchBatches`; the last batch may be smaller."""
         places = self.places[index * self.batch_size : (index + 1) * self.batch_size]
-        patches = [read_patch(scene, row, col, self.patch_size, self.classes) for scene, row, col in places]
-        return tuple(np.stack(part) for part in zip(*patches, strict=True))
+        return _stacked([read_patch(scene, row, col, self.patch_size, self.classes) for scene, row, col in places])
+
+
+def _stacked(patches: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+    """Patches as one batch."""
+    images, masks, weights = zip(*patches, strict=True)
+    return np.stack(images), np.stack(masks), np.stack(weights)
 
 
 class _Sampler:
@@ -177,7 +181,7 @@ class _Sampler:
             low = position * CELL + CELL - self.size  # the patch ends with the cell, or begins with it
             starts.append(int(np.clip(rng.integers(min(low, position * CELL), position * CELL + 1), 0,
                                       max(0, length - self.size))))
-        return number, *starts
+        return number, starts[0], starts[1]
 
 
 def _cell_numbers(counts: np.ndarray) -> np.ndarray:

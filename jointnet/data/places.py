@@ -162,7 +162,7 @@ def _box(where: Sequence[float], width: float | None) -> tuple[float, float, flo
                          f"check the order: longitude comes first")
     if east - west > 6:
         raise PlaceError(f"where={numbers} is {east - west:.0f} degrees wide, more than a UTM zone; open a part of it")
-    return numbers
+    return west, south, east, north
 
 
 def _square(middle: tuple[float, float], width: float | None) -> tuple[float, float, float, float]:

@@ -11,11 +11,12 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -24,7 +25,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.env import get_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetReader, MemoryFile
 from rasterio.shutil import copy as copy_raster
 from rasterio.transform import Affine, array_bounds, rowcol
 from rasterio.vrt import WarpedVRT
@@ -113,7 +114,8 @@ class Grid:
         ground = _ground_lengths(self.crs.to_wkt(), x, y, down, across)
         if not min(ground) > 0:  # a place that is not on the map
             return sides
-        return ground if max(abs(g / s - 1) for g, s in zip(ground, sides, strict=True)) > TRUE_TO_SCALE else sides
+        off = max(abs(ground[0] / sides[0] - 1), abs(ground[1] / sides[1] - 1))
+        return ground if off > TRUE_TO_SCALE else sides
 
     @property
     def gsd(self) -> float | None:
@@ -178,7 +180,7 @@ class RasterReader:
         indexes = self.band_indexes(bands)
         shape = (window or (0, 0, *self.info.shape))[2:]
 
-        def read_interleaved(out_shape: tuple[int, int] = shape, **arguments) -> np.ndarray:
+        def read_interleaved(out_shape: tuple[int, int] = shape, **arguments: Any) -> np.ndarray:
             pixels = np.empty((*out_shape, len(indexes)), self._dataset.dtypes[indexes[0] - 1])
             self._dataset.read(indexes, out=np.moveaxis(pixels, -1, 0), **arguments)  # GDAL itself puts bands last
             return pixels
@@ -202,7 +204,9 @@ class RasterReader:
             raise RasterError(f"{self.path} has bands 1 to {count}; bands={list(bands)} asks for others")
         return list(bands)
 
-    def _read(self, window, read, resampling: Resampling) -> np.ndarray:
+    def _read(
+        self, window: tuple[int, int, int, int] | None, read: Callable[..., np.ndarray], resampling: Resampling
+    ) -> np.ndarray:
         row, col, height, width = window or (0, 0, *self.info.shape)
         if row < 0 or col < 0 or row + height > self.info.height or col + width > self.info.width:
             raise RasterError(
@@ -223,7 +227,7 @@ class RasterReader:
                 f"fetch or copy it again ({error})"
             ) from error
 
-    def _read_again(self, read, arguments: dict, error: RasterioError):
+    def _read_again(self, read: Callable[..., np.ndarray], arguments: dict, error: RasterioError) -> np.ndarray:
         """Asks a service again; what came the first time is kept, so each try needs less.
 
         Raises:
@@ -275,7 +279,7 @@ def kept_raster(path: str | Path) -> RasterReader:
     """
     path = Path(path)
     if _kept.process != os.getpid():  # a forked process must not share the place in a file with its parent
-        _kept.__init__()
+        _kept.process, _kept.readers = os.getpid(), {}
     state = _state(path)
     known, reader = _kept.readers.pop(path, (None, None))
     if reader is None or known != state:
@@ -291,9 +295,9 @@ def kept_raster(path: str | Path) -> RasterReader:
 class _Kept(threading.local):
     """A thread's open files, the one asked for last at the end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.process = os.getpid()
-        self.readers: dict[Path, tuple[tuple, RasterReader]] = {}
+        self.readers: dict[Path, tuple[tuple[int, int, int] | None, RasterReader]] = {}
 
 
 _kept = _Kept()
@@ -509,7 +513,9 @@ def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: Grid) -> None:
             dataset.write(np.moveaxis(data, -1, 0))
 
 
-def _warp(dataset, grid: Grid, max_size: int, resampling: str, bands: Sequence[int]):
+def _warp(
+    dataset: DatasetReader, grid: Grid, max_size: int, resampling: str, bands: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
     """`warp_to_web_mercator` of an open dataset, over the ground of `grid`."""
     if dataset.crs is None:
         raise RasterError(f"{dataset.name} has no georeference, so it has no place on a map")
@@ -617,7 +623,7 @@ def create_raster(
                           f"to and that the disk is not full ({error})") from error
 
 
-def write_raster(path: str | Path, data: np.ndarray, grid: Grid, **options) -> Path:
+def write_raster(path: str | Path, data: np.ndarray, grid: Grid, **options: Any) -> Path:
     """Writes a whole array, (height, width) or (height, width, bands), and returns the path.
 
     Options and errors as `create_raster`; `bands` and `dtype` come from the array.

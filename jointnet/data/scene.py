@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -135,7 +136,13 @@ class Dataset(Sequence):
     scenes: tuple[Scene, ...]
     missing: tuple[str, ...] = ()
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int | str) -> Scene: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Scene, ...]: ...
+
+    def __getitem__(self, index: int | slice | str) -> Scene | tuple[Scene, ...]:
         """A scene by position or by name."""
         if isinstance(index, str):
             found = [s for s in self.scenes if s.name == index]
@@ -173,9 +180,9 @@ class Dataset(Sequence):
         """
         if split is not None and split not in SPLITS:
             raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
-        cities = self._known(cities, "city", self.cities)
-        names = self._known(names, "scene", [s.name for s in self.scenes])
-        kept = (s for s in self.scenes if s.city in cities and s.name in names and split in (None, s.split))
+        of_cities = self._known(cities, "city", self.cities)
+        named = self._known(names, "scene", [s.name for s in self.scenes])
+        kept = (s for s in self.scenes if s.city in of_cities and s.name in named and split in (None, s.split))
         return replace(self, scenes=tuple(kept))
 
     def _known(self, asked: Sequence[str] | str | None, what: str, known: Sequence[str]) -> set[str]:
@@ -184,13 +191,13 @@ class Dataset(Sequence):
         Raises:
             ValueError: if one is not known.
         """
-        asked = set(known if asked is None else [asked] if isinstance(asked, str) else asked)
-        unknown = sorted(asked - set(known))
+        wanted = set(known if asked is None else [asked] if isinstance(asked, str) else asked)
+        unknown = sorted(wanted - set(known))
         if unknown:
             raise ValueError(
                 f"{self.name} has no {what} {', '.join(map(repr, unknown))}; choose from {shorten(known) or 'none'}"
             )
-        return asked
+        return wanted
 
 
 def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:
@@ -201,7 +208,7 @@ def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:
     """
     if mask.shape[-1] == 1:
         return mask[..., 0]
-    painted = mask.any(axis=-1)
+    painted = np.asarray(mask.any(axis=-1))
     colours = mask[painted]
     if len(colours) and (colours != colours[0]).any():
         raise ValueError(f"{path} holds several colours; make one mask of 0 and 255 for each class")

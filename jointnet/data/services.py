@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from jointnet import __version__
@@ -151,7 +153,7 @@ def find_service(source: str | None, box: tuple[float, float, float, float]) -> 
     return ours or _of_list(source)
 
 
-def _degrees(box) -> str:
+def _degrees(box: Sequence[float]) -> str:
     return "({:.4f}, {:.4f}, {:.4f}, {:.4f})".format(*box)
 
 
@@ -172,7 +174,7 @@ def _of_list(name: str) -> Service:
                    finest=min(known.get("max_zoom", FINEST), FINEST))
 
 
-def _without_key(known) -> str:
+def _without_key(known: Mapping[str, Any]) -> str:
     """The address of a provider with {MY_KEY} where its key goes."""
     text = known["url"]
     for name, value in known.items():

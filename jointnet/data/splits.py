@@ -72,14 +72,14 @@ def _leaks_between_systems(groups: list[list[Placed]]) -> list[tuple[str, str]]:
         return []
     import geopandas as gpd  # most datasets have one CRS and need none of it
 
-    outlines = []
+    shapes: list[np.ndarray] = []
     for group in groups:
         boxes = np.array([box for _, box in group])
         side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        shapes = shapely.segmentize(shapely.box(*boxes.T), side / 16)  # straight lines bend in another projection
-        outlines.append(gpd.GeoSeries(shapes, crs=group[0][0].info.crs).to_crs("EPSG:4326").to_numpy())
+        outlines = shapely.segmentize(shapely.box(*boxes.T), side / 16)  # straight lines bend in another projection
+        shapes.append(gpd.GeoSeries(outlines, crs=group[0][0].info.crs).to_crs("EPSG:4326").to_numpy())
     number = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    scenes, outlines = [scene for group in groups for scene, _ in group], np.concatenate(outlines)
+    scenes, outlines = [scene for group in groups for scene, _ in group], np.concatenate(shapes)
     area = shapely.area(outlines)
     leaks = []
     for first, second in shapely.STRtree(outlines).query(outlines, predicate="intersects").T:

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pooch
 import py7zr
@@ -18,6 +19,8 @@ from py7zr.io import Py7zIO, WriterFactory
 
 from jointnet.data.zipstream import ArchiveError, NotAStream, read_zip_stream, safe_path
 from jointnet.files import put_in_place
+
+Tell = Callable[[int], object]  # called with the number of bytes just unpacked
 
 # What py7zr and the decompressors under it raise for bytes that are not what they should be.
 _DAMAGE = (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, struct.error)
@@ -27,7 +30,7 @@ def unpack_volumes(
     volumes: Sequence[Path],
     target: Path,
     md5: str | None = None,
-    tell: Callable[[int], None] = lambda _: None,
+    tell: Tell = lambda _: None,
     strip: str = "",
 ) -> None:
     """Unpacks a 7z archive in volumes into `target`; a zip inside is unpacked as it streams by, without a copy of it.
@@ -60,7 +63,7 @@ def unpack_volumes(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _unpack_7z(volumes: Sequence[Path], target: Path, md5: str | None, tell, stream: bool) -> None:
+def _unpack_7z(volumes: Sequence[Path], target: Path, md5: str | None, tell: Tell, stream: bool) -> None:
     """Unpacks the 7z; a zip inside it as a stream, or by way of a copy on disk."""
     sinks = _Sinks(target, md5, tell, stream)
     with Volumes(volumes) as raw, io.BufferedReader(raw, 1 << 20) as joined:
@@ -100,7 +103,7 @@ class Volumes(io.RawIOBase):
         """True."""
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Reads up to the end of the volume that the position is in."""
         for file, start, stop in zip(self._files, self._starts, self._starts[1:], strict=False):
             if start <= self._position < stop:
@@ -130,7 +133,7 @@ class Volumes(io.RawIOBase):
 class _Sinks(WriterFactory):
     """Where py7zr writes: plain files, and a zip through the stream reader or a copy."""
 
-    def __init__(self, target: Path, md5: str | None, tell: Callable[[int], None], stream: bool):
+    def __init__(self, target: Path, md5: str | None, tell: Tell, stream: bool):
         self._target, self._md5, self._tell, self._stream = target, md5, tell, stream
         self._open: list[_FileSink | _ZipSink] = []
 
@@ -178,12 +181,12 @@ class _Sink(Py7zIO):
 class _FileSink(_Sink):
     """A member that is a file."""
 
-    def __init__(self, path: Path, tell: Callable[[int], None] | None):
+    def __init__(self, path: Path, tell: Tell | None):
         self.path, self._tell = path, tell
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("wb")
 
-    def write(self, data) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         self.written += len(data)
         if self._tell:
             self._tell(len(data))
@@ -196,13 +199,13 @@ class _FileSink(_Sink):
 class _ZipSink(_Sink):
     """A member that is a zip, unpacked while it passes."""
 
-    def __init__(self, target: Path, md5: str | None, tell: Callable[[int], None]):
+    def __init__(self, target: Path, md5: str | None, tell: Tell):
         self._md5, self._sum = md5, hashlib.md5(usedforsecurity=False)
         self._reader = read_zip_stream(target, tell)
         next(self._reader)
         self._over = False
 
-    def write(self, data) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         self.written += len(data)
         self._sum.update(data)
         if not self._over:
@@ -221,7 +224,7 @@ class _ZipSink(_Sink):
         self._reader.close()
 
 
-def _unpack_zip(path: Path, target: Path, md5: str | None, tell: Callable[[int], None]) -> None:
+def _unpack_zip(path: Path, target: Path, md5: str | None, tell: Tell) -> None:
     """Unpacks a zip that lies on disk, and removes it."""
     if md5 is not None:
         _check_md5(pooch.file_hash(str(path), alg="md5"), md5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -56,7 +57,7 @@ def read_features(
     found = parse_crs(crs or info["crs"])
     if crs != PIXELS:
         check_crs(found, grid, str(path))
-    box = None if crs == PIXELS or grid.crs is None else _bounds_in(grid, found, margin)
+    box = None if found is None or grid.crs is None else _bounds_in(grid, found, margin)
     table = _read_table(path, layer, box)
     return table.set_crs(None if crs == PIXELS else found, allow_override=True)
 
@@ -97,7 +98,7 @@ def read_column(path: Path, column: str, layer: str | None = None) -> np.ndarray
     return pyogrio.read_dataframe(path, layer=layer, columns=[column], read_geometry=False)[column].to_numpy()
 
 
-def parse_crs(crs) -> pyproj.CRS | None:
+def parse_crs(crs: Any) -> pyproj.CRS | None:
     """A CRS from what a caller named; None for pixel coordinates."""
     if crs is None or crs == PIXELS:
         return None
@@ -107,7 +108,7 @@ def parse_crs(crs) -> pyproj.CRS | None:
         raise LabelError(f"{crs!r} is not a CRS; name it by its code, as 'EPSG:32633'") from error
 
 
-def check_crs(crs, grid: Grid, name: str = "the labels") -> None:
+def check_crs(crs: pyproj.CRS | None, grid: Grid, name: str = "the labels") -> None:
     """Refuses labels and grids of which only one has a CRS."""
     if crs is None and grid.crs is not None:
         raise LabelError(f"{name} have no CRS, the image has {grid.crs.to_string()}; name theirs: crs='EPSG:...' when "
@@ -163,8 +164,8 @@ def _read_parquet(path: Path) -> gpd.GeoDataFrame:
 
 def _bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
     """The grid's box, `margin` metres wider, in another CRS; None where that box is not one."""
-    local = local_crs(grid)
-    local = grid.crs if local is None else local.to_wkt()
+    true = local_crs(grid)
+    local = grid.crs if true is None else true.to_wkt()
     left, bottom, right, top = transform_bounds(grid.crs, local, *grid.bounds)
     pad = margin + 2 * max(right - left, top - bottom) / min(grid.shape)
     box = transform_bounds(local, crs.to_wkt(), left - pad, bottom - pad, right + pad, top + pad)

@@ -33,7 +33,7 @@ def safe_path(target: Path, name: str) -> Path:
     return target.joinpath(*parts)
 
 
-def read_zip_stream(target: Path, tell: Callable[[int], None]) -> Generator[None, bytes, None]:
+def read_zip_stream(target: Path, tell: Callable[[int], object]) -> Generator[None, bytes, None]:
     """A coroutine: start it, send it the bytes of a zip; files appear under `target`; it returns after the last.
 
     It follows the local headers of PKWARE's APPNOTE.TXT, 4.3.7 to 4.3.9. `tell` is called with the number of bytes
@@ -67,7 +67,8 @@ def read_zip_stream(target: Path, tell: Callable[[int], None]) -> Generator[None
         raise ArchiveError("the zip in the archive is damaged: no entry where one should start; fetch it again")
 
 
-def _unpack_entry(pipe: _Pipe, path: Path | None, method: int, packed: int, tell: Callable[[int], None]):
+def _unpack_entry(pipe: _Pipe, path: Path | None, method: int, packed: int, tell: Callable[[int], object]
+                  ) -> Generator[None, bytes, tuple[int, int]]:
     """Writes one entry; (CRC-32, bytes) of what came out. A folder, without a path, has neither."""
     crc = size = 0
     if path is None:
@@ -75,7 +76,7 @@ def _unpack_entry(pipe: _Pipe, path: Path | None, method: int, packed: int, tell
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
 
-        def write(block) -> None:
+        def write(block: bytes) -> None:
             nonlocal crc, size
             file.write(block)
             crc, size = zlib.crc32(block, crc), size + len(block)
@@ -85,7 +86,7 @@ def _unpack_entry(pipe: _Pipe, path: Path | None, method: int, packed: int, tell
     return crc, size
 
 
-def _read_descriptor(pipe: _Pipe, wide: bool):
+def _read_descriptor(pipe: _Pipe, wide: bool) -> Generator[None, bytes, tuple[int, int]]:
     """(CRC-32, bytes) from behind an entry's data; the signature before them is optional, sizes have 4 or 8 bytes."""
     first = yield from pipe.take(4)
     if first == _DESCRIPTOR:
@@ -110,15 +111,15 @@ def _sizes(extra: bytes, packed: int, size: int) -> tuple[int, int, bool]:
 class _Pipe:
     """The bytes that have been sent and not yet used; what needs more of them yields."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._data = memoryview(b"")
 
-    def _some(self):
+    def _some(self) -> Generator[None, bytes, None]:
         """At least one byte at hand."""
         while not self._data:
             self._data = memoryview((yield))
 
-    def take(self, count: int):
+    def take(self, count: int) -> Generator[None, bytes, bytes]:
         """Exactly `count` bytes."""
         taken = bytearray()
         yield from self.copy(count, taken.extend)
@@ -138,7 +139,7 @@ class _Pipe:
         while not stream.eof:
             yield from self._some()
             end = min(_BLOCK, len(self._data))
-            block = self._data[:end]
+            block: bytes | memoryview = self._data[:end]
             while block and not stream.eof:
                 write(stream.decompress(block, _BLOCK))
                 block = stream.unconsumed_tail

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import shapely
-from shapely import Polygon
+from shapely import Geometry, Polygon
 from shapely.affinity import rotate, translate
 
-from jointnet.data.drawing.plan import Plan, Surface, scatter
+from jointnet.data.drawing.plan import Plan, Range, Surface, scatter
 from jointnet.data.drawing.streets import beside_road
 
 CAR_COLOURS = (
@@ -18,7 +19,7 @@ CAR_COLOURS = (
 CRATES = ((142, 70, 58), (64, 92, 124), (176, 172, 164), (92, 112, 92), (168, 130, 72), (120, 120, 122))
 
 
-def parking(plan: Plan, count: int, width, depth) -> None:
+def parking(plan: Plan, count: int, width: Range, depth: Range) -> None:
     """Up to `count` parking lots the colour of flat roofs, with stalls and cars."""
     for _ in range(count if plan.roads else 0):
         for _ in range(40):
@@ -99,7 +100,7 @@ def decoys(plan: Plan, per_hectare: float) -> None:
             plan.surfaces.append(Surface(slab, plan.tint(colour, 8), plan.uniform(0.4, 1.5), stripe))
 
 
-def _placed(shape, x: float, y: float, angle: float):
+def _placed(shape: Geometry, x: float, y: float, angle: float) -> Any:
     """A shape turned by `angle` in radians around the origin, then moved to (x, y)."""
     return translate(rotate(shape, angle, origin=(0, 0), use_radians=True), x, y)
 

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import shapely
-from shapely import Polygon
+from shapely import Geometry, Polygon
 from shapely.affinity import rotate, translate
 
+from jointnet.data.drawing.cities import Colour
 from jointnet.data.drawing.plan import MARGIN, Plan, Surface, curve, scatter
 
 CROPS = ((112, 132, 74), (148, 142, 92), (164, 140, 108), (96, 124, 70), (176, 160, 110), (132, 108, 86))
@@ -49,7 +50,7 @@ def shore(plan: Plan, share: float, piers: int = 0) -> None:
     _flood(plan, rotate(water, turn, origin=(size / 2, size / 2)))
 
 
-def clearing(plan: Plan, radius: float, colour) -> None:
+def clearing(plan: Plan, radius: float, colour: Colour) -> None:
     """A round patch of bare ground."""
     x, y = plan.rng.uniform(0, plan.size, 2)
     points = [(x + radius * plan.uniform(0.6, 1.2) * math.cos(a), y + radius * plan.uniform(0.6, 1.2) * math.sin(a))
@@ -84,7 +85,7 @@ def plant(plan: Plan) -> None:
             plan.trees.append((x, y, plan.uniform(1.6, 4.6)))
 
 
-def _groves(plan: Plan, area) -> np.ndarray:
+def _groves(plan: Plan, area: Geometry) -> np.ndarray:
     """Random points in groups of six or so, two thirds of the city's canopy: (n, 2) in metres."""
     middles = scatter(plan.rng, area, plan.city.canopy / 9)
     xy = np.repeat(middles, plan.rng.poisson(6, len(middles)), axis=0)

@@ -56,7 +56,7 @@ def expose(plan: Plan, scene: np.ndarray) -> np.ndarray:
     image = sum(scene[i::FINER, k::FINER] for i in range(FINER) for k in range(FINER)) / np.float32(FINER**2)
     weather = plan.rng.normal(1, 0.06) * plan.rng.normal(1, 0.02, 3)  # exposure and white balance of this flight
     image = gaussian_filter(image, (city.blur, city.blur, 0))
-    image = (image * (1 - city.haze / 255) + city.haze) * (city.cast * weather).astype(np.float32)
+    image = (image * (1 - city.haze / 255) + city.haze) * np.multiply(city.cast, weather).astype(np.float32)
     image += city.noise * plan.rng.standard_normal((n, n, 1), np.float32)
     image += 0.6 * city.noise * plan.rng.standard_normal(image.shape, np.float32)
     return np.clip(np.rint(image), 1, 255).astype(np.uint8)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from shapely import MultiPoint, Polygon
+from shapely import Geometry, MultiPoint, Polygon
 
-from jointnet.data.drawing.plan import Building, Plan, Surface, scatter
+from jointnet.data.drawing.plan import Building, Plan, Range, Surface, scatter
 from jointnet.data.drawing.streets import beside_road
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def frontage(plan: Plan, lots: Lots) -> None:
                 if not plan.chance(lots.skip):
                     front = road.width / 2 + plan.uniform(*lots.setback)
                     angle = math.atan2(*(end - start)[::-1])
-                    lot = _Lot(start, angle, road.width / 2, front, width, plan.uniform(*lots.depth))
+                    lot = _Lot((start[0], start[1]), angle, road.width / 2, front, width, plan.uniform(*lots.depth))
                     _settle(plan, lots, lot, row)
 
 
@@ -74,7 +73,8 @@ def _settle(plan: Plan, lots: Lots, lot: _Lot, row: tuple[bool, float]) -> None:
         _yard(plan, lot, lots.sheds, lots.shed_distance)
 
 
-def infill(plan: Plan, count: int, width: Range, depth: Range, shapes, kind: str, storeys: float) -> None:
+def infill(plan: Plan, count: int, width: Range, depth: Range, shapes: Sequence[str], kind: str,
+           storeys: float) -> None:
     """Up to `count` larger buildings wherever there is room for them beside a road."""
     for _ in range(count if plan.roads else 0):
         for _ in range(40):
@@ -87,7 +87,7 @@ def infill(plan: Plan, count: int, width: Range, depth: Range, shapes, kind: str
                 break
 
 
-def city_blocks(plan: Plan, depth: float, storeys, share: float = 0.92) -> None:
+def city_blocks(plan: Plan, depth: float, storeys: Range, share: float = 0.92) -> None:
     """Fills a share of the blocks between streets with attached houses around a courtyard."""
     taken = shapely.union_all(plan.taken + plan.water)
     for block in shapely.get_parts(plan.frame.difference(taken.buffer(2.2))):
@@ -126,7 +126,9 @@ def pools(plan: Plan, share: float) -> None:
 class _Lot:
     """The ground of one building: a frame with u along the road and v away from its centre line, in metres."""
 
-    def __init__(self, start, angle: float, kerb: float, front: float, width: float, depth: float):
+    def __init__(
+        self, start: tuple[float, float], angle: float, kerb: float, front: float, width: float, depth: float
+    ) -> None:
         self.start, self.angle, self.kerb, self.front, self.width, self.depth = start, angle, kerb, front, width, depth
 
     def at(self, u: float, v: float) -> tuple[float, float]:
@@ -167,7 +169,7 @@ def _hedge(plan: Plan, lot: _Lot, back: float) -> None:
     plan.trees += [(*lot.at(u, v), plan.uniform(0.6, 1.0)) for u, v in row]
 
 
-def _parcels(plan: Plan, ring, block: Polygon, depth: float) -> list[Polygon]:
+def _parcels(plan: Plan, ring: Geometry, block: Polygon, depth: float) -> list[Polygon]:
     """A ring of houses cut into parcels across its middle line."""
     middle = block.buffer(-depth / 2, join_style="mitre")
     middle = max(shapely.get_parts(middle), key=lambda part: part.area).exterior

@@ -6,15 +6,22 @@ Everything is in metres from the scene's upper left corner, x to the right and y
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import shapely
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
-from shapely import LineString, Polygon
+from shapely import Geometry, LineString, Polygon
 from shapely.affinity import rotate, translate
 
 from jointnet.data.drawing.cities import City, Colour
+
+T = TypeVar("T")
+Range = tuple[float, float]  # the smallest and the largest of something
+Rectangle = tuple[float, float, float, float]  # left, front, right, back in metres
 
 MARGIN = 30.0  # metres around the scene that are planned too, so that its edges look like its middle
 
@@ -109,7 +116,7 @@ class Plan:
         """A random number between two."""
         return float(self.rng.uniform(low, high))
 
-    def pick(self, options):
+    def pick(self, options: Sequence[T]) -> T:
         """One of several, all as likely."""
         return options[int(self.rng.integers(len(options)))]
 
@@ -124,7 +131,8 @@ class Plan:
     def tint(self, colour: Colour, spread: float = 8.0) -> Colour:
         """A colour, a little lighter or darker and a little off hue."""
         shade = self.rng.normal(0, spread) + self.rng.normal(0, spread / 6, 3)
-        return tuple(int(c) for c in np.clip(np.add(colour, shade), 5, 250))
+        red, green, blue = np.clip(np.add(colour, shade), 5, 250)
+        return int(red), int(green), int(blue)
 
     def build(self, shape: str, corner: tuple[float, float], angle: float, width: float, depth: float, kind: str,
               storeys: float, flat: bool, party: float = 0.0) -> bool:
@@ -155,12 +163,12 @@ class Plan:
         return True
 
 
-def _rectangles(shape: str, w: float, d: float, rng: np.random.Generator) -> list[tuple[float, float, float, float]]:
+def _rectangles(shape: str, w: float, d: float, rng: np.random.Generator) -> list[Rectangle]:
     """The wings of a plan as (left, front, right, back) in metres from the front left corner."""
     a, b = rng.uniform(0.35, 0.5), rng.uniform(0.35, 0.5)
     left, front = a * w, b * d
     if shape == "L":
-        plan = [(0, 0, w, front), (0, 0, left, d)]
+        plan: list[Rectangle] = [(0, 0, w, front), (0, 0, left, d)]
         return plan if rng.random() < 0.5 else [(w - right, y0, w - x, y1) for x, y0, right, y1 in plan]
     if shape == "U":
         side = min(left, 0.32 * w)
@@ -174,7 +182,9 @@ def _rectangles(shape: str, w: float, d: float, rng: np.random.Generator) -> lis
     return [(0, 0, w, d)]
 
 
-def _wing(rectangle, corner: tuple[float, float], angle: float, eave: float, pitch: float, hip: bool) -> Wing:
+def _wing(
+    rectangle: Rectangle, corner: tuple[float, float], angle: float, eave: float, pitch: float, hip: bool
+) -> Wing:
     """A rectangle of a plan placed on the ground, its ridge along the longer side."""
     left, front, right, back = rectangle
     u, v = (left + right) / 2, (front + back) / 2
@@ -186,14 +196,14 @@ def _wing(rectangle, corner: tuple[float, float], angle: float, eave: float, pit
     return Wing(x, y, length, width, angle, eave, pitch, hip)
 
 
-def curve(points, step: float = 4.0) -> LineString:
+def curve(points: ArrayLike, step: float = 4.0) -> LineString:
     """A smooth line through points, (x, y) in metres, with a vertex every `step` metres."""
     points = np.asarray(points, float)
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
     return LineString(CubicSpline(along, points)(np.linspace(0, along[-1], max(2, int(along[-1] / step)))))
 
 
-def scatter(rng: np.random.Generator, area, per_hectare: float) -> np.ndarray:
+def scatter(rng: np.random.Generator, area: Geometry, per_hectare: float) -> np.ndarray:
     """Random points in an area: (n, 2) in metres."""
     left, top, right, bottom = area.bounds if not area.is_empty else (0, 0, 0, 0)
     count = int(per_hectare * (right - left) * (bottom - top) / 10_000)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import shapely
-from shapely import LineString
+from shapely import Geometry, LineString
 from shapely.affinity import rotate, translate
 
 from jointnet.data.drawing.plan import MARGIN, Plan, Road, curve
@@ -33,7 +33,8 @@ def lattice(
 
 def winding(plan: Plan, mains: int, closes: int, width: float) -> None:
     """Main roads that wind through the scene, with closes branching off that end in a turning circle."""
-    size, roads, side = plan.size, [], plan.pick((-1, 1))
+    roads: list[Road] = []
+    size, side = plan.size, plan.pick((-1, 1))
     for k in range(mains):
         turn = 90 * (k % 2) + plan.uniform(-14, 14)
         aside = size * plan.uniform(0.12, 0.3) * (side if k < 2 else -side)
@@ -43,13 +44,14 @@ def winding(plan: Plan, mains: int, closes: int, width: float) -> None:
         roads.append(Road(line, width * plan.pick((1, 1.25))))
     for _ in range(closes):
         tries = [_close(plan, plan.pick(roads[:mains]), 0.8 * width) for _ in range(8)]
-        tries = [close for close in tries if close]
+        found = [close for close in tries if close]
         lines = shapely.union_all([r.line for r in roads])
-        roads += max(tries, key=lambda close: _loneliness(close[0].line, lines, size), default=[])
+        if found:
+            roads += max(found, key=lambda close: _loneliness(close[0].line, lines, size))
     pave(plan, roads)
 
 
-def _loneliness(line: LineString, others, size: float) -> float:
+def _loneliness(line: LineString, others: Geometry, size: float) -> float:
     """How far the far half of a line keeps from the other roads, in metres; ends outside the scene count little."""
     ends = [line.interpolate(share, normalized=True) for share in (0.5, 0.75, 1)]
     inside = all(0 < p.x < size and 0 < p.y < size for p in ends)
