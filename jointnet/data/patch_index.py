@@ -27,7 +27,7 @@ class SceneIndex:
 
     Attributes:
         shape: (height, width) of the scene, in pixels.
-        valid: pixels with imagery in each cell, int32 (rows, cols).
+        valid: pixels of each cell with imagery and labels of any class, int32 (rows, cols).
         foreground: valid pixels of any class in each cell, int32 (rows, cols).
     """
 
@@ -45,7 +45,7 @@ def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None)
     """The index of a scene, from the cache unless a file has changed since.
 
     Args:
-        scene: with labels of all `classes`.
+        scene: with labels of any of `classes`.
         classes: what counts as foreground.
         cache: folder of the cache; the user's cache folder without it. One that cannot be written to is no error.
     """
@@ -67,11 +67,8 @@ def count_cells(scene: Scene, classes: Sequence[str]) -> SceneIndex:
     rows = []
     for top in range(0, height, STRIP):
         window = (top, 0, min(STRIP, height - top), width)
-        valid = scene.read_valid(window)
-        foreground = np.zeros_like(valid)
-        for class_name in classes:
-            foreground |= scene.read_labels(class_name, window) > 0
-        rows.append((_cells(valid), _cells(foreground & valid)))
+        labels, counts = scene.read_classes(classes, window)
+        rows.append((_cells(counts.any(axis=-1)), _cells((counts & (labels > 0)).any(axis=-1))))
     valid, foreground = (np.concatenate(part) for part in zip(*rows, strict=True))
     return SceneIndex((height, width), valid, foreground)
 

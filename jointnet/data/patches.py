@@ -26,14 +26,14 @@ def read_patch(
         classes: labels to read.
 
     Returns:
-        image uint8 (size, size, bands), labels uint8 {0, 1} (size, size, classes), weights float32 (size, size, 1),
-        0 where there is no imagery.
+        image uint8 (size, size, bands), labels uint8 {0, 1} (size, size, classes), weights float32
+        (size, size, classes), 0 where there is no imagery or nobody has labelled the class.
     """
     height, width = (min(size, full - start) for full, start in zip(scene.info.shape, (row, col), strict=True))
     window = (row, col, height, width)
     image = scene.read(window)
-    labels = np.stack([scene.read_labels(class_name, window) for class_name in classes], axis=-1)
-    weights = scene.read_valid(window)[..., None].astype(np.float32)
+    labels, counts = scene.read_classes(classes, window)
+    weights = counts.astype(np.float32)
     if (height, width) != (size, size):
         beyond = ((0, size - height), (0, size - width), (0, 0))
         image, labels, weights = (np.pad(a, beyond) for a in (image, labels, weights))
@@ -46,7 +46,7 @@ class PatchBatches(keras.utils.PyDataset):
     A batch depends on seed, epoch and its number alone, so any number of workers gives the same batches.
 
     Args:
-        scenes: with labels of all `classes`.
+        scenes: with labels of any of `classes`; what a scene does not label weighs nothing.
         patch_size: side of a patch, in pixels.
         batch_size: patches a batch.
         classes: labels to read.
@@ -58,7 +58,7 @@ class PatchBatches(keras.utils.PyDataset):
         workers: threads that read ahead.
 
     Raises:
-        ValueError: if there is no scene, or no valid pixel in any of them.
+        ValueError: if there is no scene, no valid pixel in any of them, or a class that none of them labels.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class PatchBatches(keras.utils.PyDataset):
         self.seed, self.epoch = seed, 0
         if not self.scenes:
             raise ValueError("there is no scene to cut patches from; check the split and the cities")
+        _check_labelled(self.scenes, self.classes)
         self.sampler = _Sampler([index_scene(s, self.classes) for s in self.scenes], patch_size)
         pixels = sum(s.info.height * s.info.width for s in self.scenes)
         self.steps = steps or max(1, round(pixels / (batch_size * patch_size**2)))
@@ -90,7 +91,7 @@ class PatchBatches(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index: int) -> Batch:
-        """image uint8 (batch, s, s, bands), labels uint8 (batch, s, s, classes), weights float32 (batch, s, s, 1)."""
+        """image uint8 (batch, s, s, bands), labels uint8 and weights float32 (batch, s, s, classes)."""
         rng = np.random.default_rng([self.seed, self.epoch, index])
         return _stacked([self._draw(rng) for _ in range(self.batch_size)])
 
@@ -124,6 +125,7 @@ class GridBatches(keras.utils.PyDataset):
     ):
         super().__init__(workers=workers)
         self.patch_size, self.batch_size, self.classes = patch_size, batch_size, tuple(classes)
+        scenes = list(scenes)
         self.places = [
             (scene, row, col)
             for scene in scenes
@@ -132,6 +134,7 @@ class GridBatches(keras.utils.PyDataset):
         ]
         if not self.places:
             raise ValueError("there is no scene to cut patches from; check the split and the cities")
+        _check_labelled(scenes, self.classes)
 
     def __len__(self) -> int:
         """Batches in all."""
@@ -182,6 +185,17 @@ class _Sampler:
             starts.append(int(np.clip(rng.integers(min(low, position * CELL), position * CELL + 1), 0,
                                       max(0, length - self.size))))
         return number, starts[0], starts[1]
+
+
+def _check_labelled(scenes: Sequence[Scene], classes: Sequence[str]) -> None:
+    """Raises ValueError for a class that no scene labels."""
+    known = {class_name for scene in scenes for class_name in scene.labels}
+    absent = [class_name for class_name in classes if class_name not in known]
+    if absent:
+        raise ValueError(
+            f"none of the {len(scenes)} scenes has labels of {', '.join(absent)}; they have "
+            f"{', '.join(sorted(known)) or 'none'}: add scenes that label it, or leave the class out"
+        )
 
 
 def _cell_numbers(counts: np.ndarray) -> np.ndarray:

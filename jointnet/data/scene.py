@@ -91,6 +91,20 @@ class Scene:
         layers = [self._read_layer(p, window) for p in (found if isinstance(found, tuple) else (found,))]
         return layers[0] if len(layers) == 1 else np.maximum.reduce(layers)
 
+    def read_classes(
+        self, classes: Sequence[str], window: tuple[int, int, int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 {0, 1} of several classes, and bool where each counts, both (height, width, classes).
+
+        A pixel counts where there is imagery and the scene has labels of the class; one that it does not label counts
+        nowhere, so that scenes which label different classes can train one network. Errors as `read_labels`.
+        """
+        valid = self.read_valid(window)
+        unlabelled = np.zeros(valid.shape, np.uint8)
+        labels = [self.read_labels(c, window) if c in self.labels else unlabelled for c in classes]
+        counts = [valid if c in self.labels else np.zeros_like(valid) for c in classes]
+        return np.stack(labels, axis=-1), np.stack(counts, axis=-1)
+
     def _read_layer(self, path: Path, window: tuple[int, int, int, int] | None) -> np.ndarray:
         """uint8 {0, 1} of one label file."""
         if path.suffix.lower() in VECTOR_SUFFIXES:

@@ -1,5 +1,7 @@
 """Patches read from drawn GeoTIFFs: in their place, weighted, and the same for the same seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -48,6 +50,28 @@ def test_a_patch_that_reaches_beyond_the_scene_is_black_there_and_weighs_nothing
     image, labels, weights = read_patch(scene, 90, 100, 32)
     assert weights.sum() == 10 * 20
     assert image[10:].max() == 0 and labels[:, 20:].max() == 0
+
+
+def test_a_class_that_the_scene_does_not_label_weighs_nothing(scene):
+    _, labels, weights = read_patch(scene, 30, 5, 32, ("buildings", "roads"))
+    assert labels.shape == weights.shape == (32, 32, 2)
+    assert weights[:, 5:, 0].min() == 1 and weights[..., 1].max() == 0 and labels[..., 1].max() == 0
+
+
+def test_scenes_that_each_label_one_class_fill_batches_together(scene):
+    other = replace(scene, name="other", labels={"roads": scene.labels["buildings"]})
+    grid = GridBatches([scene, other], 128, 2, ("buildings", "roads"))
+    _, labels, weights = grid[0]
+    assert weights.sum(axis=(1, 2)).tolist() == [[100 * 110, 0], [0, 100 * 110]]
+    assert labels.sum(axis=(1, 2)).tolist() == [[400, 0], [0, 400]]
+    batches = PatchBatches([scene, other], 32, 16, ("buildings", "roads"), steps=1, foreground_share=1.0)
+    assert batches[0][1].sum(axis=(0, 1, 2)).min() > 0  # patches of both
+
+
+def test_a_class_that_no_scene_labels_is_refused(scene):
+    for batches in (PatchBatches, GridBatches):
+        with pytest.raises(ValueError, match="none of the 1 scenes has labels of roads; they have buildings: add"):
+            batches([scene], 32, classes=("buildings", "roads"))
 
 
 def test_the_grid_covers_every_valid_pixel_once(scene):
