@@ -30,7 +30,7 @@ from jointnet.evaluate.tuning import tuned_card
 from jointnet.network.card import DEFAULT_THRESHOLD, PUBLISHED, SUFFIX, Card
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD
 from jointnet.network.weights import save_model
-from jointnet.predict.scenes import read_probability
+from jointnet.predict.rasters import read_probability
 from jointnet.predict.vectors.centre_lines import centre_lines
 
 DRAWN = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from buildings_crops import read_crops
 
 from jointnet import load_model, predict_array
-from jointnet.evaluate.calibration import calibration_summary, fit_temperature, with_temperature
+from jointnet.evaluate.calibration import at_temperature, calibration_summary, fit_temperature
 from jointnet.evaluate.counts import bootstrap_interval
 from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
 from jointnet.network.card import SUFFIX
@@ -34,7 +34,7 @@ def count_crops(model, crops: list[dict]) -> list[tuple[str, ProbabilityCounts]]
 
 def score_table(counted: list[tuple[str, ProbabilityCounts]], temperature: float, threshold: float) -> dict:
     """Scores by city and pooled, with an interval by bootstrap over crops."""
-    tempered = [(city, with_temperature(counts, temperature)) for city, counts in counted]
+    tempered = [(city, at_temperature(counts, temperature)) for city, counts in counted]
     table = {}
     for city in (*sorted({city for city, _ in tempered}), "pooled"):
         each = [counts for name, counts in tempered if city in (name, "pooled")]
@@ -55,7 +55,7 @@ def examples(crops: list[dict], counted: list[tuple[str, ProbabilityCounts]], te
         best = most.setdefault(crop["city"], number)
         if crop["mask"].sum() > crops[best]["mask"].sum():
             most[crop["city"]] = number
-    counts = {crops[n]["name"]: with_temperature(counted[n][1], temperature).counts_at(threshold)
+    counts = {crops[n]["name"]: at_temperature(counted[n][1], temperature).counts_at(threshold)
               for n in most.values()}
     return {name: round(c.iou, 4) for name, c in counts.items()}
 
@@ -78,7 +78,7 @@ def main() -> None:
     lossless = count_crops(model, read_crops(args.crops, "inria_lossless", "validation"))
     everything = sum((c for _, c in validation[1:]), validation[0][1])
     temperature = round(float(fit_temperature(everything)), 3)
-    threshold = with_temperature(everything, temperature).best_threshold("iou")
+    threshold = at_temperature(everything, temperature).best_threshold("iou")
     scores = {
         "inria_crops validation": score_table(validation, temperature, threshold)
         | {"examples": examples(crops, validation, temperature, threshold)},

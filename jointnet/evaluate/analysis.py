@@ -11,7 +11,7 @@ import geopandas as gpd
 import pandas as pd
 
 from jointnet.data.scene import Dataset
-from jointnet.evaluate.calibration import UNCERTAIN, expected_calibration_error, fit_temperature, with_temperature
+from jointnet.evaluate.calibration import UNCERTAIN, at_temperature, expected_calibration_error, fit_temperature
 from jointnet.evaluate.error_kinds import KINDS
 from jointnet.evaluate.error_objects import find_errors, label_suspects
 from jointnet.evaluate.explain import FOLDS, explain_recall, object_features, recall_by
@@ -70,7 +70,7 @@ class Analysis:
         if counts is None or not (counts.positives.any() and counts.negatives.any()):
             return {}
         best, temperature = counts.best_threshold(), fit_temperature(counts)
-        cooled = expected_calibration_error(with_temperature(counts, temperature), between=UNCERTAIN)
+        cooled = expected_calibration_error(at_temperature(counts, temperature), between=UNCERTAIN)
         return {"best_threshold": best, "best_iou": counts.counts_at(best).iou, "temperature": temperature,
                 "calibration_error_uncertain_after": cooled}
 

@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from jointnet.evaluate.thresholds import ProbabilityCounts
-from jointnet.predict.scenes import LEVELS
+from jointnet.predict.rasters import LEVELS, with_temperature
 
 BINS = 10
 UNCERTAIN = (0.05, 0.95)  # empty land, where any network is sure and right, lies outside
 TEMPERATURES = (0.05, 20.0)
+LEAST = 0.25 / LEVELS  # logits are kept finite by a quarter of a stored level
 
 
 def reliability(counts: ProbabilityCounts, bins: int = BINS) -> pd.DataFrame:
@@ -82,30 +83,19 @@ def fit_temperature(counts: ProbabilityCounts) -> float:
     """
     if not (counts.positives.any() and counts.negatives.any()):
         raise ValueError("a temperature needs pixels of foreground and of background; add scenes that hold both")
-    logits = _logits(counts.probabilities)
+    logits = logit(np.clip(counts.probabilities, LEAST, 1 - LEAST))
 
-    def surprise(log_temperature: float) -> float:
+    def negative_log_likelihood(log_temperature: float) -> float:
         scaled = logits / math.exp(log_temperature)
         return float((counts.positives * np.logaddexp(0, -scaled) + counts.negatives * np.logaddexp(0, scaled)).sum())
 
-    fit = minimize_scalar(surprise, bounds=tuple(map(math.log, TEMPERATURES)), method="bounded")
+    fit = minimize_scalar(negative_log_likelihood, bounds=tuple(map(math.log, TEMPERATURES)), method="bounded")
     return float(math.exp(fit.x))
 
 
-def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities whose logits are divided by the temperature; 0.5 stays where it is.
-
-    Raises:
-        ValueError: if the temperature is not positive.
-    """
-    if not temperature > 0:
-        raise ValueError(f"temperature {temperature} must be above 0; 1 changes nothing")
-    return expit(_logits(np.asarray(probability)) / temperature)
-
-
-def with_temperature(counts: ProbabilityCounts, temperature: float) -> ProbabilityCounts:
-    """The same pixels with their probabilities at another temperature. Errors as `apply_temperature`."""
-    return replace(counts, probabilities=apply_temperature(counts.probabilities, temperature))
+def at_temperature(counts: ProbabilityCounts, temperature: float) -> ProbabilityCounts:
+    """The same pixels with their probabilities at another temperature; see `jointnet.predict.rasters`."""
+    return replace(counts, probabilities=with_temperature(counts.probabilities, temperature, LEAST))
 
 
 def calibration_summary(counts: ProbabilityCounts) -> dict[str, float]:
@@ -116,9 +106,3 @@ def calibration_summary(counts: ProbabilityCounts) -> dict[str, float]:
         "brier": brier_score(counts),
         "average_precision": counts.average_precision,
     }
-
-
-def _logits(probability: np.ndarray) -> np.ndarray:
-    """Log odds, kept finite by a quarter of a stored level."""
-    least = 0.25 / LEVELS
-    return logit(np.clip(probability, least, 1 - least))

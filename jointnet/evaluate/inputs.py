@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from jointnet.data.raster import Grid, binary_mask, open_raster, read_info
 from jointnet.data.scene import Dataset, Scene
-from jointnet.predict.scenes import read_probability
+from jointnet.predict.rasters import class_bands, read_probability, stored_thresholds
 
 STRIP_PIXELS = 3_000_000  # pixels of one strip; the distance transforms need some 50 bytes for each
 STRIP_STEP = 512  # strips start on the rows where the tiles of a raster start
@@ -29,9 +28,7 @@ class Prediction:
         """The threshold that the prediction was made with, if its probability raster tells, else None."""
         if self.probability is None:
             return None
-        thresholds = _made_with(read_info(self.probability)).get("thresholds", [])
-        band = class_band(self.probability, class_name)
-        return float(thresholds[band]) if band < len(thresholds) else None
+        return stored_thresholds(self.probability, class_bands(self.probability, class_name)).get(class_name)
 
 
 @dataclass(frozen=True)
@@ -90,13 +87,14 @@ def read_strips(
     for path in (prediction.mask, prediction.probability):
         if path is not None:
             check_grid(read_info(path), scene.info, path, scene.name)
-    bands = [path and class_band(path, class_name) for path in (prediction.mask, prediction.probability)]
+    bands = [path and class_bands(path, class_name)[class_name] + 1
+             for path in (prediction.mask, prediction.probability)]
     height, width = scene.info.shape
     for row, rows in strip_rows(height, width):
         window = (row, 0, rows, width)
         probability = None
         if prediction.probability is not None and (probabilities or threshold is not None):
-            probability = read_probability(prediction.probability, window)[..., bands[1]]
+            probability = read_probability(prediction.probability, window, [bands[1]])[..., 0]
         if threshold is None:
             predicted = _read_mask(prediction.mask, window, bands[0])
         else:
@@ -121,22 +119,6 @@ def choose_threshold(scene: Scene, prediction: Prediction, class_name: str, thre
         raise ValueError(f"{scene.name} has a mask only, so threshold={threshold} cannot be applied; "
                          f"leave it out, or predict with probabilities")
     return threshold
-
-
-def class_band(path: Path, class_name: str) -> int:
-    """Index of the band that predicts `class_name`: the only band, or the one that the raster's tags name so.
-
-    Raises:
-        ValueError: if there are several bands and none is known to be of that class.
-    """
-    info = read_info(path)
-    classes = _made_with(info).get("classes", [])
-    if info.bands == 1:
-        return 0
-    if class_name not in classes:
-        raise ValueError(f"{path} has {info.bands} bands, for {', '.join(classes) or 'classes it does not name'}; "
-                         f"none is for {class_name!r}")
-    return classes.index(class_name)
 
 
 def strip_rows(height: int, width: int) -> list[tuple[int, int]]:
@@ -205,14 +187,9 @@ def _names(dataset: Dataset) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _made_with(info: Grid) -> dict:
-    """The settings that a prediction notes in its rasters' tags."""
-    return json.loads((info.tags or {}).get("JOINTNET_SETTINGS", "{}"))
-
-
 def _read_mask(path: Path, window: tuple[int, int, int, int], band: int) -> np.ndarray:
     with open_raster(path) as raster:
-        return binary_mask(raster.read(window, bands=[band + 1])[..., 0], str(path)) > 0
+        return binary_mask(raster.read(window, bands=[band])[..., 0], str(path)) > 0
 
 
 def _rows(strips: list[Strip]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jointnet.evaluate.counts import SCORES, Counts, as_masks, check_shapes
-from jointnet.predict.scenes import LEVELS
+from jointnet.predict.rasters import LEVELS
 
 THRESHOLDS = tuple(round(0.01 * i, 2) for i in range(1, 100))
 ROUNDING = 1e-5  # by which float32 sums of weights may leave 0 to 1

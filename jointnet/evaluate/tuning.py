@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jointnet.evaluate.calibration import apply_temperature, fit_temperature, with_temperature
+from jointnet.evaluate.calibration import LEAST, at_temperature, fit_temperature
 from jointnet.evaluate.thresholds import ProbabilityCounts
 from jointnet.files import written_whole
+from jointnet.predict.rasters import with_temperature
 
 if TYPE_CHECKING:  # the card's module loads Keras
     from jointnet.network.card import Card
@@ -37,8 +38,8 @@ def tuned_card(
     factor = fit_temperature(counts) if temperature else 1.0
     thresholds = dict(card.thresholds)
     if factor != 1.0:
-        counts = with_temperature(counts, factor)
-        thresholds = {name: float(apply_temperature(t, factor)) for name, t in thresholds.items()}
+        counts = at_temperature(counts, factor)
+        thresholds = {name: float(with_temperature(t, factor, LEAST)) for name, t in thresholds.items()}
     thresholds[class_name] = counts.best_threshold(score)
     return replace(card, thresholds=thresholds, temperature=card.temperature * factor)
 

@@ -129,10 +129,13 @@ def card_of(model: keras.Model) -> Card:
     card = getattr(model, "card", None)
     if card is not None:
         return card
-    classes = model.output_shape[-1]
-    names = ("buildings", "roads")[:classes] if classes <= 2 else tuple(f"class{k}" for k in range(1, classes + 1))
     built_with = dict(getattr(model, "built_with", {}))
-    return Card(bands=model.input_shape[-1], classes=names, **built_with)
+    return Card(bands=model.input_shape[-1], classes=class_names(model.output_shape[-1]), **built_with)
+
+
+def class_names(count: int) -> tuple[str, ...]:
+    """Names for the classes of a network that has none."""
+    return ("buildings", "roads")[:count] if count <= 2 else tuple(f"class{k}" for k in range(1, count + 1))
 
 
 def published_weights() -> list[str]:

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from jointnet.files import written_whole
 from jointnet.options import PredictOptions, chosen, takes
-from jointnet.predict.source import PredictionError, PredictionWarning
+from jointnet.predict.settings import PredictionError, PredictionWarning
 
 REPORT = "prediction_report.json"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from jointnet.data.raster import Grid, RasterError, create_raster, read_info
+from jointnet.data.raster import Grid, RasterError
 from jointnet.options import PredictOptions
-from jointnet.predict.rasters import LEVELS, NODATA
+from jointnet.predict.rasters import create_mask, create_probability, run_of
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import Source
 from jointnet.predict.spool import Spool
@@ -124,7 +124,7 @@ def has_rasters(result: ScenePrediction) -> bool:
     rasters = (result.probability, result.mask)
     if _spool_folder(result).exists() or not all(path.exists() for path in rasters):
         return False
-    return all(read_info(path).tags.get("JOINTNET_RUN") == _digest(result) for path in rasters)
+    return all(run_of(path) == _digest(result) for path in rasters)
 
 
 def has_vectors(result: ScenePrediction) -> bool:
@@ -151,7 +151,7 @@ def refuse_to_replace(result: ScenePrediction) -> None:
         FileExistsError: if there are some.
     """
     for path in (result.probability, result.mask):
-        if path.exists() and read_info(path).tags.get("JOINTNET_RUN") != _digest(result):
+        if path.exists() and run_of(path) != _digest(result):
             raise FileExistsError(f"{path} exists and was made with other settings; pass overwrite=True, or another "
                                   f"folder")
     for path in result.layers.values():
@@ -171,15 +171,12 @@ def open_spool(result: ScenePrediction) -> Spool:
 
 def write_rasters(spool: Spool, grid: Grid, result: ScenePrediction, dtype: str) -> None:
     """The two rasters, out of the finished rows."""
-    classes = len(result.settings["classes"])
-    tags = {"JOINTNET_RUN": _digest(result), "JOINTNET_SETTINGS": json.dumps(result.settings, sort_keys=True)}
-    scale = {"uint8": f"probability = value / {LEVELS}; {NODATA} = no imagery", "float32": "NaN = no imagery"}[dtype]
-    nodata = NODATA if dtype == "uint8" else float("nan")
-    with create_raster(result.probability, grid, classes, dtype, nodata, tags | {"JOINTNET_VALUES": scale}) as raster:
+    classes, run = len(result.settings["classes"]), _digest(result)
+    with create_probability(result.probability, grid, classes, dtype, result.settings, run) as raster:
         for start, probability, _ in spool.rows():
             if len(probability):
                 raster.write(probability, start)
-    with create_raster(result.mask, grid, classes, tags=tags, overview="nearest") as raster:
+    with create_mask(result.mask, grid, classes, result.settings, run) as raster:
         for start, _, mask in spool.rows():
             if len(mask):
                 raster.write(mask * np.uint8(255), start)

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jointnet.data.raster import block_cache
+from jointnet.network.card import class_names
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import make_engine, weights_digest
 from jointnet.predict.outputs import (
@@ -24,16 +25,14 @@ from jointnet.predict.outputs import (
     write_rasters,
     write_vectors,
 )
-from jointnet.predict.rasters import LEVELS, read_probability, to_values, with_temperature
+from jointnet.predict.rasters import TYPES, to_values, with_temperature
 from jointnet.predict.resample import completed, needed_from, resample_array, resample_rows
-from jointnet.predict.settings import Settings, class_names, settings_of
-from jointnet.predict.source import PredictionError, Source, open_source, shown_shape
+from jointnet.predict.settings import PredictionError, Settings, settings_of
+from jointnet.predict.source import Source, open_source, shown_shape
 from jointnet.predict.spool import Spool
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
-
-__all__ = ["LEVELS", "ScenePrediction", "predict_array", "predict_mask", "predict_scene", "read_probability"]
 
 
 def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
@@ -114,8 +113,8 @@ def predict_scene(model, source, out: str | Path, progress: bool = True, **optio
     """
     began = time.perf_counter()
     wanted = chosen(PredictOptions, options)
-    if wanted.dtype not in ("uint8", "float32"):
-        raise PredictionError(f"dtype={wanted.dtype!r} is unknown; choose 'uint8' or 'float32'")
+    if wanted.dtype not in TYPES:
+        raise PredictionError(f"dtype={wanted.dtype!r} is unknown; choose from {', '.join(TYPES)}")
     model = _resolve(model)
     settings = settings_of(model)
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:

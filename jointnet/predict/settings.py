@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-THRESHOLD = 0.6
+from jointnet.network.card import DEFAULT_THRESHOLD, class_names
+
 PATCH_SIZE = 256
+
+
+class PredictionWarning(UserWarning):
+    """Something about a scene that its prediction copes with, and that its user should know."""
+
+
+class PredictionError(ValueError):
+    """A scene, a setting or a prediction that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,12 @@ class Settings:
         unknown = sorted(set(given) - set(self.classes))
         if unknown:
             raise ValueError(f"threshold names {', '.join(unknown)}; the network has {', '.join(self.classes)}")
-        default = {name: self.thresholds.get(name, THRESHOLD) for name in self.classes}
+        default = {name: self.thresholds.get(name, DEFAULT_THRESHOLD) for name in self.classes}
         if threshold is not None and not isinstance(threshold, Mapping):
             default = dict.fromkeys(self.classes, threshold)
         limits = np.array([{**default, **given}[name] for name in self.classes], np.float32)
         if not np.all((limits > 0) & (limits < 1)):
-            raise ValueError(f"thresholds {limits.tolist()} must lie between 0 and 1, for example {THRESHOLD}")
+            raise ValueError(f"thresholds {limits.tolist()} must lie between 0 and 1, for example {DEFAULT_THRESHOLD}")
         return limits
 
 
@@ -71,8 +80,3 @@ def settings_of(model, classes: int | None = None) -> Settings:
     bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
     count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
     return Settings(bands, None if count is None else class_names(count))
-
-
-def class_names(count: int) -> tuple[str, ...]:
-    """Names for classes that have none, as a card without them would have it."""
-    return ("buildings", "roads")[:count] if count <= 2 else tuple(f"class{i}" for i in range(1, count + 1))

@@ -13,17 +13,9 @@ import numpy as np
 
 from jointnet.data.raster import Grid, RasterReader, open_raster, valid_pixels
 from jointnet.predict.resample import Axis
-from jointnet.predict.settings import Settings
+from jointnet.predict.settings import PredictionError, PredictionWarning, Settings
 
 GSD_TOLERANCE = 0.1  # a scene whose pixels differ from the network's by more than this share is resampled
-
-
-class PredictionWarning(UserWarning):
-    """Something about a scene that its prediction copes with, and that its user should know."""
-
-
-class PredictionError(ValueError):
-    """A scene or a setting that cannot be predicted; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -22,20 +22,21 @@ from matplotlib.patches import Patch
 
 from jointnet.data.scene import Scene
 from jointnet.evaluate.error_rasters import ERROR_CODES, ERROR_NAMES, error_codes, error_rgba
+from jointnet.predict.rasters import class_bands, to_probability
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
-    as_probability,
     as_rgb,
     as_scene,
-    class_bands,
     fit,
+    meaning_of_layer,
     outline,
     paint,
     probability_table,
     read_image,
     read_layer,
     resize,
+    round_length,
 )
 
 STYLE = {
@@ -128,7 +129,8 @@ def show_overlay(
         axis.imshow(paint(outline(read(mask)), COLOURS["prediction"]), interpolation="nearest")
         _legend(axis, {"predicted": COLOURS["prediction"]})
     else:
-        layer = axis.imshow(as_probability(read(probability)), PROBABILITY, vmin=0, vmax=1, alpha=opacity)
+        values = np.nan_to_num(to_probability(read(probability), meaning_of_layer(probability)))
+        layer = axis.imshow(values, PROBABILITY, vmin=0, vmax=1, alpha=opacity)
         figure.colorbar(layer, ax=axis, label="probability", shrink=0.8).solids.set_alpha(1)
     axis.set_title(title or name)
     return _finish(figure, is_drawn if drawn is None else drawn)
@@ -564,12 +566,6 @@ def _scale_bar(axis: Axes, gsd: float | None) -> None:
     axis.add_line(Line2D((x, x + length / gsd), (y, y), color="white", linewidth=3, solid_capstyle="butt"))
     axis.text(x, y - height * 0.02, f"{length:g} m", color="white", fontsize=9, va="bottom",
               bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.5, "edgecolor": "none"})
-
-
-def round_length(metres: float) -> float:
-    """The largest of 1, 2, 5, 10, 20, 50, ... that is at most `metres`."""
-    power = 10.0 ** np.floor(np.log10(metres))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= metres * (1 + 1e-9)))
 
 
 def _mark_best(axis: Axes, values: Mapping[str, Sequence[float]], name: str) -> None:

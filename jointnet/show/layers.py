@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +13,7 @@ from PIL import Image
 from jointnet.data.raster import Affine, Grid, open_raster, read_info
 from jointnet.data.scene import Scene
 from jointnet.evaluate.error_rasters import ERROR_COLOURS
-from jointnet.predict.rasters import to_probability
-from jointnet.predict.settings import THRESHOLD, class_names
+from jointnet.predict.rasters import Meaning, meaning_of, to_bytes
 
 # Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 COLOURS = {
@@ -100,70 +97,6 @@ def class_colours(class_name: str, number: int = 0) -> tuple[str, str]:
     return CLASS_COLOURS.get(class_name) or list(CLASS_COLOURS.values())[number % len(CLASS_COLOURS)]
 
 
-def class_bands(source, class_name: str | Sequence[str] | None = None) -> dict[str, int]:
-    """Class -> index of its band, of a prediction.
-
-    Args:
-        source: raster file or array (height, width[, classes]).
-        class_name: the class that is wanted, or the name of each band; without it the names in the file that
-            `predict_scene` wrote, else buildings and roads.
-
-    Raises:
-        ValueError: if the prediction has no such class, or another number of bands than names.
-    """
-    named = () if isinstance(source, np.ndarray) else made_with(source).get("classes", ())
-    count = len(named) or _bands(source)
-    names = tuple(named) or class_names(count)
-    if class_name is None:
-        return {name: i for i, name in enumerate(names)}
-    if isinstance(class_name, str):
-        if count > 1 and class_name not in names:
-            raise ValueError(f"the prediction has the classes {', '.join(names)}, none of them is {class_name!r}")
-        return {class_name: names.index(class_name) if count > 1 else 0}
-    if len(class_name) != count:
-        raise ValueError(f"class_name names {len(class_name)} classes ({', '.join(class_name)}), the prediction has "
-                         f"{count} bands")
-    return {name: i for i, name in enumerate(class_name)}
-
-
-def class_thresholds(source, classes: Mapping[str, int], threshold: float | Mapping[str, float] | None = None
-                     ) -> dict[str, float]:
-    """Class -> threshold: the one given, else the one that the file was made with, else 0.6.
-
-    Args:
-        source: raster file or array; None where nothing is predicted.
-        classes: as of `class_bands`.
-        threshold: one for all classes, or class -> threshold.
-
-    Raises:
-        ValueError: if one is not between 0 and 1, or is of a class that is not there.
-    """
-    one_for_all = not isinstance(threshold, Mapping | None)
-    given = dict.fromkeys(classes, threshold) if one_for_all else threshold or {}
-    unknown = sorted(set(given) - set(classes))
-    if unknown:
-        raise ValueError(f"threshold names {', '.join(unknown)}; the classes here are {', '.join(classes)}")
-    stored = [] if source is None or isinstance(source, np.ndarray) else made_with(source).get("thresholds", [])
-    known = {class_name: stored[band] for class_name, band in classes.items() if band < len(stored)}
-    limits = {class_name: float(given.get(class_name, known.get(class_name, THRESHOLD))) for class_name in classes}
-    for value in limits.values():
-        if not 0 < value < 1:
-            raise ValueError(f"threshold={value} must lie between 0 and 1, for example {THRESHOLD}")
-    return limits
-
-
-def made_with(path: str | Path) -> dict:
-    """The settings that a raster of `predict_scene` notes in its tags; {} of other files."""
-    return json.loads((read_info(path).tags or {}).get("JOINTNET_SETTINGS", "{}"))
-
-
-def _bands(source) -> int:
-    """Classes in a prediction that names none: the planes of an array; of a file two, or one where it may be RGB."""
-    if isinstance(source, np.ndarray):
-        return source.shape[2] if source.ndim == 3 else 1
-    return 2 if read_info(source).bands == 2 else 1
-
-
 def read_layer(
     source, scene: Scene, window=None, max_size: int = PHOTO_LIMIT, resampling: str = "nearest", bands=None
 ) -> np.ndarray:
@@ -196,14 +129,20 @@ def read_layer(
     with open_raster(source, None if whole == info.shape else whole) as raster:
         sy, sx = whole[0] / info.height, whole[1] / info.width
         first = min(round((top + row) * sy), whole[0] - shape[0]), min(round((left + col) * sx), whole[1] - shape[1])
-        return display_values(raster.read((*first, *shape), bands, resampling), info.tags)
+        return raster.read((*first, *shape), bands, resampling)
 
 
-def display_values(data: np.ndarray, tags) -> np.ndarray:
-    """Pixels of a file as they are shown: of a uint8 probability raster 255 is 1, and no imagery is 0."""
-    if data.dtype != np.uint8 or "JOINTNET_VALUES" not in (tags or {}):
-        return data
-    return np.round(np.nan_to_num(to_probability(data)) * 255).astype(np.uint8)
+def read_probability_layer(source, scene: Scene, window=None, max_size: int = PHOTO_LIMIT, bands=None) -> np.ndarray:
+    """uint8 (height, width, bands) of a probability raster or array, 255 for 1, no imagery 0. See `read_layer`."""
+    pixels = read_layer(source, scene, window, max_size, bands=bands)
+    return to_bytes(pixels, meaning_of_layer(source))
+
+
+def meaning_of_layer(source) -> Meaning:
+    """What the values of a probability file stand for, or of an array: float in [0, 1], or uint8 with 255 for 1."""
+    if isinstance(source, np.ndarray):
+        return Meaning(255 if source.dtype == np.uint8 else 1)
+    return meaning_of(read_info(source), source)
 
 
 def fit_whole(full: tuple[int, int], part: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
@@ -220,18 +159,10 @@ def check_size(shape: tuple[int, int], scene: Scene, name: str) -> None:
         )
 
 
-def as_probability(values: np.ndarray) -> np.ndarray:
-    """float32 in [0, 1] of (height, width), from float probabilities or the uint8 of a file, where 255 is 1."""
-    values = values[..., 0] if values.ndim == 3 else values
-    return values.astype(np.float32) / 255 if values.dtype == np.uint8 else values.astype(np.float32)
-
-
-def as_bytes(probability: np.ndarray) -> np.ndarray:
-    """uint8 (height, width) of probabilities, 255 for 1; what is uint8 stays."""
-    probability = probability[..., 0] if probability.ndim == 3 else probability
-    if probability.dtype == np.uint8:
-        return probability
-    return np.round(np.clip(np.nan_to_num(probability), 0, 1) * 255).astype(np.uint8)
+def round_length(metres: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, 50, ... that is at most `metres`: for the bar of a scale."""
+    power = 10.0 ** np.floor(np.log10(metres))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= metres * (1 + 1e-9)))
 
 
 def as_rgb(pixels: np.ndarray) -> np.ndarray:

@@ -22,20 +22,18 @@ import numpy as np
 import shapely
 from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
-from jointnet.data.raster import RasterError, read_info, warp_to_web_mercator
+from jointnet.data.raster import RasterError, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.vectors import read_features
+from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
-    as_bytes,
     as_rgb,
     as_scene,
-    class_bands,
     class_colours,
-    class_thresholds,
     data_url,
-    display_values,
+    meaning_of_layer,
     paint,
 )
 from jointnet.show.stills import WIDTH as STILL_WIDTH
@@ -417,9 +415,9 @@ def add_probability(panel: Panel, source, scene: Scene, threshold, max_size: int
     classes = class_bands(source)
     limits = class_thresholds(source, classes, threshold)
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
-    tags = {} if isinstance(source, np.ndarray) else read_info(source).tags  # of an array, 255 is 1
+    values_of_all = to_bytes(pixels, meaning_of_layer(source))
     for number, (class_name, band) in enumerate(classes.items()):
-        values = as_bytes(display_values(pixels[..., band], tags))
+        values = values_of_all[..., band]
         shown = valid & (values >= round(limits[class_name] * 255))
         colour = class_colours(class_name, number)[0]
         painted = paint(shown, colour)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from jointnet.show.layers import encode
+from jointnet.show.layers import encode, round_length
 
 WIDTH, HEIGHT = 900, 600  # pixels
 BACKGROUND, CARD, INK = (242, 242, 242, 255), (255, 255, 255, 235), (31, 31, 31, 255)
@@ -157,8 +157,7 @@ def _scale(pen: ImageDraw.ImageDraw, bounds, place) -> None:
     middle = (south + north) / 2
     pixels = place(middle, west + 1e-3)[0] - place(middle, west)[0]
     metres = EARTH * math.cos(math.radians(middle)) * 1e-3 / 360 / pixels  # of one pixel
-    power = 10 ** math.floor(math.log10(140 * metres))
-    length = max(s * power for s in (1, 2, 5) if s * power <= 140 * metres)
+    length = round_length(140 * metres)
     text = f"{length / 1000:.0f} km" if length >= 1000 else f"{length:.0f} m"
     x, y, wide = MARGIN + 8, HEIGHT - MARGIN - 8, length / metres
     pen.rounded_rectangle((x - 8, y - 24, x + max(wide, 40) + 8, y + 8), 4, CARD)

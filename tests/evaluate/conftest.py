@@ -55,7 +55,7 @@ def make_prediction(tmp_path):
             write_raster(folder / f"{scene.name}_mask.tif", mask.astype(np.uint8) * 255, grid)
         if probability is not None:
             codes = np.rint(np.asarray(probability) * 254).astype(np.uint8)
-            write_raster(folder / f"{scene.name}_probability.tif", codes, grid)
+            write_raster(folder / f"{scene.name}_probability.tif", codes, grid, nodata=255)
         return folder
 
     return make

@@ -11,14 +11,14 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from jointnet.evaluate.calibration import (
     UNCERTAIN,
-    apply_temperature,
+    at_temperature,
     brier_score,
     expected_calibration_error,
     fit_temperature,
     reliability,
-    with_temperature,
 )
 from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
+from jointnet.predict.rasters import with_temperature
 
 levels = arrays(np.uint8, (40,), elements=st.integers(0, 254))
 masks = arrays(bool, (40,))
@@ -80,7 +80,7 @@ def test_no_other_temperature_makes_the_labels_more_likely():
     level = random.integers(1, 254, 500)
     truth = random.random(500) < 0.2 + 0.6 * level / 254
     best = fit_temperature(count_probabilities(level / 254, truth))
-    losses = {t: log_loss(truth, apply_temperature(level / 254, t)) for t in (best, best * 0.9, best * 1.1)}
+    losses = {t: log_loss(truth, with_temperature(level / 254, t)) for t in (best, best * 0.9, best * 1.1)}
     assert min(losses, key=losses.get) == best
 
 
@@ -88,7 +88,7 @@ def test_a_temperature_mends_the_calibration_and_leaves_the_ranking():
     random = np.random.default_rng(3)
     logits = random.normal(0, 1.5, 20_000)
     counts = count_probabilities(expit(3 * logits), random.random(20_000) < expit(logits))
-    mended = with_temperature(counts, fit_temperature(counts))
+    mended = at_temperature(counts, fit_temperature(counts))
     assert expected_calibration_error(mended) < expected_calibration_error(counts) / 3
     assert brier_score(mended) < brier_score(counts)
     assert mended.average_precision == counts.average_precision
@@ -96,21 +96,21 @@ def test_a_temperature_mends_the_calibration_and_leaves_the_ranking():
 
 def test_a_temperature_of_one_changes_nothing_and_of_two_halves_the_logits():
     p = np.array([0.1, 0.5, 0.9])
-    np.testing.assert_allclose(apply_temperature(p, 1), p)
-    np.testing.assert_allclose(apply_temperature(p, 2), [0.25, 0.5, 0.75])  # odds 1/9, 1, 9 -> 1/3, 1, 3
+    np.testing.assert_allclose(with_temperature(p, 1), p)
+    np.testing.assert_allclose(with_temperature(p, 2), [0.25, 0.5, 0.75])  # odds 1/9, 1, 9 -> 1/3, 1, 3
 
 
 def test_a_temperature_needs_both_classes_and_a_positive_number():
     with pytest.raises(ValueError, match="foreground and of background"):
         fit_temperature(count_probabilities(np.array([0.5]), np.array([True])))
     with pytest.raises(ValueError, match="temperature 0 must be above 0"):
-        apply_temperature(np.array([0.5]), 0)
+        with_temperature(np.array([0.5]), 0)
 
 
 def test_counts_at_different_temperatures_are_not_pooled():
     counts, _ = toy()
     with pytest.raises(ValueError, match="different temperatures"):
-        counts + with_temperature(counts, 2)
+        counts + at_temperature(counts, 2)
 
 
 def test_without_pixels_calibration_is_nan():

@@ -12,7 +12,8 @@ from rasterio.transform import Affine
 
 from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.predict import spool
-from jointnet.predict.scenes import predict_array, predict_scene, read_probability
+from jointnet.predict.rasters import read_probability
+from jointnet.predict.scenes import predict_array, predict_scene
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import PredictionError, PredictionWarning
 

@@ -12,12 +12,11 @@ from rio_cogeo.cogeo import cog_validate
 
 from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.data.scene import Scene
-from jointnet.predict.rasters import with_temperature
+from jointnet.predict.rasters import read_probability, with_temperature
 from jointnet.predict.scenes import (
     predict_array,
     predict_mask,
     predict_scene,
-    read_probability,
 )
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import PredictionError, PredictionWarning

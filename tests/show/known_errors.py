@@ -20,6 +20,7 @@ def write_known(folder: Path, crs=UTM33, names=("vienna1", "vienna2")) -> tuple[
     scenes = tuple(draw_scene(folder, crs, name) for name in names)
     probability = known_probability()
     for scene in scenes:
-        for what, pixels in [("mask", (probability >= THRESHOLD) * 255), ("probability", np.rint(probability * 254))]:
-            write_raster(folder / "predictions" / f"{scene.name}_{what}.tif", pixels.astype(np.uint8), scene.info)
+        stem = str(folder / "predictions" / scene.name)
+        write_raster(f"{stem}_mask.tif", ((probability >= THRESHOLD) * 255).astype(np.uint8), scene.info)
+        write_raster(f"{stem}_probability.tif", np.rint(probability * 254).astype(np.uint8), scene.info, nodata=255)
     return Dataset("known", scenes), folder / "predictions"

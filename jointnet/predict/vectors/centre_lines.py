@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import to_probability
+from jointnet.predict.rasters import open_probability
 from jointnet.predict.vectors.polygons import local_crs, to_world
 from jointnet.predict.vectors.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
 
@@ -78,17 +79,19 @@ def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path |
         cleaning: see `Cleaning`.
         gsd: metres per pixel of an image without a georeference.
     """
-    with open_raster(mask_path) as raster, open_raster(probability_path or mask_path) as values:
+    with open_raster(mask_path) as raster, (
+        nullcontext() if probability_path is None else open_probability(probability_path)
+    ) as probability:
         width = raster.info.width
 
         def read_mask(start: int, end: int) -> np.ndarray:
             return raster.read((start, 0, end - start, width), [band])[..., 0]
 
         def read(start: int, end: int) -> np.ndarray:
-            return to_probability(values.read((start, 0, end - start, width), [band])[..., 0])
+            return probability.read((start, 0, end - start, width), [band])[..., 0]
 
         find = partial(skeleton_of_strips, read_mask, (raster.info.height, width))
-        return _lines(find, raster.info, None if probability_path is None else read, scene, cleaning or Cleaning(), gsd)
+        return _lines(find, raster.info, None if probability is None else read, scene, cleaning or Cleaning(), gsd)
 
 
 def street_graph(lines: gpd.GeoDataFrame) -> nx.MultiGraph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,7 +13,7 @@ import pyproj
 import shapely
 
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import to_probability
+from jointnet.predict.rasters import open_probability
 from jointnet.predict.vectors.polygonize import Tracer
 
 STRIP = 512  # rows of a raster that are looked at together
@@ -77,19 +78,21 @@ def polygon_tables(mask_path: str | Path, probability_path: str | Path | None = 
         min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
         held: polygons that a table holds at least, the last one aside.
     """
-    with open_raster(mask_path) as mask, open_raster(probability_path or mask_path) as probability:
+    with open_raster(mask_path) as mask, (
+        nullcontext() if probability_path is None else open_probability(probability_path)
+    ) as probability:
         grid, waiting, count = mask.info, [], 0
         tracer = Tracer(grid.width)
         for row in range(0, grid.height, STRIP):
             window = (row, 0, min(STRIP, grid.height - row), grid.width)
-            values = None if probability_path is None else to_probability(probability.read(window, [band])[..., 0])
+            values = None if probability is None else probability.read(window, [band])[..., 0]
             tracer.add(mask.read(window, [band])[..., 0], values)
             is_last = row + STRIP >= grid.height
             waiting.append(tracer.finish() if is_last else tracer.take())
             count += len(waiting[-1][0])
             if is_last or count >= held:
                 patches = tuple(np.concatenate(parts) for parts in zip(*waiting, strict=True))
-                yield _table(patches, grid, scene, min_area, probability_path is not None)
+                yield _table(patches, grid, scene, min_area, probability is not None)
                 waiting, count = [], 0
 
 

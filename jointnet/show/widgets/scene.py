@@ -14,15 +14,13 @@ from jointnet.data.scene import Scene
 from jointnet.data.vectors import read_features
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.error_rasters import ERROR_NAMES, error_codes, error_rgba
-from jointnet.predict.settings import class_names
+from jointnet.network.card import class_names
+from jointnet.predict.rasters import class_bands, class_thresholds
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
-    as_bytes,
     as_scene,
-    class_bands,
     class_colours,
-    class_thresholds,
     encode,
     encode_photo,
     fit,
@@ -30,6 +28,7 @@ from jointnet.show.layers import (
     probability_table,
     read_image,
     read_layer,
+    read_probability_layer,
     resize,
 )
 from jointnet.show.widgets.base import Explorer, code_of, shows_errors
@@ -202,7 +201,7 @@ class SceneExplorer(Explorer):
         if layer == "prediction":
             return [paint(self._foreground(self.class_name), self._colours(self.class_name)[0])]
         if layer == "probability":
-            values = as_bytes(self._layer(self._probability, None, PREVIEW))
+            values = self._layer(self._probability, None, PREVIEW)
             return [np.dstack([probability_table()[values], np.full(shape, 255, np.uint8)])]
         codes = self._codes(None, PREVIEW)
         if codes is None:
@@ -214,7 +213,7 @@ class SceneExplorer(Explorer):
     def _foreground(self, class_name: str) -> np.ndarray:
         """bool (height, width): what is predicted of a class, at the size of the preview."""
         limit = self.threshold if class_name == self.class_name else self._limits[class_name]
-        return as_bytes(self._layer(self._probability, None, PREVIEW, class_name)) >= cut_of(limit)
+        return self._layer(self._probability, None, PREVIEW, class_name) >= cut_of(limit)
 
     def _colours(self, class_name: str) -> tuple[str, str]:
         """The colours of a class: predicted, true."""
@@ -236,7 +235,7 @@ class SceneExplorer(Explorer):
         values, codes = b"", b""
         if self._probability is not None:
             planes = [self._layer(self._probability, window, max_size, class_name) for class_name in self._class_bands]
-            values = encode(np.vstack([as_bytes(plane) for plane in planes]))
+            values = encode(np.vstack(planes))
         if self._has_truth:
             planes = [self._codes(window, max_size, class_name) for class_name in self._class_bands]
             known = next(p for p in planes if p is not None)
@@ -244,10 +243,11 @@ class SceneExplorer(Explorer):
         return photo, values, codes
 
     def _layer(self, source, window, max_size: int, class_name: str | None = None) -> np.ndarray:
-        """(height, width) of the prediction of a class; a mask's foreground becomes 255."""
-        band = self._class_bands[class_name or self.class_name]
-        pixels = read_layer(source, self._scene, window, max_size, bands=[band + 1])[..., 0]
-        return pixels if self._has_probability else (pixels > 0).astype(np.uint8) * np.uint8(255)
+        """uint8 (height, width) of the prediction of a class, 255 for a probability of 1 or a mask's foreground."""
+        bands = [self._class_bands[class_name or self.class_name] + 1]
+        if self._has_probability:
+            return read_probability_layer(source, self._scene, window, max_size, bands)[..., 0]
+        return np.where(read_layer(source, self._scene, window, max_size, bands=bands)[..., 0] > 0, 255, 0).astype("u1")
 
     @property
     def _has_truth(self) -> bool:
@@ -295,7 +295,7 @@ class SceneExplorer(Explorer):
             window = (row, 0, min(STRIP, rows - row), columns)
             full = max(window[2:])
             codes = self._codes(window, full, class_name)
-            values = as_bytes(self._layer(self._probability, window, full, class_name))
+            values = self._layer(self._probability, window, full, class_name)
             for code in (0, 1):
                 counts[code] += np.bincount(values[codes == code], minlength=256)
         return counts.tolist()

@@ -154,7 +154,8 @@ def test_strips_of_rasters_give_what_arrays_give(street, tmp_path, monkeypatch):
     monkeypatch.setattr("jointnet.predict.vectors.skeleton.STRIP", 16)
     street[:, 90:104] = 1
     mask = write_raster(tmp_path / "mask.tif", street * 255, grid_of())
-    levels = write_raster(tmp_path / "probability.tif", np.where(street, 127, 20).astype(np.uint8), grid_of())
+    levels = write_raster(tmp_path / "probability.tif", np.where(street, 127, 20).astype(np.uint8), grid_of(),
+                          nodata=255)
     stripes = centre_lines_of_raster(mask, levels, scene="a")
     monkeypatch.undo()
     assert_geodataframe_equal(stripes, centre_lines(street, grid_of(), np.where(street, 0.5, 0.1), "a"))

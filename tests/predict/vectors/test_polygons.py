@@ -58,7 +58,7 @@ def test_areas_in_degrees_are_square_metres_too(mask):
 def test_strips_of_rasters_give_what_arrays_give(mask, tmp_path):
     grid = grid_of()
     path = write_raster(tmp_path / "mask.tif", mask * 255, grid)
-    levels = write_raster(tmp_path / "probability.tif", np.where(mask, 127, 20).astype(np.uint8), grid)
+    levels = write_raster(tmp_path / "probability.tif", np.where(mask, 127, 20).astype(np.uint8), grid, nodata=255)
     table = vectorize_raster(path, levels, scene="a")
     assert table.mean_probability.tolist() == [0.5, 0.5]
     expected = vectorize(mask, grid, scene="a")
