@@ -39,6 +39,14 @@ def stem_of(path: str | Path) -> str:
     return Path(parts.path).stem or parts.hostname or "image"
 
 
+def is_stac_item(path: str | Path) -> bool:
+    """Whether an address is one of a STAC item, by its form: NAME.json, or .../items/NAME of a STAC service."""
+    parts = urlsplit(address_of(path))
+    ending = Path(parts.path).suffix.lower()
+    return parts.scheme in ("http", "https") and (
+        ending in (".json", ".geojson") or ("/items/" in parts.path and ending not in (".tif", ".tiff", ".jp2", ".vrt")))
+
+
 def keys_of(address: str) -> list[str]:
     """The environment variables that an address names."""
     return [name for name in re.findall(r"\{([^{}]+)\}", address) if name not in PLACEHOLDERS]

@@ -16,13 +16,14 @@ from jointnet.data.folder import open_folder
 from jointnet.data.inria import TILES, open_inria, parse_tile, tile_split
 from jointnet.data.massachusetts import COUNTS, open_massachusetts
 from jointnet.data.raster import NODATA_RULES
+from jointnet.data.real_cities import TEST_CITIES, open_test_cities
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, split_in_blocks
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
-NAMES = ("sample", "inria", "massachusetts_buildings", "massachusetts_roads", "folder")
-SIZES = {"inria": len(TILES), **{name: sum(parts.values()) for name, parts in COUNTS.items()}}  # images of each
+NAMES = ("sample", "inria", "massachusetts_buildings", "massachusetts_roads", "test_cities", "folder")
+SIZES = {"inria": len(TILES), **{name: sum(parts.values()) for name, parts in COUNTS.items()}}  # images to download
 
 
 def _data_root() -> Path:
@@ -54,8 +55,8 @@ def open_dataset(
     """The scenes of a dataset, with their labels, cities and splits.
 
     Args:
-        name: "sample" (drawn on first use), "inria", "massachusetts_buildings", "massachusetts_roads", or "folder"
-            for your own images, see `open_folder`.
+        name: "sample" (drawn on first use), "inria", "massachusetts_buildings", "massachusetts_roads", "test_cities"
+            (fetched on first use, see `open_test_cities`), or "folder" for your own images, see `open_folder`.
         root: folder of the dataset; without it `DATA_ROOT / name`. "folder" needs it.
         cities: only scenes of these.
         split: only scenes of "train", "validation" or "test".
@@ -89,6 +90,8 @@ def open_dataset(
         dataset = open_inria(root, tiles, None if every else cities, None if every else split, drop_faulty)
     elif name == "sample":
         dataset = open_sample(root)
+    elif name == "test_cities":
+        dataset = open_test_cities(root, _tiles_of(tiles, cities))
     elif name == "folder":
         dataset = open_folder(root, labels, class_name, gsd, width)
     else:
@@ -127,6 +130,12 @@ def open_sample(root: Path) -> Dataset:
     with tqdm(desc="drawing the sample", total=len(absent), unit="scene", disable=not absent) as bar:
         draw_sample(root, seed_of(root), lambda _: bar.update())  # an older edition is drawn again
     return Dataset("sample", scenes)
+
+
+def _tiles_of(tiles: list[str] | None, cities: list[str] | None) -> list[str] | None:
+    """The test cities to fetch, where not all are asked for; a name that is none is told later."""
+    known = [t for t in TEST_CITIES if (tiles is None or t in tiles) and (cities is None or parse_tile(t)[0] in cities)]
+    return known or None
 
 
 def _sample_scene(folder: Path, name: str) -> Scene:

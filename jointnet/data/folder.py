@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jointnet.data.addresses import is_remote
 from jointnet.data.raster import Grid, open_raster
-from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, shorten
+from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, remote_scene, shorten
 from jointnet.data.vectors import bounds_in
 
-IMAGE_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
+# A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
+IMAGE_SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("images", "sat")
 SURE_VECTORS = tuple(s for s in VECTOR_SUFFIXES if s != ".json")  # a .json is often something else
 LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
@@ -35,7 +37,8 @@ def open_folder(
     the images. A label belongs to the image of the same name, and shows the class `class_name`, or of the name before
     `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps.
     A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and
-    gsd_m, and only the images that it names are opened.
+    gsd_m, and only the images that it names are opened; its column `image` may hold an address (https://, s3://,
+    gs://, or of a STAC item) of an image that is not on this disk.
 
     Args:
         root: folder of images.
@@ -59,6 +62,7 @@ def open_folder(
         for part, split in (parts or {root: "train"}).items()
         for scene in _scenes(part, split, labels, class_name, gsd, width)
     ]
+    scenes += _remote_scenes(root, labels, class_name, gsd, width)
     if not scenes:
         raise FileNotFoundError(
             f"{root} holds no images: looked for {', '.join(IMAGE_SUFFIXES)} in it and in its folder 'images'"
@@ -88,6 +92,20 @@ def _scenes(part: Path, split: str, labels: Places, class_name: str, gsd: float 
               line_width=width)
         for stem, image in images.items()
     ]
+
+
+def _remote_scenes(root: Path, labels, class_name: str, gsd: float | None, width: float | str | None) -> list[Scene]:
+    """The scenes whose images the manifest names by address, in its column `image`; labels as of other images."""
+    rows = [row for row in _read_manifest(root) or [] if is_remote(row.get("image") or "")]
+    masks, vectors = _label_files(root, root, labels) if rows else ([], [])
+    named = {v.stem: v for v in reversed(vectors)} | {m.stem: m for m in masks}
+    scenes = []
+    for row in rows:
+        found = _by_name(row["name"], class_name, named)
+        scene = remote_scene(row["image"])
+        scenes.append(replace(scene, name=row["name"], split="train", labels=found, vectors=_shapes_of(found),
+                              gsd_hint=gsd, line_width=width))
+    return scenes
 
 
 def _shapes_of(labels: dict[str, Path | tuple[Path, ...]]) -> dict[str, Path]:

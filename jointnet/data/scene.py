@@ -10,6 +10,7 @@ from typing import overload
 
 import numpy as np
 
+from jointnet.data.addresses import is_stac_item, stem_of
 from jointnet.data.labels import rasterize_file, rasterize_kept
 from jointnet.data.raster import Grid, binary_mask, kept_raster, read_info, valid_pixels
 
@@ -212,6 +213,20 @@ class Dataset(Sequence):
                 f"{self.name} has no {what} {', '.join(map(repr, unknown))}; choose from {shorten(known) or 'none'}"
             )
         return wanted
+
+
+def remote_scene(path: str | Path) -> Scene:
+    """The scene of an address: of an image, or of a STAC item's image. Nothing but the item is fetched.
+
+    Raises:
+        PlaceError: if an item has no image.
+    """
+    credit = ""
+    if is_stac_item(path):
+        from jointnet.data.stac import image_of_item  # half a second, for a case that is rare
+
+        path, credit = image_of_item(path)
+    return Scene(stem_of(path), Path(path), split="test", credit=credit)
 
 
 def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:

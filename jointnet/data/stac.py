@@ -1,0 +1,49 @@
+"""The address of a STAC item in; the address of its image, and who is to be named for it, out."""
+
+from __future__ import annotations
+
+import pystac
+import requests
+
+from jointnet.data.addresses import address_of, hide_keys, public_address, with_keys
+from jointnet.data.services import AGENT, PlaceError
+
+PREFERRED = ("visual", "image", "rendered_preview_cog", "data")  # names that catalogues give to what people look at
+PATIENCE = 60  # seconds
+
+
+def image_of_item(path) -> tuple[str, str]:
+    """(address of the image, credit) of a STAC item: its asset "visual" or "image", else its only GeoTIFF.
+
+    Raises:
+        PlaceError: if there is no item, or it is not clear which of its assets is the image; the message names them.
+    """
+    address = address_of(path)
+    item = _item(address)
+    images = {name: asset for name, asset in item.assets.items() if "tiff" in (asset.media_type or asset.href).lower()
+              or asset.href.lower().split("?")[0].endswith((".tif", ".tiff", ".jp2", ".vrt"))}
+    name = next((n for n in PREFERRED if n in images), None) or (next(iter(images)) if len(images) == 1 else None)
+    if name is None:
+        listed = ", ".join(f"{n} ({a.href})" for n, a in images.items()) or "its files"
+        raise PlaceError(f"the STAC item {public_address(address)} has no asset called visual or image; name the "
+                         f"address of one of {listed}")
+    providers = [provider["name"] for provider in item.properties.get("providers", []) if provider.get("name")]
+    return images[name].get_absolute_href() or images[name].href, ", ".join(providers)
+
+
+def _item(address: str) -> pystac.Item:
+    """The item at an address."""
+    try:
+        answer = requests.get(with_keys(address), timeout=PATIENCE, headers={"User-Agent": AGENT})
+        answer.raise_for_status()
+        item = pystac.Item.from_dict(answer.json(), href=address)
+    except requests.HTTPError as error:
+        raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP "
+                         f"{error.response.status_code}; check the address") from None
+    except requests.RequestException as error:
+        raise PlaceError(f"{public_address(address)} cannot be opened: {hide_keys(type(error).__name__)}; check the "
+                         f"address and the network") from None
+    except (ValueError, KeyError, TypeError, pystac.STACError) as error:
+        raise PlaceError(f"{public_address(address)} is not a STAC item; name one, or the address of an image"
+                         ) from error
+    return item
