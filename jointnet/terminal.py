@@ -16,6 +16,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
+from jointnet.data.addresses import is_remote, stem_of
+
 GOES_ON = "; give the same command again to go on where it was"
 
 
@@ -159,19 +161,19 @@ def _at_the_terminal(declared: Field, annotation: Any) -> Any:
 
 
 def expand(patterns: list[str]) -> list[Path]:
-    """The files of names and of quoted patterns as "tiles/*.tif", in order, each once.
+    """The files of names and of quoted patterns as "tiles/*.tif", and addresses, in order, each once.
 
     Raises:
         ValueError: if a pattern matches nothing, or two images would give results of one name.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
+        is_pattern = glob.has_magic(pattern) and not is_remote(pattern) and not Path(pattern).exists()
         matches = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]
         if not matches:
             raise ValueError(f"no file matches {pattern!r}; check the folder and the ending")
         found |= dict.fromkeys(map(Path, matches))
-    twice = [stem for stem, count in Counter(path.stem for path in found).items() if count > 1]
+    twice = [stem for stem, count in Counter(map(stem_of, found)).items() if count > 1]
     if twice:
         raise ValueError(f"several images are called {', '.join(twice)}, and so would be their results; "
                          f"predict them into different folders")

@@ -13,14 +13,31 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
+import pyproj
 import rasterio
 from PIL import Image
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.transform import Affine, from_bounds
 from rasterio.vrt import WarpedVRT
+from scipy.ndimage import gaussian_filter
 
+from jointnet.data.raster import Grid, write_raster
+
+SIDE = 500  # of the original, in pixels of 0.3 m
 HALF = math.pi * 6_378_137.0  # of the Web Mercator square, in metres
 TILE = re.compile(r"/tiles/(\d+)/(\d+)/(\d+)$")
+
+
+def draw_original(folder, lon=11.39, lat=47.26, gsd=0.3):
+    """A GeoTIFF of smooth noise on its UTM grid, and the middle of it as (longitude, latitude)."""
+    zone = f"EPSG:{32600 + int((lon + 180) // 6) + 1}"
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", zone, always_xy=True).transform(lon, lat)
+    corner = round(x / gsd) * gsd - SIDE / 2 * gsd, round(y / gsd) * gsd + SIDE / 2 * gsd
+    noise = gaussian_filter(np.random.default_rng(7).normal(size=(SIDE, SIDE, 3)), (2, 2, 0))
+    pixels = np.clip(128 + noise * 300, 1, 254).astype(np.uint8)
+    grid = Grid(SIDE, SIDE, 3, "uint8", CRS.from_string(zone), Affine(gsd, 0, corner[0], 0, -gsd, corner[1]))
+    return write_raster(folder / "original.tif", pixels, grid)
 
 
 class Provider:

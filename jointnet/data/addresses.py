@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 REMOTE = re.compile(r"^(https?|s3|gs|az|abfs|oss):/+(?=[^/])", re.IGNORECASE)
 PLACEHOLDERS = {"z", "x", "y", "-y", "s", "r"}  # of tiles; all else in braces is a key
 SECRET = re.compile(r"(key|token|secret|signature|password|credential|^sig$|^auth)", re.IGNORECASE)
+IMAGES = (".tif", ".tiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg")
 LOGGERS = ("rasterio._env", "rasterio._err", "rasterio._io", "rasterio._base")  # where GDAL's messages go
 
 
@@ -43,8 +44,9 @@ def is_stac_item(path: str | Path) -> bool:
     """Whether an address is one of a STAC item, by its form: NAME.json, or .../items/NAME of a STAC service."""
     parts = urlsplit(address_of(path))
     ending = Path(parts.path).suffix.lower()
-    return parts.scheme in ("http", "https") and (
-        ending in (".json", ".geojson") or ("/items/" in parts.path and ending not in (".tif", ".tiff", ".jp2", ".vrt")))
+    if parts.scheme not in ("http", "https"):
+        return False
+    return ending in (".json", ".geojson") or ("/items/" in parts.path and ending not in IMAGES)
 
 
 def keys_of(address: str) -> list[str]:

@@ -245,7 +245,7 @@ def _save(path: Path, target: Path, place: Place, progress: bool) -> Path:
             missing += int((~valid).sum())
             pixels = np.maximum(raster.read(window), 1)  # 0 says that there is no imagery
             file.write(np.where(valid[..., None], pixels, 0).astype(np.uint8), *window[:2])
-        check_covered(missing, place)
+        check_covered(missing, place.height * place.width, path)
     return target
 
 
@@ -255,9 +255,9 @@ def _windows(place: Place) -> list[tuple[int, int, int, int]]:
             for row in range(0, place.height, SAVED) for col in range(0, place.width, SAVED)]
 
 
-def check_covered(missing: int, place: Place) -> None:
-    """Raises ServiceError if more than half of a place's pixels have no imagery."""
-    share = missing / (place.height * place.width)
-    if share > 0.5:
-        raise ServiceError(f"{place.service.name} has no imagery for {share:.0%} of this place at zoom {place.zoom}, "
-                           f"so nothing is written; try a larger gsd=, or another source=")
+def check_covered(missing: int, pixels: int, path: Path) -> None:
+    """Raises PlaceError if more than half of the pixels of a place, or of a part of it, have no imagery."""
+    if missing > pixels / 2:
+        place = read_place(path)
+        raise PlaceError(f"{place.service.name} has no imagery for {missing / pixels:.0%} of this place at zoom "
+                         f"{place.zoom}, so nothing is written; try a larger gsd=, or another source=")

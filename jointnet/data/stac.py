@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pystac
 import requests
 
@@ -36,7 +38,7 @@ def _item(address: str) -> pystac.Item:
     try:
         answer = requests.get(with_keys(address), timeout=PATIENCE, headers={"User-Agent": AGENT})
         answer.raise_for_status()
-        item = pystac.Item.from_dict(answer.json(), href=address)
+        item = pystac.Item.from_dict(json.loads(answer.text), href=address)
     except requests.HTTPError as error:
         raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP "
                          f"{error.response.status_code}; check the address") from None

@@ -12,7 +12,8 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from jointnet.data.raster import Grid, RasterError
+from jointnet.data.addresses import stem_of
+from jointnet.data.raster import Grid, RasterError, identity_of
 from jointnet.options import PredictOptions
 from jointnet.predict.rasters import create_mask, create_probability, run_of
 from jointnet.predict.settings import Settings
@@ -22,7 +23,6 @@ from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
 from jointnet.predict.vectors.files import create_vectors, read_notes
 from jointnet.predict.vectors.outlines import PIXELS, Tidying
 from jointnet.predict.vectors.polygons import polygon_tables
-
 
 @dataclass(frozen=True)
 class ScenePrediction:
@@ -88,14 +88,13 @@ def plan(source, scene: Source, out: Path, settings: Settings, wanted: PredictOp
         limits: float32 (classes,), the threshold of each class.
     """
     stem = getattr(source, "name", None) if hasattr(source, "image") else None
-    stem = stem or scene.path.stem
-    stat = scene.path.stat()
+    stem = stem or stem_of(scene.path)
     made_with = {
         "weights": weights, "bounds": wanted.bounds and list(wanted.bounds), "gsd": wanted.gsd, "bands": scene.bands,
         "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": wanted.overlap,
         "size": wanted.size, "tta": wanted.tta, "dtype": wanted.dtype, "classes": list(settings.classes),
-        "shown": list(scene.shape), "image": str(scene.path.resolve()), "bytes": stat.st_size,
-        "modified": stat.st_mtime_ns, "nodata": scene.nodata_rule, "part": [*scene.origin, *scene.grid.shape],
+        "shown": list(scene.shape), **identity_of(scene.path), "nodata": scene.nodata_rule,
+        "part": [*scene.origin, *scene.grid.shape],
     }
     layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if wanted.polygons else {}
     return ScenePrediction(

@@ -22,6 +22,7 @@ from jointnet.predict.settings import PredictionError
 LEVELS = 254  # in a uint8 raster of ours, 0 to 254 stand for 0 to 1
 NODATA = 255  # and this for "no imagery"; in a float32 raster NaN does
 RUN, SETTINGS, VALUES = "JOINTNET_RUN", "JOINTNET_SETTINGS", "JOINTNET_VALUES"  # names of our tags
+CREDITS = ("JOINTNET_CREDIT", "JOINTNET_TERMS", "JOINTNET_SOURCE")  # tags of imagery that go with what it shows
 TYPES = ("uint8", "float32")
 
 
@@ -138,19 +139,20 @@ def create_probability(path: Path, grid: Grid, classes: int, dtype: str, made_wi
     """
     means = {"uint8": f"probability = value / {LEVELS}; {NODATA} = no imagery", "float32": "NaN = no imagery"}[dtype]
     nodata = NODATA if dtype == "uint8" else float("nan")
-    with create_raster(path, grid, classes, dtype, nodata, _tags(made_with, run) | {VALUES: means}) as raster:
+    with create_raster(path, grid, classes, dtype, nodata, _tags(grid, made_with, run) | {VALUES: means}) as raster:
         yield raster
 
 
 @contextmanager
 def create_mask(path: Path, grid: Grid, classes: int, made_with: Mapping[str, Any], run: str) -> Iterator[RasterWriter]:
     """A writer of a mask of 0 and 255; arguments as of `create_probability`."""
-    with create_raster(path, grid, classes, tags=_tags(made_with, run), overview="nearest") as raster:
+    with create_raster(path, grid, classes, tags=_tags(grid, made_with, run), overview="nearest") as raster:
         yield raster
 
 
-def _tags(made_with: Mapping[str, Any], run: str) -> dict[str, str]:
-    return {RUN: run, SETTINGS: json.dumps(made_with, sort_keys=True)}
+def _tags(grid: Grid, made_with: Mapping[str, Any], run: str) -> dict[str, str]:
+    credits = {name: text for name, text in (grid.tags or {}).items() if name in CREDITS}
+    return {RUN: run, SETTINGS: json.dumps(made_with, sort_keys=True), **credits}
 
 
 def run_of(path: str | Path) -> str | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from jointnet.data.raster import block_cache
+from jointnet.data.addresses import is_remote, stem_of
+from jointnet.data.place_files import is_place
+from jointnet.data.places import check_covered
+from jointnet.data.raster import ServiceError, block_cache
+from jointnet.data.scene import remote_scene
 from jointnet.network.card import class_names
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import make_engine, weights_digest
@@ -25,7 +30,7 @@ from jointnet.predict.outputs import (
     write_rasters,
     write_vectors,
 )
-from jointnet.predict.rasters import TYPES, to_values, with_temperature
+from jointnet.predict.rasters import TYPES, to_probability, to_values, with_temperature
 from jointnet.predict.resample import completed, needed_from, resample_array, resample_rows
 from jointnet.predict.settings import PredictionError, Settings, settings_of
 from jointnet.predict.source import Source, open_source, shown_shape
@@ -34,6 +39,7 @@ from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, wit
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
 
+Progress = Callable[[int, int], object]
 
 def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
                   engine: str = "keras", gsd: float | None = None) -> np.ndarray:
@@ -91,7 +97,7 @@ def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float
 
 
 @takes(PredictOptions)
-def predict_scene(model, source, out: str | Path, progress: bool = True, **options) -> ScenePrediction:
+def predict_scene(model, source, out: str | Path, progress: bool | Progress = True, **options) -> ScenePrediction:
     """Predicts one scene and writes `{stem}_probability.tif`, `{stem}_mask.tif` and `{stem}_{class}.gpkg/.geojson`.
 
     Rows are kept as they are finished, so a run that was stopped or killed goes on where it was when it is called
@@ -100,13 +106,16 @@ def predict_scene(model, source, out: str | Path, progress: bool = True, **optio
 
     Args:
         model: a Keras model, a name or path for `load_model`, or a function of a batch of windows.
-        source: path of an image, or a scene of a dataset, or a part of one (`Scene.part`).
+        source: path or address of an image (https://, s3://, gs://, /vsi..., or of a STAC item), or a scene of a
+            dataset or of `open_place`, or a part of one (`Scene.part`).
         out: folder for the outputs; it is made.
-        progress: False shows no progress bar.
+        progress: False shows no progress bar; or a function of (windows done, windows in all), which may stop the run
+            by raising KeyboardInterrupt: the same call goes on with what was done.
         options: those of `PredictOptions`, by name, as `min_area=10`.
 
     Raises:
         RasterError: if the image cannot be read or the folder not be written to.
+        ServiceError: if imagery did not come over the network; the same call goes on with what was done.
         PredictionError: if image, part or settings do not fit the network.
         FileExistsError: if the folder holds a prediction of that name made with other settings.
         UnknownOptionError: if there is no option of a name; the message names the closest.
@@ -117,6 +126,7 @@ def predict_scene(model, source, out: str | Path, progress: bool = True, **optio
         raise PredictionError(f"dtype={wanted.dtype!r} is unknown; choose from {', '.join(TYPES)}")
     model = _resolve(model)
     settings = settings_of(model)
+    source = remote_scene(source) if not hasattr(source, "image") and is_remote(source) else source
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
         wanted = replace(wanted, size=wanted.size or settings.patch_size)
         grid = WindowGrid(*scene.shape, wanted.size, stride_of(wanted.size, wanted.overlap))
@@ -133,8 +143,11 @@ def predict_scene(model, source, out: str | Path, progress: bool = True, **optio
         spool = open_spool(result)
         try:
             _fill(spool, scene, grid, run, batch, settings, limits, wanted.dtype, progress)
+            _check_imagery(spool, scene)
             write_rasters(spool, scene.grid, result, wanted.dtype)
             result = write_vectors(result)
+        except ServiceError:
+            raise  # the network may be there again: what is done stays
         except Exception:
             spool.remove()
             for path in result.paths if not wanted.overwrite else ():
@@ -178,19 +191,43 @@ def _with_classes(settings: Settings, model, size: int, bands: int) -> Settings:
 
 
 def _fill(spool: Spool, scene: Source, grid: WindowGrid, run, batch: int, settings: Settings, limits: np.ndarray,
-          dtype: str, progress: bool) -> None:
+          dtype: str, progress: bool | Progress) -> None:
     """Predicts the bands of rows that are not in the spool yet."""
     number = spool.finished()
     if number == len(grid.tops):
         return
-    per_row = len(grid.lefts)
-    with tqdm(total=per_row * len(grid.tops), initial=per_row * number, desc=scene.path.stem, unit="window",
-              disable=not progress) as bar:
-        for k, start, rows in _bands(scene, grid, run, batch, number, bar.update):
+    with _told(progress, stem_of(scene.path), len(grid.lefts) * number, len(grid.lefts) * len(grid.tops)) as on_windows:
+        for k, start, rows in _bands(scene, grid, run, batch, number, on_windows):
             rows = with_temperature(rows, settings.temperature)
             valid = scene.read_valid(start, start + len(rows)) if len(rows) else np.ones(rows.shape[:2], bool)
             mask = (rows >= limits) & valid[..., None]
             spool.add(k, start, to_values(rows, valid, dtype), mask)
+
+
+@contextmanager
+def _told(progress: bool | Progress, name: str, done: int, total: int) -> Iterator[Callable[[int], object]]:
+    """A function to call with the windows just done: it moves a bar, or tells whoever wants to know."""
+    if not callable(progress):
+        with tqdm(total=total, initial=done, desc=name, unit="window", disable=not progress) as bar:
+            yield bar.update
+        return
+    counted = done
+    progress(counted, total)
+
+    def count(windows: int) -> None:
+        nonlocal counted
+        counted += windows
+        progress(counted, total)
+
+    yield count
+
+
+def _check_imagery(spool: Spool, scene: Source) -> None:
+    """Raises PlaceError where a service had no imagery for most of a scene: a blank answer would look like one."""
+    if not is_place(scene.path):
+        return
+    blank = sum(int(np.isnan(to_probability(rows[..., 0])).sum()) for _, rows, _ in spool.rows() if len(rows))
+    check_covered(blank, scene.grid.height * scene.grid.width, scene.path)
 
 
 def _bands(scene: Source, grid: WindowGrid, run, batch: int, number: int, on_windows

@@ -14,7 +14,7 @@ from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
 from shapely.geometry import box
 
 from jointnet.data.scene import Dataset, Scene
-from jointnet.show.layers import COLOURS, DRAWN
+from jointnet.show.layers import COLOURS
 from jointnet.show.maps import (
     Panel,
     SceneMap,
@@ -24,6 +24,7 @@ from jointnet.show.maps import (
     basemap_switch,
     check_georeference,
     list_scenes,
+    origins,
     with_picture,
 )
 from jointnet.show.widgets import SceneExplorer
@@ -190,7 +191,7 @@ class CityMap(VBox):
             add_probability(self._panel, files["probability"], scene, None, self._max_size)
         if "polygons" in files:
             add_outlines(self._panel, files["polygons"], scene)
-        self._panel.finish([DRAWN] if scene.drawn else [], basemap=False)
+        self._panel.finish(origins([scene]), basemap=False)
         if not files:
             self.message.value = f"{escape(scene.name)} is not predicted yet. {self._what_to_run(scene)}"
 

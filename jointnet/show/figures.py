@@ -30,6 +30,7 @@ from jointnet.show.layers import (
     as_scene,
     fit,
     meaning_of_layer,
+    origin_of,
     outline,
     paint,
     probability_table,
@@ -85,7 +86,7 @@ def show_scene(scene: Scene | str | Path, class_name: str = "buildings", window=
         axes[1].imshow(paint(outline(truth), COLOURS["truth"]), interpolation="nearest")
         axes[1].set_title(f"{class_name}: {truth.mean():.1%} of the ground")
     _scale_bar(axes[0], _gsd(scene, image, window))
-    return _finish(figure, scene.drawn)
+    return _finish(figure, origin_of(scene))
 
 
 @_styled
@@ -116,7 +117,7 @@ def show_overlay(
     """
     if mask is None and probability is None:
         raise ValueError("show_overlay needs a mask or a probability to lay over the image; show_scene shows it alone")
-    read, name, is_drawn = _reader(image, max_size)
+    read, name, origin = _reader(image, max_size)
     figure, axes = _figure(1, 1, 6.5, read(None).shape[0] / read(None).shape[1], space=1)
     axis = axes[0]
     _image(axis, read(None))
@@ -133,7 +134,7 @@ def show_overlay(
         layer = axis.imshow(values, PROBABILITY, vmin=0, vmax=1, alpha=opacity)
         figure.colorbar(layer, ax=axis, label="probability", shrink=0.8).solids.set_alpha(1)
     axis.set_title(title or name)
-    return _finish(figure, is_drawn if drawn is None else drawn)
+    return _finish(figure, origin if drawn is None else drawn)
 
 
 @_styled
@@ -342,7 +343,7 @@ def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window
         corner = (col + 0.5, row + 0.5)  # a picture counts from the middle of its first pixel
         axis.add_collection(LineCollection([line - corner for line in lines], colors=COLOURS["outline"], linewidths=2))
         axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=name)
-    return _finish(figure, scene.drawn)
+    return _finish(figure, origin_of(scene))
 
 
 @_styled
@@ -469,7 +470,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: s
     axes[1].set_title(f"IoU {counts['TP'] / union:.3f}" if union else "nothing true, nothing predicted")
     _legend(axes[1], {f"{ERROR_NAMES[k]} {n / max(union, 1):.0%}": COLOURS[k] for k, n in counts.items()})
     _scale_bar(axes[0], _gsd(scene, image, window))
-    return _finish(figure, scene.drawn)
+    return _finish(figure, origin_of(scene))
 
 
 @_styled
@@ -535,10 +536,11 @@ def _figure(rows: int, columns: int, width: float, form: float, sharey: bool = F
     return figure, list(axes.flat)
 
 
-def _finish(figure: Figure, drawn: bool = False) -> Figure:
-    """The figure with its caption, taken out of pyplot's hands."""
-    if drawn:
-        figure.supxlabel(DRAWN, x=0.99, fontsize=8, color="#666666", ha="right", style="italic")
+def _finish(figure: Figure, origin: bool | str = False) -> Figure:
+    """The figure with its caption (what it shows was drawn, or who provided it), taken out of pyplot's hands."""
+    if origin:
+        text = DRAWN if origin is True else origin
+        figure.supxlabel(text, x=0.99, fontsize=8, color="#666666", ha="right", style="italic")
     plt.close(figure)
     return figure
 
@@ -589,7 +591,7 @@ def _history(history) -> dict[str, Sequence[float]]:
 
 
 def _reader(image, max_size: int):
-    """(function from a layer, or None for the image, to its pixels; name; drawn) of `show_overlay`'s first argument."""
+    """(function from a layer, None for the image, to its pixels; name; origin) of `show_overlay`'s first argument."""
     if isinstance(image, np.ndarray):
         shape = fit(image.shape[:2], max_size)
 
@@ -601,13 +603,13 @@ def _reader(image, max_size: int):
                 raise ValueError(f"the layer is {layer.shape[:2]} px, its image {image.shape[:2]}; they must be equal")
             return resize(_plane(layer), shape, "nearest")
 
-        return read, "", False
+        return read, "", ""
     scene = as_scene(image)
     return (
         lambda layer: read_image(scene, None, max_size) if layer is None else _plane(
             read_layer(layer, scene, None, max_size)),
         _name(scene),
-        scene.drawn,
+        origin_of(scene),
     )
 
 

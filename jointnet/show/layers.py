@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jointnet.data.addresses import is_remote
 from jointnet.data.raster import Affine, Grid, open_raster, read_info
-from jointnet.data.scene import Scene
+from jointnet.data.scene import Scene, remote_scene
 from jointnet.evaluate.error_rasters import ERROR_COLOURS
 from jointnet.predict.rasters import Meaning, meaning_of, to_bytes
 
@@ -48,6 +49,7 @@ class ArrayScene:
     nodata: str | None = None
     gsd: float | None = None
     drawn: bool = False
+    credit: str = ""
     part: None = None
 
     @property
@@ -62,14 +64,21 @@ class ArrayScene:
 
 
 def as_scene(source: Scene | str | Path | np.ndarray) -> Scene | ArrayScene:
-    """A scene as it is; of a path, the scene of that image, without labels; of an array, itself."""
+    """A scene as it is; of a path or an address, the scene of that image, without labels; of an array, itself."""
     if isinstance(source, Scene | ArrayScene):
         return source
     if isinstance(source, np.ndarray):
         return ArrayScene(source[..., None] if source.ndim == 2 else source)
+    if is_remote(source):
+        return remote_scene(source)
     path = Path(source)
     tags = read_info(path).tags or {}
-    return Scene(path.stem, path, split="test", drawn=is_drawn(tags))
+    return Scene(path.stem, path, split="test", drawn=is_drawn(tags), credit=tags.get("JOINTNET_CREDIT", ""))
+
+
+def origin_of(scene) -> str:
+    """What every picture of a scene must say of where it comes from: drawn by a program, or who provided it; or ""."""
+    return DRAWN if scene.drawn else getattr(scene, "credit", "")
 
 
 def is_drawn(tags) -> bool:

@@ -28,12 +28,12 @@ from jointnet.data.vectors import read_features
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import (
     COLOURS,
-    DRAWN,
     as_rgb,
     as_scene,
     class_colours,
     data_url,
     meaning_of_layer,
+    origin_of,
     paint,
 )
 from jointnet.show.stills import WIDTH as STILL_WIDTH
@@ -110,7 +110,7 @@ def show_map(
         _add_masks(panel, mask, scene, max_size)
     if polygons is not None:
         add_outlines(panel, polygons, scene)
-    panel.finish([DRAWN] if any(s.drawn for s in scenes) else [])
+    panel.finish(origins(scenes))
     return shown
 
 
@@ -230,6 +230,11 @@ def check_georeference(scenes: Sequence[Scene]) -> None:
                 f"{scene.image.name} has no georeference, so it has no place on a map; look at it with "
                 f"SceneExplorer({scene.name!r}, ...), which needs none"
             )
+
+
+def origins(scenes: Sequence[Scene]) -> list[str]:
+    """What a map must say of where its scenes come from, each once."""
+    return [escape(note) for note in dict.fromkeys(map(origin_of, scenes)) if note]
 
 
 def _basemap(name: str) -> ipyleaflet.TileLayer:

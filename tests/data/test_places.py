@@ -4,31 +4,14 @@ import json
 import time
 
 import numpy as np
-import pyproj
 import pytest
-from rasterio.crs import CRS
-from rasterio.transform import Affine
-from scipy.ndimage import gaussian_filter
 
 import jointnet.data.raster as door
 from jointnet.data.place_files import read_place, tile_folder
 from jointnet.data.places import PlaceWarning, open_place, plan_place
-from jointnet.data.raster import Grid, RasterError, ServiceError, open_raster, read_info, read_raster, write_raster
+from jointnet.data.raster import RasterError, ServiceError, open_raster, read_info, read_raster
 from jointnet.data.services import PlaceError
-from tests.loopback import Provider
-
-SIDE = 500  # of the original, in pixels of 0.3 m
-
-
-def draw_original(folder, lon=11.39, lat=47.26, gsd=0.3):
-    """A GeoTIFF of smooth noise on its UTM grid, and the middle of it as (longitude, latitude)."""
-    zone = f"EPSG:{32600 + int((lon + 180) // 6) + 1}"
-    x, y = pyproj.Transformer.from_crs("EPSG:4326", zone, always_xy=True).transform(lon, lat)
-    corner = round(x / gsd) * gsd - SIDE / 2 * gsd, round(y / gsd) * gsd + SIDE / 2 * gsd
-    noise = gaussian_filter(np.random.default_rng(7).normal(size=(SIDE, SIDE, 3)), (2, 2, 0))
-    pixels = np.clip(128 + noise * 300, 1, 254).astype(np.uint8)
-    grid = Grid(SIDE, SIDE, 3, "uint8", CRS.from_string(zone), Affine(gsd, 0, corner[0], 0, -gsd, corner[1]))
-    return write_raster(folder / "original.tif", pixels, grid)
+from tests.loopback import Provider, draw_original
 
 
 @pytest.fixture(autouse=True)
@@ -194,7 +177,7 @@ def test_a_saved_place_works_without_its_provider(provider, tmp_path):
 
 def test_saving_a_place_that_is_mostly_missing_writes_nothing(provider, tmp_path):
     # the original has 150 m, and reaches 61 m into the 250 m: at most a quarter of them
-    with pytest.raises(ServiceError, match="has no imagery for 79% of this place"):
+    with pytest.raises(PlaceError, match="has no imagery for 79% of this place"):
         open_place((11.3915, 47.2603), provider.tiles, width=250, save=tmp_path / "saved", progress=False)
     assert not list((tmp_path / "saved").rglob("*.tif"))
 

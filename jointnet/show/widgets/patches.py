@@ -10,7 +10,7 @@ import traitlets
 
 from jointnet.data.augment import jitter_colours
 from jointnet.data.scene import Scene
-from jointnet.show.layers import COLOURS, DRAWN, as_rgb, as_scene, encode, encode_photo, outline, paint, resize
+from jointnet.show.layers import COLOURS, as_rgb, as_scene, encode, encode_photo, origin_of, outline, paint, resize
 from jointnet.show.widgets.base import Explorer, code_of
 
 LARGEST = 128  # side of a patch in the browser, in pixels
@@ -53,11 +53,11 @@ class PatchExplorer(Explorer):
         super().__init__()
         if isinstance(source, np.ndarray):
             images, codes, patches = _from_arrays(source[:limit], masks, weights)
-            drawn = False
+            origins = [""]
         else:
             scenes = [as_scene(s) for s in ([source] if isinstance(source, Scene) else source)]
             images, codes, patches = _from_scenes(scenes, size, limit, class_name)
-            drawn = any(s.drawn for s in scenes)
+            origins = [origin_of(s) for s in scenes]
         self.images, self.codes, self.patches = images, codes, patches
         self.selected = int(np.argmax([p["share"] for p in patches]))
         side = min(LARGEST, images.shape[1])
@@ -66,7 +66,8 @@ class PatchExplorer(Explorer):
         self.photos, self.masks = encode_photo(_sheet(small)), encode(_sheet(flags))
         self.about = {
             "side": side, "columns": COLUMNS, "patches": patches, "outline": COLOURS["outline"],
-            "cities": sorted({p["city"] for p in patches if p["city"]}), "note": DRAWN if drawn else "",
+            "cities": sorted({p["city"] for p in patches if p["city"]}),
+            "note": "; ".join(dict.fromkeys(filter(None, origins))),
             "tables": [light_table(seed + i).ravel().tolist() for i in range(4)],
         }
 

@@ -18,12 +18,12 @@ from jointnet.network.card import class_names
 from jointnet.predict.rasters import class_bands, class_thresholds
 from jointnet.show.layers import (
     COLOURS,
-    DRAWN,
     as_scene,
     class_colours,
     encode,
     encode_photo,
     fit,
+    origin_of,
     paint,
     probability_table,
     read_image,
@@ -315,7 +315,7 @@ class SceneExplorer(Explorer):
             "classes": [
                 {"name": k, "one": k.removesuffix("s"), "prediction": self._colours(k)[0], "truth": self._colours(k)[1],
                  "threshold": self._limits[k]} for k in self._class_bands],
-            "gsd": scene.gsd, "note": DRAWN if scene.drawn else "", "live": True,
+            "gsd": scene.gsd, "note": origin_of(scene), "live": True,
             "errors": [[code, ERROR_NAMES[code]] for code in ("TP", "FP", "FN")],
             "transform": list(info.transform)[:6] if info.crs else None,
             "crs": (info.crs.to_string() if len(info.crs.to_string()) < 24 else "x, y") if info.crs else "",
