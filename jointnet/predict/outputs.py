@@ -24,6 +24,7 @@ from jointnet.predict.vectors.files import create_vectors, read_notes
 from jointnet.predict.vectors.outlines import PIXELS, Tidying
 from jointnet.predict.vectors.polygons import polygon_tables
 
+
 @dataclass(frozen=True)
 class ScenePrediction:
     """What `predict_scene` wrote.
