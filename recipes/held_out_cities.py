@@ -50,7 +50,7 @@ def train_without(left_out: str, out: Path, preset: str, steps: int, precision: 
     corner of each is enough.
     """
     dataset = jointnet.open_dataset("sample", held_out_city=None if left_out == ALL_CITIES else left_out)
-    cut = (replace(s, part=(0, 0, 128, 128)) if s.split == "validation" else s for s in dataset)
+    cut = (s.crop(0, 0, 128, 128) if s.split == "validation" else s for s in dataset)
     run = jointnet.train(
         preset, replace(dataset, scenes=tuple(cut)), out / left_out, epochs=1, steps=steps, batch_size=BATCH_SIZE,
         learning_rate=LEARNING_RATE, seed=SEED, precision=precision, recipe="recipes/held_out_cities.py", verbose=2,

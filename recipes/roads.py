@@ -111,7 +111,7 @@ def lighter(scenes, side: int):
 
     def middle(scene):
         rows, columns = scene.info.shape
-        return replace(scene, part=((rows - side) // 2, (columns - side) // 2, side, side))
+        return scene.crop((rows - side) // 2, (columns - side) // 2, side, side)
 
     return replace(scenes, scenes=tuple(middle(s) if s.split == "validation" else s for s in scenes))
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import overload
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 
-from jointnet.data.addresses import is_stac_item, stem_of
+from jointnet.data.addresses import is_remote, is_stac_item, stem_of
 from jointnet.data.labels import rasterize_file, rasterize_kept
 from jointnet.data.raster import Grid, binary_mask, kept_raster, read_info, valid_pixels
+from jointnet.data.vectors import PIXELS, read_features
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
@@ -77,6 +80,35 @@ class Scene:
         raster = kept_raster(self.image)
         valid = raster.read_valid(window)
         return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
+
+    def crop(self, row: int, col: int, height: int, width: int) -> Scene:
+        """The rectangle of this scene whose upper left pixel is (row, col), as a scene; it is read when asked for.
+
+        Raises:
+            ValueError: if it is empty or leaves the scene.
+        """
+        rows, columns = self.info.shape
+        if min(row, col) < 0 or min(height, width) < 1 or row + height > rows or col + width > columns:
+            raise ValueError(f"a part of {height} x {width} px at row {row}, column {col} leaves {self.name}, "
+                             f"which has {rows} x {columns} px")
+        return replace(self, part=self._in_image((row, col, height, width)))
+
+    def read_vectors(self, class_name: str = "buildings") -> gpd.GeoDataFrame:
+        """The polygons or centre lines of one class that meet the scene, uncut, in its CRS.
+
+        Of an image without a CRS they are in (column, row) pixels of the image.
+
+        Raises:
+            KeyError: if the scene has no vectors of that class.
+        """
+        files = self.vectors.get(class_name) or self.labels.get(class_name, ())
+        files = [f for f in (files if isinstance(files, tuple) else (files,)) if f.suffix.lower() in VECTOR_SUFFIXES]
+        if not files:
+            known = ", ".join(sorted(self.vectors)) or "none"
+            raise KeyError(f"{self.name} has no vectors of {class_name!r}; it has {known}")
+        crs = self.info.crs
+        tables = [read_features(f, self.info, PIXELS if crs is None else None) for f in files]
+        return pd.concat([t if crs is None else t.to_crs(crs) for t in tables], ignore_index=True)
 
     def read_labels(self, class_name: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """uint8 {0, 1} (height, width) of one class.
@@ -227,6 +259,31 @@ def remote_scene(path: str | Path) -> Scene:
 
         path, credit = image_of_item(path)
     return Scene(stem_of(path), Path(path), split="test", credit=credit)
+
+
+def as_scene(source: Scene | str | Path, nodata: str | None = None) -> Scene:
+    """A scene as it is; of a path or an address, the scene of that image, without labels.
+
+    Args:
+        source: a scene, or an image file.
+        nodata: of an image file on this machine, the rule for pixels without imagery, see `valid_pixels`.
+
+    Raises:
+        RasterError: if the file is no image.
+    """
+    if isinstance(source, Scene):
+        return source
+    if is_remote(source):
+        return remote_scene(source)
+    path = Path(source)
+    tags = read_info(path).tags or {}
+    return Scene(path.stem, path, split="test", nodata=nodata, drawn=is_drawn(tags),
+                 credit=tags.get("JOINTNET_CREDIT", ""))
+
+
+def is_drawn(tags: Mapping[str, str]) -> bool:
+    """True if the tags of a file say that a program drew it."""
+    return tags.get("JOINTNET_SOURCE", "").startswith("drawn") or tags.get("drawn") == "true"
 
 
 def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:

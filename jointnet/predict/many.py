@@ -17,6 +17,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from jointnet.data.addresses import stem_of
+from jointnet.data.scene import Scene
 from jointnet.files import written_whole
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.settings import PredictionError, PredictionWarning
@@ -96,7 +97,7 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
 
 def _names(sources: Sequence) -> list[str]:
     """The name of each scene's outputs."""
-    names = [source.name if hasattr(source, "image") else stem_of(source) for source in sources]
+    names = [source.name if isinstance(source, Scene) else stem_of(source) for source in sources]
     if not names:
         raise PredictionError("there is no scene to predict; name at least one image")
     twice = [name for name, count in Counter(names).items() if count > 1]

@@ -12,7 +12,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from jointnet.data.addresses import stem_of
 from jointnet.data.raster import Grid, RasterError, identity_of
 from jointnet.options import PredictOptions
 from jointnet.predict.rasters import create_mask, create_probability, run_of
@@ -75,21 +74,19 @@ class ScenePrediction:
         return [self.layers[layer].with_suffix(suffix) for suffix in suffixes]
 
 
-def plan(source, scene: Source, out: Path, settings: Settings, wanted: PredictOptions, weights: str,
+def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, weights: str,
          limits: np.ndarray) -> ScenePrediction:
     """Where the outputs go, and what they are made with: another image, other weights or options change that.
 
     Args:
-        source: the path or the scene that was asked for.
-        scene: the same, opened.
+        scene: what is predicted, open.
         out: folder of the outputs.
         settings: the network's.
         wanted: the options, with the size of the windows.
         weights: a checksum of the network's weights.
         limits: float32 (classes,), the threshold of each class.
     """
-    stem = getattr(source, "name", None) if hasattr(source, "image") else None
-    stem = stem or stem_of(scene.path)
+    stem = scene.name
     made_with = {
         "weights": weights, "bounds": wanted.bounds and list(wanted.bounds), "gsd": wanted.gsd, "bands": scene.bands,
         "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": wanted.overlap,

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from jointnet.data.addresses import is_remote, stem_of
 from jointnet.data.place_files import is_place
 from jointnet.data.places import check_covered
 from jointnet.data.raster import ServiceError, block_cache
-from jointnet.data.scene import remote_scene
 from jointnet.network.card import class_names
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import make_engine, weights_digest
@@ -126,13 +124,12 @@ def predict_scene(model, source, out: str | Path, progress: bool | Progress = Tr
         raise PredictionError(f"dtype={wanted.dtype!r} is unknown; choose from {', '.join(TYPES)}")
     model = _resolve(model)
     settings = settings_of(model)
-    source = remote_scene(source) if not hasattr(source, "image") and is_remote(source) else source
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
         wanted = replace(wanted, size=wanted.size or settings.patch_size)
         grid = WindowGrid(*scene.shape, wanted.size, stride_of(wanted.size, wanted.overlap))
         settings = _with_classes(settings, model, wanted.size, len(scene.bands))
         limits = settings.threshold_array(wanted.threshold)
-        result = plan(source, scene, Path(out), settings, wanted, weights_digest(model), limits)
+        result = plan(scene, Path(out), settings, wanted, weights_digest(model), limits)
         if not wanted.overwrite:
             refuse_to_replace(result)
             if has_rasters(result):
@@ -196,7 +193,7 @@ def _fill(spool: Spool, scene: Source, grid: WindowGrid, run, batch: int, settin
     number = spool.finished()
     if number == len(grid.tops):
         return
-    with _told(progress, stem_of(scene.path), len(grid.lefts) * number, len(grid.lefts) * len(grid.tops)) as on_windows:
+    with _told(progress, scene.name, len(grid.lefts) * number, len(grid.lefts) * len(grid.tops)) as on_windows:
         for k, start, rows in _bands(scene, grid, run, batch, number, on_windows):
             rows = with_temperature(rows, settings.temperature)
             valid = scene.read_valid(start, start + len(rows)) if len(rows) else np.ones(rows.shape[:2], bool)

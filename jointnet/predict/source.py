@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.raster import Grid, RasterReader, open_raster, valid_pixels
+from jointnet.data.scene import as_scene
 from jointnet.predict.resample import Axis
 from jointnet.predict.settings import PredictionError, PredictionWarning, Settings
 
@@ -23,6 +24,7 @@ class Source:
     """An open scene, or a part of it, as the network sees it and as its prediction will be written.
 
     Attributes:
+        name: of the scene, which its outputs are called after.
         path: the image file.
         grid: size, CRS and transform of the part that is predicted: the grid of every output.
         origin: (row, col) of that part in the image, in pixels.
@@ -31,6 +33,7 @@ class Source:
         bands: 1-based numbers of the bands that the network is shown.
     """
 
+    name: str
     path: Path
     grid: Grid
     origin: tuple[int, int]
@@ -76,17 +79,18 @@ def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None
         RasterError: if the file cannot be read.
         PredictionError: if pixels, bands or bounds do not fit.
     """
-    path = Path(getattr(scene, "image", scene))
+    scene = as_scene(scene, nodata="black")
+    path = Path(scene.image)
     with open_raster(path) as image:
         info = image.info
         _check_dtype(path, info)
         chosen = _choose_bands(path, image, settings.bands, bands)
-        whole = getattr(scene, "part", None) or (0, 0, *info.shape)
+        whole = scene.part or (0, 0, *info.shape)
         part = whole if bounds is None else _part(path, info.crop(*whole), whole[:2], bounds)
-        shape = _network_shape(path, info, settings, gsd or getattr(scene, "gsd_hint", None))
-        rule = getattr(scene, "nodata", "black")
+        shape = _network_shape(path, info, settings, gsd or scene.gsd_hint)
         if shape is None:
-            yield Source(path, info.crop(*part), part[:2], part, None, None, chosen, rule, image, image)
+            yield Source(scene.name, path, info.crop(*part), part[:2], part, None, None, chosen, scene.nodata, image,
+                         image)
             return
         down, across = shape[0] / info.height, shape[1] / info.width
         top, height = _covering(part[0], part[2], down, shape[0])
@@ -94,8 +98,8 @@ def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None
         rows = Axis.between(part[2], height, down, part[0] * down - top)
         columns = Axis.between(part[3], width, across, part[1] * across - left)
         with open_raster(path, shape) as seen:
-            yield Source(path, info.crop(*part), part[:2], (top, left, height, width), rows, columns, chosen, rule,
-                         image, seen)
+            yield Source(scene.name, path, info.crop(*part), part[:2], (top, left, height, width), rows, columns,
+                         chosen, scene.nodata, image, seen)
 
 
 def _covering(start: int, length: int, scale: float, limit: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from jointnet.show.layers import (
     COLOURS,
     DRAWN,
     as_rgb,
-    as_scene,
+    as_shown,
     fit,
     meaning_of_layer,
     origin_of,
@@ -73,7 +73,7 @@ def show_scene(scene: Scene | str | Path, class_name: str = "buildings", window=
         window: (row, col, height, width) in pixels; the whole scene without it.
         max_size: longest side of the picture in pixels.
     """
-    scene = as_scene(scene)
+    scene = as_shown(scene)
     image = read_image(scene, window, max_size)
     labelled = class_name in scene.labels
     figure, axes = _figure(1, 1 + labelled, 5.2, image.shape[0] / image.shape[1])
@@ -450,7 +450,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: s
     Raises:
         ValueError: if neither the scene nor `truth` says what is true.
     """
-    scene = as_scene(scene)
+    scene = as_shown(scene)
     if truth is None and class_name not in scene.labels:
         raise ValueError(f"{scene.name} has no labels of {class_name!r}, so its errors are unknown; pass truth=, a "
                          f"mask file")
@@ -604,7 +604,7 @@ def _reader(image, max_size: int):
             return resize(_plane(layer), shape, "nearest")
 
         return read, "", ""
-    scene = as_scene(image)
+    scene = as_shown(image)
     return (
         lambda layer: read_image(scene, None, max_size) if layer is None else _plane(
             read_layer(layer, scene, None, max_size)),

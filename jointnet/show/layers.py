@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jointnet.data.addresses import is_remote
 from jointnet.data.raster import Affine, Grid, open_raster, read_info
-from jointnet.data.scene import Scene, remote_scene
+from jointnet.data.scene import Scene, as_scene
 from jointnet.evaluate.error_rasters import ERROR_COLOURS
 from jointnet.predict.rasters import Meaning, meaning_of, to_bytes
 
@@ -63,27 +62,16 @@ class ArrayScene:
         return np.ones(window[2:] if window else self.image.shape[:2], bool)
 
 
-def as_scene(source: Scene | str | Path | np.ndarray) -> Scene | ArrayScene:
-    """A scene as it is; of a path or an address, the scene of that image, without labels; of an array, itself."""
-    if isinstance(source, Scene | ArrayScene):
-        return source
+def as_shown(source: Scene | ArrayScene | str | Path | np.ndarray) -> Scene | ArrayScene:
+    """What is to be looked at as a scene: an array becomes one, a path the scene of its image."""
     if isinstance(source, np.ndarray):
         return ArrayScene(source[..., None] if source.ndim == 2 else source)
-    if is_remote(source):
-        return remote_scene(source)
-    path = Path(source)
-    tags = read_info(path).tags or {}
-    return Scene(path.stem, path, split="test", drawn=is_drawn(tags), credit=tags.get("JOINTNET_CREDIT", ""))
+    return source if isinstance(source, ArrayScene) else as_scene(source)
 
 
-def origin_of(scene) -> str:
+def origin_of(scene: Scene | ArrayScene) -> str:
     """What every picture of a scene must say of where it comes from: drawn by a program, or who provided it; or ""."""
-    return DRAWN if scene.drawn else getattr(scene, "credit", "")
-
-
-def is_drawn(tags) -> bool:
-    """True if the tags of a file say that a program drew it."""
-    return tags.get("JOINTNET_SOURCE", "").startswith("drawn") or tags.get("drawn") == "true"
+    return DRAWN if scene.drawn else scene.credit
 
 
 def fit(shape: tuple[int, int], max_size: int) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import (
     COLOURS,
     as_rgb,
-    as_scene,
+    as_shown,
     class_colours,
     data_url,
     meaning_of_layer,
@@ -215,8 +215,8 @@ def _pixels(height: str) -> float:
 def list_scenes(source) -> list[Scene]:
     """The scenes that `source` names."""
     if isinstance(source, Scene | str | Path):
-        return [as_scene(source)]
-    scenes = [as_scene(s) for s in source]
+        return [as_shown(source)]
+    scenes = [as_shown(s) for s in source]
     if not scenes:
         raise ValueError("there is no scene to show; the dataset or the selection is empty")
     return scenes

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import Resampling
+from shapely.geometry import box
 
 import jointnet.data.raster as raster
 from jointnet.data.raster import RasterError, kept_raster, write_raster
-from jointnet.data.scene import Dataset, Scene
+from jointnet.data.scene import Dataset, Scene, as_scene
+from tests.data.known_grid import grid_of, on_grid
 
 
 def test_a_file_that_is_written_anew_is_read_anew(tmp_path, draw_tile):
@@ -113,3 +115,32 @@ def test_bands_come_last_whatever_the_window_the_choice_and_the_scale(numbered, 
         assert part.shape == (30, 20, 2)
         if shape is None:
             np.testing.assert_array_equal(part, whole[[1, 0], 20:50, 10:30].transpose(1, 2, 0))
+
+
+def test_a_crop_is_a_scene_in_its_own_right_and_a_crop_of_it_too(numbered):
+    part = numbered.crop(20, 30, 50, 60)
+    assert (part.info.shape, part.read()[0, 0].tolist()) == ((50, 60), [20, 30, 20])
+    assert part.crop(1, 2, 3, 4).read()[0, 0].tolist() == [21, 32, 21]
+    for wrong in ((-1, 0, 5, 5), (0, 0, 51, 5), (0, 58, 5, 3), (0, 0, 0, 5)):
+        with pytest.raises(ValueError, match="leaves n, which has 50 x 60 px"):
+            part.crop(*wrong)
+
+
+def test_the_vectors_of_a_scene_come_in_its_own_crs(tmp_path):
+    image = write_raster(tmp_path / "a.tif", np.zeros((8, 8, 3), np.uint8), grid_of())
+    house = on_grid(box(1, 1, 3, 4))  # 2 x 3 m
+    house.to_crs(4326).to_file(tmp_path / "houses.geojson")
+    scene = Scene("a", image, vectors={"buildings": tmp_path / "houses.geojson"})
+    table = scene.read_vectors("buildings")
+    assert (table.crs, table.area.round(3).tolist()) == (house.crs, [6.0])
+    with pytest.raises(KeyError, match="no vectors of 'roads'; it has buildings"):
+        scene.read_vectors("roads")
+
+
+def test_a_path_becomes_the_scene_of_its_image(tmp_path, draw_tile):
+    path = draw_tile(tmp_path / "town.tif")
+    scene = as_scene(str(path), nodata="black")
+    assert (scene.name, scene.image, scene.nodata, scene.drawn) == ("town", path, "black", False)
+    assert as_scene(scene) is scene
+    with pytest.raises(RasterError, match="does not exist"):
+        as_scene(tmp_path / "gone.tif")

@@ -10,7 +10,7 @@ import traitlets
 
 from jointnet.data.augment import jitter_colours
 from jointnet.data.scene import Scene
-from jointnet.show.layers import COLOURS, as_rgb, as_scene, encode, encode_photo, origin_of, outline, paint, resize
+from jointnet.show.layers import COLOURS, as_rgb, as_shown, encode, encode_photo, origin_of, outline, paint, resize
 from jointnet.show.widgets.base import Explorer, code_of
 
 LARGEST = 128  # side of a patch in the browser, in pixels
@@ -55,7 +55,7 @@ class PatchExplorer(Explorer):
             images, codes, patches = _from_arrays(source[:limit], masks, weights)
             origins = [""]
         else:
-            scenes = [as_scene(s) for s in ([source] if isinstance(source, Scene) else source)]
+            scenes = [as_shown(s) for s in ([source] if isinstance(source, Scene) else source)]
             images, codes, patches = _from_scenes(scenes, size, limit, class_name)
             origins = [origin_of(s) for s in scenes]
         self.images, self.codes, self.patches = images, codes, patches

@@ -18,7 +18,7 @@ from jointnet.network.card import class_names
 from jointnet.predict.rasters import class_bands, class_thresholds
 from jointnet.show.layers import (
     COLOURS,
-    as_scene,
+    as_shown,
     class_colours,
     encode,
     encode_photo,
@@ -99,7 +99,7 @@ class SceneExplorer(Explorer):
     ):
         super().__init__()
         self._wanted, self._bands, self._max_size, self._height = class_name, bands, max_size, height
-        self._use(as_scene(scene), probability, truth, polygons, mask)
+        self._use(as_shown(scene), probability, truth, polygons, mask)
         self._show(threshold)
         self.layer = next((x for x in ("errors", "prediction", "truth") if x in self.about["layers"]), "image")
         self.observe(self._other_class, "class_name")
