@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from jointnet.errors import JointNetError
+
 WHOLE = ".whole.json"  # beside the drafts of several files: all are complete, and these are their names
 
 
-class InUseError(RuntimeError):
+class InUseError(JointNetError, RuntimeError):
     """A place that another process is writing to; the message says what to do."""
 
 
@@ -59,11 +61,12 @@ def written_whole(path: str | Path, *companions: str | Path) -> Iterator[Path]:
 
 
 def settle(path: str | Path) -> None:
-    """Ends what a killed process had begun to put in place at `path`, a file with companions, before it is read."""
+    """Ends what a killed process had begun to put in place at `path`, as before it is read, and removes its drafts."""
     folder = _drafts(Path(path))
-    if not (folder / WHOLE).exists():
+    if not (folder.exists() or _lock_of(folder).exists()):
         return
-    with suppress(PermissionError), alone(_lock_of(folder)):  # where nobody may write, it is read as it is
+    busy = "" if (folder / WHOLE).exists() else f"{path} is being written"  # what is complete is in place in a moment
+    with suppress(InUseError, PermissionError), alone(_lock_of(folder), busy):  # where nobody may write, it stays so
         _clear(folder, Path(path))
 
 

@@ -1,67 +1,85 @@
-"""Runs a writer in a child that dies by SIGKILL before or after one of its renames; only jointnet.files renames."""
+"""Runs writers in children that die by SIGKILL before or after one of their renames; only jointnet.files renames.
 
+Children are forked from a server that has read the heavy modules and done nothing else, so they start at once, and no
+lock of a library's threads is copied into them. What they run is a function of a module and what it is called with.
+"""
+
+import functools
+import multiprocessing
 import os
 import signal
-import traceback
-import warnings
+import sys
 from collections.abc import Callable
 
 from jointnet import files
 
 RENAMES = ("_rename", "_exchange")
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["pytest", "typer.testing", "jointnet.predict.scenes", "jointnet.data.download"])
 
 
-def kill_points(write: Callable[[], object]) -> list[int]:
-    """The numbers of the moments before (even) and after (odd) each rename that `write` makes, which is run once."""
-    counted = []
-    in_here = {name: getattr(files, name) for name in RENAMES}
-    try:
-        for name, rename in in_here.items():
-            setattr(files, name, lambda a, b, rename=rename: (rename(a, b), counted.append(a))[0])
-        write()
-    finally:
-        for name, rename in in_here.items():
-            setattr(files, name, rename)
-    return list(range(2 * len(counted)))
+def kill_points(work: Callable, *arguments) -> list[int]:
+    """The numbers of the moments before (even) and after (odd) each rename that `work` makes, which is done once."""
+    return list(range(_end(_start(_counting, work, arguments))))
 
 
-def in_child(write: Callable[[], object], point: int | None = None) -> int:
-    """Exit code of a forked child that runs `write`, minus the signal's number where one ended it.
+def in_child(work: Callable, *arguments, point: int | None = None, **named) -> int:
+    """Exit code of a child that does `work`, or minus the number of the signal that ended it.
 
     Args:
-        write: what the child does.
-        point: of `kill_points`, where it dies; None lets it live.
+        work: a function of a module; what it returns is the exit code.
+        arguments, named: that it is called with.
+        point: of `kill_points`, where the child dies; None lets it live.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, where the parent has threads
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            _die_at(point)
-            write()
-            code = 0
-        except BaseException:  # noqa: BLE001 - a child must not go on with its parent's tests
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return _end(_start(_dying, functools.partial(work, **named), arguments, point))
 
 
-def _die_at(point: int | None) -> None:
-    """Makes this process die at a moment."""
+def both(work: Callable, *arguments) -> list[int]:
+    """Exit codes of two children that do `work` at once; told apart by a first argument of 0 and 1."""
+    return [_end(child) for child in [_start(_dying, work, (number, *arguments), None) for number in (0, 1)]]
+
+
+def _start(run: Callable, *arguments):
+    child = CONTEXT.Process(target=run, args=arguments)
+    child.start()
+    return child
+
+
+def _end(child) -> int:
+    """The exit code of a child, which has a minute to end."""
+    child.join(60)
+    if child.exitcode is None:
+        child.kill()
+        raise TimeoutError("a child did not end within a minute")
+    return child.exitcode
+
+
+def _counting(work: Callable, arguments: tuple) -> None:
+    sys.exit(_with_steps(work, arguments, lambda number: None))
+
+
+def _dying(work: Callable, arguments: tuple, point: int | None) -> None:
+    answers = []
+    _with_steps(lambda: answers.append(work(*arguments)), (),
+                lambda number: os.kill(os.getpid(), signal.SIGKILL) if number == point else None)
+    sys.exit(answers[0] or 0)
+
+
+def _with_steps(work: Callable, arguments: tuple, step: Callable[[int], None]) -> int:
+    """Does `work`, with a step before and one after each rename; how many there were."""
     passed = []
 
-    def dying(rename):
-        def step(a, b):
-            for half in (0, 1):
-                if half:
-                    answer = rename(a, b)
-                if len(passed) == point:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                passed.append(a)
+    def stepping(rename):
+        def stepped(source, target):
+            step(len(passed))
+            passed.append("before")
+            answer = rename(source, target)
+            step(len(passed))
+            passed.append("after")
             return answer
-        return step
+        return stepped
 
     for name in RENAMES:
-        setattr(files, name, dying(getattr(files, name)))
+        setattr(files, name, stepping(getattr(files, name)))
+    work(*arguments)
+    return len(passed)

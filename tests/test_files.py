@@ -31,6 +31,15 @@ def write_folder(path: Path, text: str) -> None:
         (draft / "inside" / "file").write_text(text)
 
 
+def put(folder: Path, case: str, text: str, exchanges: bool = True) -> None:
+    """Writes one of the cases; `exchanges` says whether the system can exchange the names of two folders."""
+    if not exchanges:
+        files._exchange = lambda *_: False
+    path = folder / "a"
+    {"file": lambda: write(path, text), "pair": lambda: write(path, text, folder / "b"),
+     "folder": lambda: write_folder(path, text)}[case]()
+
+
 def test_a_file_appears_complete_and_alone(tmp_path):
     write(tmp_path / "new" / "a.txt", "one")
     write(tmp_path / "new" / "a.txt", "two")
@@ -77,41 +86,33 @@ def test_a_link_stays_one_and_a_device_is_written_to(tmp_path):
 
 @pytest.mark.parametrize("exchanges", [True, False])
 @pytest.mark.parametrize("case", ["file", "pair", "folder"])
-def test_a_writer_killed_at_any_rename_leaves_the_old_or_the_new(case, exchanges, tmp_path, monkeypatch):
+def test_a_writer_killed_at_any_rename_leaves_the_old_or_the_new(case, exchanges, tmp_path):
     """Without exchange of names (as on macOS) a folder's place is empty for a moment, until the next one looks."""
-    if not exchanges:
-        monkeypatch.setattr(files, "_exchange", lambda *_: False)
-
-    def put(text):
-        path = folder / "a"
-        {"file": lambda: write(path, text), "pair": lambda: write(path, text, folder / "b"),
-         "folder": lambda: write_folder(path, text)}[case]()
-
-    folder, seen = tmp_path / "count", set()
-    put("old")
-    points = kill_points(lambda: put("new"))
+    seen = set()
+    put(tmp_path / "counted", case, "old")
+    points = kill_points(put, tmp_path / "counted", case, "new", exchanges)
     for point in points:
         folder = tmp_path / str(point)
-        put("old")
-        assert in_child(lambda: put("new"), point) == -signal.SIGKILL
+        put(folder, case, "old")
+        assert in_child(put, folder, case, "new", exchanges, point=point) == -signal.SIGKILL
         settle(folder / "a")
         names = {n: t for n, t in content(folder).items() if ".draft-" not in n}
         assert len(names) == (2 if case == "pair" else 1)
         assert len(set(names.values())) == 1
         seen |= set(names.values())
-        put("newer")
+        put(folder, case, "newer")
         assert set(content(folder).values()) == {"newer"}
         assert sorted(p.name for p in folder.iterdir()) == (["a", "b"] if case == "pair" else ["a"])
     assert seen == {"old", "new"}
-    # One rename of a file, one exchange of a folder; a note and two renames of a pair; all of them without exchange.
-    assert len(points) == 2 * {"file": 1, "pair": 3, "folder": 1 if exchanges else 4}[case]
+    # One rename of a file, one exchange of a folder; a note and two renames of a pair, and where nothing is exchanged.
+    assert len(points) == 2 * {"file": 1, "pair": 3, "folder": 1 if exchanges else 3}[case]
 
 
 def test_companions_are_never_seen_beside_another_files_place(tmp_path):
-    for point in kill_points(lambda: write(tmp_path / "n" / "a", "old", tmp_path / "n" / "b")):
+    for point in kill_points(put, tmp_path / "counted", "pair", "old"):
         folder = tmp_path / str(point)
-        write(folder / "a", "old", folder / "b")
-        in_child(lambda: write(folder / "a", "new", folder / "b"), point)  # noqa: B023
+        put(folder, "pair", "old")
+        in_child(put, folder, "pair", "new", point=point)
         assert len({p.read_text() for p in (folder / "a", folder / "b") if p.exists()}) == 1
 
 

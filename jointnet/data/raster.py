@@ -11,6 +11,7 @@ import re
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyproj
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.env import get_gdal_config
@@ -63,6 +65,10 @@ class RasterError(ValueError):
 
 class ServiceError(RasterError):
     """Imagery that did not come over the network; what was done stays, and the same call goes on with it."""
+
+
+class DamagedRasterError(RasterError):
+    """A raster that was opened, and whose pixels cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +228,7 @@ class RasterReader:
         except RasterioError as error:
             if is_place(self.path) or is_remote(self.path):
                 return self._read_again(read, arguments, error)
-            raise RasterError(
+            raise DamagedRasterError(
                 f"{self.path} cannot be read at row {row}, col {col}: the file is damaged or cut short; "
                 f"fetch or copy it again ({error})"
             ) from error
@@ -569,12 +575,31 @@ class RasterWriter:
 
     def __init__(self, dataset: rasterio.io.DatasetWriter):
         self._dataset = dataset
+        self._sums: dict[Window, int] = {}
 
     def write(self, data: np.ndarray, row: int = 0, col: int = 0) -> None:
-        """Writes `data`, (height, width) or (height, width, bands), with its first pixel at (row, col)."""
+        """Writes `data`, (height, width) or (height, width, bands), with its first pixel at (row, col); none twice."""
         data = data[..., None] if data.ndim == 2 else data
         height, width = data.shape[:2]
-        self._dataset.write(np.moveaxis(data, -1, 0), window=Window(col, row, width, height))
+        pixels, window = np.moveaxis(data, -1, 0), Window(col, row, width, height)
+        self._dataset.write(pixels, window=window)
+        self._sums[window] = _sum(pixels.astype(self._dataset.dtypes[0], copy=False))
+
+    def check(self, path: Path) -> None:
+        """Reads what was written back from the finished file: on a full disk GDAL may lose blocks without a word.
+
+        Raises:
+            OSError: if a pixel is another, or cannot be read.
+        """
+        with rasterio.open(path) as found:
+            same = all(_sum(found.read(window=window)) == known for window, known in self._sums.items())
+            levels = range(len(found.overviews(1)))
+        if not same:
+            raise OSError("it does not hold the pixels that were written")
+        for level in levels:
+            with rasterio.open(path, overview_level=level) as smaller:
+                for band in smaller.indexes:
+                    smaller.checksum(band)  # reads every block
 
 
 @contextmanager
@@ -616,9 +641,11 @@ def create_raster(
                     dataset.update_tags(**(tags or {}))
                     if colormap:
                         dataset.write_colormap(1, dict(colormap))
-                    yield RasterWriter(dataset)
+                    writer = RasterWriter(dataset)
+                    yield writer
                 _finish_cog(rows, draft, overview)
-    except (OSError, RasterioError) as error:
+                writer.check(draft)
+    except (OSError, RasterioError, CPLE_BaseError) as error:
         raise RasterError(f"{path} cannot be written: check that {path.parent} is a folder that you may write "
                           f"to and that the disk is not full ({error})") from error
 
@@ -642,6 +669,11 @@ def _finish_cog(rows: Path, path: Path, overview: str) -> None:
         rows, path, driver="COG", compress="deflate", predictor="yes", blocksize=BLOCK,
         overview_resampling=overview, bigtiff="if_safer", num_threads="2",
     )
+
+
+def _sum(pixels: np.ndarray) -> int:
+    """A checksum of pixels, (bands, height, width)."""
+    return zlib.crc32(np.ascontiguousarray(pixels))
 
 
 def _profile(grid: Grid, bands: int, dtype: str, nodata: float | None) -> dict:

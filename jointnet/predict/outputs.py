@@ -1,11 +1,18 @@
-"""Finished rows of a prediction in; its files out: two rasters, and vector files of each class."""
+"""Rows of a prediction in; its files out: rows that outlive their process, two rasters, vector files of each class.
+
+Everything that one prediction has on disk belongs to this module: the folder of finished rows, the lock, final names.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,11 +20,11 @@ import geopandas as gpd
 import numpy as np
 
 from jointnet.data.raster import Grid, RasterError, identity_of
+from jointnet.files import InUseError, alone, written_whole
 from jointnet.options import PredictOptions
 from jointnet.predict.rasters import create_mask, create_probability, run_of
-from jointnet.predict.settings import Settings
+from jointnet.predict.settings import PredictionError, Settings
 from jointnet.predict.source import Source
-from jointnet.predict.spool import Spool
 from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
 from jointnet.predict.vectors.files import create_vectors, read_notes
 from jointnet.predict.vectors.outlines import PIXELS, Tidying
@@ -116,12 +123,40 @@ def _spool_folder(result: ScenePrediction) -> Path:
     return result.probability.with_name(f".{result.probability.stem}_rows")
 
 
+@contextmanager
+def alone_with(result: ScenePrediction, overwrite: bool) -> Iterator[None]:
+    """Keeps other runs away from a prediction's files; the system lets them in again if this process dies.
+
+    Raises:
+        PredictionError: if another run is predicting the scene into the same folder.
+        FileExistsError: as `refuse_to_replace`, unless `overwrite`, if another run has ended in the meantime.
+        RasterError: if the folder cannot be written to.
+    """
+    folder, name = result.probability.parent, result.probability.stem.removesuffix("_probability")
+    busy = (f"another run is predicting {name} into {folder} just now; wait until it is done, then give the same "
+            f"command again, or choose another folder")
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone(folder / f".{name}.lock", busy))
+        except InUseError as error:
+            raise PredictionError(busy) from error
+        except OSError as error:
+            raise RasterError(f"{folder} cannot be written to; name a folder that you may write to ({error})"
+                              ) from error
+        if not overwrite:
+            refuse_to_replace(result)
+        yield
+
+
+def is_finished(result: ScenePrediction) -> bool:
+    """Whether every file is there, made with the same settings, and nothing is left of the run."""
+    return has_rasters(result) and has_vectors(result) and not _spool_folder(result).exists()
+
+
 def has_rasters(result: ScenePrediction) -> bool:
-    """Whether both rasters are there, made with the same settings, and no run is under way."""
-    rasters = (result.probability, result.mask)
-    if _spool_folder(result).exists() or not all(path.exists() for path in rasters):
-        return False
-    return all(run_of(path) == _digest(result) for path in rasters)
+    """Whether both rasters are there, made with the same settings."""
+    return all(run_of(path) == _digest(result) for path in (result.probability, result.mask))
 
 
 def has_vectors(result: ScenePrediction) -> bool:
@@ -166,17 +201,89 @@ def open_spool(result: ScenePrediction) -> Spool:
         raise RasterError(f"{folder} cannot be written to; name a folder that you may write to ({error})") from error
 
 
-def write_rasters(spool: Spool, grid: Grid, result: ScenePrediction, dtype: str) -> None:
-    """The two rasters, out of the finished rows."""
+class Spool:
+    """A folder of finished bands of rows, numbered from 0, each of which appears whole or not at all.
+
+    Attributes:
+        folder: where the bands lie.
+        settings: what the rows were made with; a folder of other settings is emptied.
+    """
+
+    def __init__(self, folder: Path, settings: dict):
+        self.folder, self.settings = folder, settings
+        note = folder / "settings.json"
+        if folder.exists() and _read_json(note) != settings:
+            shutil.rmtree(folder)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            with written_whole(note) as draft:
+                draft.write_text(json.dumps(settings), encoding="utf-8")
+        self._finished = next(n for n in itertools.count() if not _is_whole(self._path(n)))
+
+    def finished(self) -> int:
+        """How many bands are there without a gap, from 0."""
+        return self._finished
+
+    def add(self, start: int, probability: np.ndarray, mask: np.ndarray) -> None:
+        """Stores the next band, whose first row is `start`: both arrays (rows, width, classes), mask of {0, 1}.
+
+        Raises:
+            RasterError: if it cannot be written, as on a full disk.
+        """
+        try:
+            with written_whole(self._path(self._finished)) as draft:
+                np.savez_compressed(draft, start=start, probability=probability, mask=np.packbits(mask, axis=1))
+        except OSError as error:
+            raise RasterError(f"{self.folder.parent} cannot be written to: check that the disk is not full and that "
+                              f"the folder is yours ({error})") from error
+        self._finished += 1
+
+    def rows(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """(first row, probability, mask) of every band, in order."""
+        for number in range(self._finished):
+            with np.load(self._path(number), allow_pickle=False) as band:
+                probability = band["probability"]
+                mask = np.unpackbits(band["mask"], axis=1, count=probability.shape[1])
+                yield int(band["start"]), probability, mask
+
+    def remove(self) -> None:
+        """Deletes the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.npz"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a band of rows is there and each of its arrays can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as band:
+            return all(band[name].size >= 0 for name in ("start", "probability", "mask"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
+
+
+def _read_json(path: Path):
+    """The content of a JSON file, or None where there is no whole one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_rasters(spool: Spool, grid: Grid, result: ScenePrediction, dtype: str, anew: bool = False) -> None:
+    """The two rasters, out of the finished rows; one that an earlier run finished stays, unless `anew`."""
     classes, run = len(result.settings["classes"]), _digest(result)
-    with create_probability(result.probability, grid, classes, dtype, result.settings, run) as raster:
-        for start, probability, _ in spool.rows():
-            if len(probability):
-                raster.write(probability, start)
-    with create_mask(result.mask, grid, classes, result.settings, run) as raster:
-        for start, _, mask in spool.rows():
-            if len(mask):
-                raster.write(mask * np.uint8(255), start)
+    if anew or run_of(result.probability) != run:
+        with create_probability(result.probability, grid, classes, dtype, result.settings, run) as raster:
+            for start, probability, _ in spool.rows():
+                if len(probability):
+                    raster.write(probability, start)
+    if anew or run_of(result.mask) != run:
+        with create_mask(result.mask, grid, classes, result.settings, run) as raster:
+            for start, _, mask in spool.rows():
+                if len(mask):
+                    raster.write(mask * np.uint8(255), start)
 
 
 def write_vectors(result: ScenePrediction) -> ScenePrediction:

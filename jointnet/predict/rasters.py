@@ -156,8 +156,11 @@ def _tags(grid: Grid, made_with: Mapping[str, Any], run: str) -> dict[str, str]:
 
 
 def run_of(path: str | Path) -> str | None:
-    """The checksum of what a raster of ours was made with; None of other files."""
-    return (read_info(path).tags or {}).get(RUN)
+    """The checksum of what a raster of ours was made with; None of other files, damaged ones and none."""
+    try:
+        return (read_info(path).tags or {}).get(RUN)
+    except RasterError:
+        return None
 
 
 def made_with(path: str | Path) -> dict[str, Any]:

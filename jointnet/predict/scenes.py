@@ -13,14 +13,18 @@ from tqdm.auto import tqdm
 
 from jointnet.data.place_files import is_place
 from jointnet.data.places import check_covered
-from jointnet.data.raster import ServiceError, block_cache
+from jointnet.data.raster import DamagedRasterError, block_cache
+from jointnet.data.services import PlaceError
+from jointnet.files import settle
 from jointnet.network.card import class_names
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import make_engine, weights_digest
 from jointnet.predict.outputs import (
     ScenePrediction,
+    Spool,
+    alone_with,
     has_rasters,
-    has_vectors,
+    is_finished,
     open_spool,
     plan,
     refuse_to_replace,
@@ -32,7 +36,6 @@ from jointnet.predict.rasters import TYPES, to_probability, to_values, with_temp
 from jointnet.predict.resample import completed, needed_from, resample_array, resample_rows
 from jointnet.predict.settings import PredictionError, Settings, settings_of
 from jointnet.predict.source import Source, open_source, shown_shape
-from jointnet.predict.spool import Spool
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
@@ -132,26 +135,31 @@ def predict_scene(model, source, out: str | Path, progress: bool | Progress = Tr
         result = plan(scene, Path(out), settings, wanted, weights_digest(model), limits)
         if not wanted.overwrite:
             refuse_to_replace(result)
-            if has_rasters(result):
-                if has_vectors(result):
-                    return with_notes(result)
-                return replace(write_vectors(result), seconds=time.perf_counter() - began)
+            if is_finished(result):
+                return with_notes(result)
         run, batch = _network(model, wanted.engine, wanted.size, wanted.tta)
-        spool = open_spool(result)
-        try:
-            _fill(spool, scene, grid, run, batch, settings, limits, wanted.dtype, progress)
-            _check_imagery(spool, scene)
-            write_rasters(spool, scene.grid, result, wanted.dtype)
+        with alone_with(result, wanted.overwrite), _kept_rows(result) as spool:
+            if wanted.overwrite or not has_rasters(result):
+                _fill(spool, scene, grid, run, batch, settings, limits, wanted.dtype, progress)
+                _check_imagery(spool, scene)
+                write_rasters(spool, scene.grid, result, wanted.dtype, wanted.overwrite)
             result = write_vectors(result)
-        except ServiceError:
-            raise  # the network may be there again: what is done stays
-        except Exception:
-            spool.remove()
-            for path in result.paths if not wanted.overwrite else ():
-                path.unlink(missing_ok=True)
-            raise
-        spool.remove()
+            for path in result.paths:
+                settle(path)  # a run that was killed may have left drafts of what was done by then
     return replace(result, seconds=time.perf_counter() - began)
+
+
+@contextmanager
+def _kept_rows(result: ScenePrediction) -> Iterator[Spool]:
+    """The finished rows, which are kept where the block ends early, unless there are none or the image is at fault."""
+    spool = open_spool(result)
+    try:
+        yield spool
+    except Exception as error:
+        if isinstance(error, DamagedRasterError | PlaceError) or not spool.finished():
+            spool.remove()
+        raise
+    spool.remove()
 
 
 def _resolve(model):
@@ -194,11 +202,11 @@ def _fill(spool: Spool, scene: Source, grid: WindowGrid, run, batch: int, settin
     if number == len(grid.tops):
         return
     with _told(progress, scene.name, len(grid.lefts) * number, len(grid.lefts) * len(grid.tops)) as on_windows:
-        for k, start, rows in _bands(scene, grid, run, batch, number, on_windows):
+        for start, rows in _bands(scene, grid, run, batch, number, on_windows):
             rows = with_temperature(rows, settings.temperature)
             valid = scene.read_valid(start, start + len(rows)) if len(rows) else np.ones(rows.shape[:2], bool)
             mask = (rows >= limits) & valid[..., None]
-            spool.add(k, start, to_values(rows, valid, dtype), mask)
+            spool.add(start, to_values(rows, valid, dtype), mask)
 
 
 @contextmanager
@@ -228,11 +236,11 @@ def _check_imagery(spool: Spool, scene: Source) -> None:
 
 
 def _bands(scene: Source, grid: WindowGrid, run, batch: int, number: int, on_windows
-           ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """(k, first row, probability rows) of the scene's grid, from band `number` on."""
+           ) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, probability rows) of the scene's grid, from band `number` on."""
     if scene.rows is None:
         for k, rows in predict_windows(scene.read, grid, run, batch, number, on_windows):
-            yield k, grid.finished(k)[0], rows
+            yield grid.finished(k)[0], rows
         return
     done = completed(scene.rows, grid.finished(number - 1)[1]) if number else 0
     back = number
@@ -242,5 +250,5 @@ def _bands(scene: Source, grid: WindowGrid, run, batch: int, number: int, on_win
     first = grid.finished(back)[0]
     for k, rows in resample_rows(blocks, scene.rows, scene.columns, first, done):
         if k >= number:
-            yield k, done, rows
+            yield done, rows
         done += len(rows)

@@ -1,6 +1,5 @@
 """What is wrong with a scene or a folder is said in one sentence, and no file is left behind."""
 
-import errno
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from jointnet.data.raster import Grid, RasterError, write_raster
-from jointnet.predict import spool
 from jointnet.predict.rasters import read_probability
 from jointnet.predict.scenes import predict_array, predict_scene
 from jointnet.predict.settings import Settings
@@ -88,27 +86,6 @@ def test_a_file_whose_middle_is_damaged(tmp_path, tall_path):
     whole[middle : middle + 100_000] = bytes(100_000)
     tall_path.write_bytes(whole)
     refused(tall_path, tmp_path, "damaged or cut short")
-
-
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, scene_path, monkeypatch):
-    def full(*arguments, **named):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(spool.np, "savez_compressed", full)
-    with pytest.raises(RasterError, match="No space left on device") as caught:
-        predict_scene(network, scene_path, tmp_path / "out", progress=False)
-    assert "disk" in str(caught.value)
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_failure_at_the_end_removes_what_was_written_before(tmp_path, scene_path, monkeypatch):
-    def broken(*arguments):
-        raise OSError("the file cannot be written")
-
-    monkeypatch.setattr("jointnet.predict.outputs.create_vectors", broken)
-    with pytest.raises(OSError, match="cannot be written"):
-        predict_scene(network, scene_path, tmp_path / "out", progress=False)
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_window_larger_than_the_scene_is_filled_with_mirrors(tmp_path, scene_path, image):
