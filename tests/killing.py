@@ -46,11 +46,11 @@ def _start(run: Callable, *arguments):
 
 
 def _end(child) -> int:
-    """The exit code of a child, which has a minute to end."""
-    child.join(60)
+    """The exit code of a child, which has two minutes to end."""
+    child.join(120)
     if child.exitcode is None:
         child.kill()
-        raise TimeoutError("a child did not end within a minute")
+        raise TimeoutError("a child did not end within two minutes")
     return child.exitcode
 
 

@@ -52,7 +52,7 @@ def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None)
     cache = Path(pooch.os_cache("jointnet")) / "patch_index" if cache is None else cache
     path = cache / f"{_fingerprint(scene, classes)}.npz"
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return SceneIndex(scene.info.shape, kept["valid"], kept["foreground"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # not there, or damaged: counted anew

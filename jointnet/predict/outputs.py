@@ -257,7 +257,7 @@ class Spool:
 def _is_whole(path: Path) -> bool:
     """Whether a band of rows is there and each of its arrays can be read."""
     try:
-        with np.load(path, allow_pickle=False) as band:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as band:
             return all(band[name].size >= 0 for name in ("start", "probability", "mask"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return False
