@@ -16,8 +16,7 @@ from jointnet.cli import app
 from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.predict.outputs import Spool
 from jointnet.predict.scenes import predict_scene
-from jointnet.predict.settings import Settings
-from jointnet.predict.settings import PredictionError
+from jointnet.predict.settings import PredictionError, Settings
 from tests.disks import resize, small_disk
 from tests.killing import CONTEXT, both, in_child, kill_points
 
