@@ -21,6 +21,7 @@ _HOME = {
     "evaluate": "jointnet.evaluate.scores",
     "show_map": "jointnet.show.maps",
     "SceneExplorer": "jointnet.show.widgets",
+    "PlaceExplorer": "jointnet.show.places",
     "ErrorExplorer": "jointnet.show.widgets",
 }
 __all__ = sorted(_HOME)

@@ -205,6 +205,71 @@ def evaluate(
 
 
 @app.command()
+def place(
+    where: Annotated[str, typer.Argument(help='"longitude,latitude" with --width, or "west,south,east,north".')],
+    weights: Annotated[str, typer.Option("--weights", "-w", help="Name from `jointnet weights`, or a weights file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; it is made.")],
+    width: Annotated[float | None, typer.Option(help="Metres along the sides of a square around the point.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Who provides the imagery: basemap.at, swissimage, ign, pdok, naip, a name of "
+                                      "xyzservices, or an address; the list decides, if not given.")
+    ] = None,
+    gsd: Annotated[float, typer.Option(help="Metres per pixel of the scene.")] = 0.3,
+    name: Annotated[str | None, typer.Option(help="Of the results.")] = None,
+    save: Annotated[bool, typer.Option("--save", help="Keep the imagery in --out, too, as a GeoTIFF.")] = False,
+    most_tiles: Annotated[int, typer.Option(min=1, help="Refuse a place of more tiles.")] = 4096,
+    outlines: Annotated[str, typer.Option(help="traced, simplified or regular.")] = "traced",
+    min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than this, in square metres.")] = 0.0,
+) -> None:
+    """Map any place: fetch public imagery of it, and predict. `jointnet show OUT` then makes a page to look at.
+
+    A run that was stopped, or lost the network, goes on where it was when the same command is given again.
+    """
+    from jointnet.data.places import open_place
+
+    found = numbers(where, "WHERE") or ()
+    scene = open_place(found, source, gsd, width, name, out if save else False, most_tiles)
+    typer.echo(f"{scene.name}: {scene.info.width} x {scene.info.height} px; {scene.credit}")
+    from jointnet.network.weights import load_model
+    from jointnet.predict.scenes import predict_scene
+
+    result = predict_scene(load_model(weights), scene, out, outlines=outlines, min_area=min_area)
+    for written in result.paths:
+        typer.echo(written)
+
+
+@app.command()
+def show(
+    predictions: Annotated[Path, typer.Argument(help="Folder that `jointnet predict` or `jointnet place` wrote into.")],
+    image: Annotated[Path | None, typer.Option(help="Where the image lies, if it was moved.")] = None,
+) -> None:
+    """Write a page beside each prediction: zoom, threshold and swipe in any browser, offline."""
+    from jointnet.show.predicted import write_pages
+
+    for page in write_pages(predictions, image):
+        typer.echo(page)
+
+
+@app.command()
+def cache(
+    clear: Annotated[
+        str | None, typer.Option(help="Delete these kinds, as tiles,compiled; all deletes every kind.")
+    ] = None,
+) -> None:
+    """Show what the kit keeps by itself, and clear it."""
+    from jointnet.data.cache import WHAT, kept
+    from jointnet.data.cache import clear as forget
+    from jointnet.data.place_files import cache_folder
+
+    if clear is not None:
+        forget(*(() if clear == "all" else names(clear) or ()))
+    held = kept()
+    for kind, size in held.items():
+        typer.echo(f"{kind:16}{size / 1e6:10.1f} MB  {WHAT.get(kind, '')}")
+    typer.echo(f"{sum(held.values()) / 1e6:.1f} MB in {cache_folder()}")
+
+
+@app.command()
 def datasets() -> None:
     """List the datasets, and which of them are on this machine."""
     from jointnet.data.catalogue import DATA_ROOT, NAMES
@@ -220,6 +285,9 @@ def _whereabouts(name: str, folder: Path) -> str:
 
     if name == "sample":  # opening it would draw it
         return f"in {folder}" if folder.is_dir() else "drawn on first use, or by: jointnet download sample"
+    if name == "test_cities":  # opening it would fetch it
+        found = len(list(folder.glob("*.tif")))
+        return f"{found} of 5 images in {folder}" if found else "fetched from public services on first use"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is missing shows in the count

@@ -36,7 +36,7 @@ class Sentences(TyperGroup):
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt as error:
-                goes_on = ctx.invoked_subcommand in ("download", "predict")
+                goes_on = ctx.invoked_subcommand in ("download", "place", "predict")
                 typer.echo(f"\njointnet: stopped{GOES_ON if goes_on else ''}", err=True)
                 raise typer.Exit(130) from error
             except Exception as error:

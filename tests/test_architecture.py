@@ -15,7 +15,7 @@ FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
     "rasterio": {"data.raster"},
     "leafmap": {"show.maps"},
-    "ipyleaflet": {"show.maps", "show.cities"},
+    "ipyleaflet": {"show.maps", "show.cities", "show.places"},
     "matplotlib": {"show.figures"},
     "jinja2": {"show.pages"},
     "dask": {"predict.many"},

@@ -95,8 +95,7 @@ def open_place(
         ServiceError: if the service does not answer, or has nothing there.
     """
     plan = plan_place(where, source, gsd, width, name)
-    if plan.tiles > most_tiles:
-        raise PlaceError(_too_large(plan, most_tiles))
+    check_size(plan, most_tiles)
     if plan.pixel > gsd * 1.1:
         warnings.warn(PlaceWarning(
             f"the finest pixels of {plan.place.service.name} are {plan.pixel:.2f} m there; a scene of {gsd} m shows no "
@@ -190,16 +189,19 @@ def _around(place: Place) -> tuple[float, float, float, float]:
     return pyproj.Transformer.from_crs(place.crs, "EPSG:4326", always_xy=True).transform_bounds(*corners)
 
 
-def _too_large(plan: PlacePlan, most: int) -> str:
-    """Why a place is refused, and what would do."""
+def check_size(plan: PlacePlan, most: int) -> None:
+    """Raises PlaceError if a place takes more tiles than that; the message names the size that would do."""
+    if plan.tiles <= most:
+        return
     width, height = plan.size
     gsd, (west, south, east, north) = plan.place.transform[0], plan.box
     middle = (west + east) / 2, (south + north) / 2
     fits = math.sqrt(most) * TILE * ground_pixel(plan.place.zoom, middle[1])
     while plan_place(middle, plan.source, gsd, fits).tiles > most:
         fits *= 0.98
-    return (f"{width:.0f} x {height:.0f} m at {gsd} m per pixel are {plan.tiles:,} tiles, more than {most:,}; take a "
-            f"square of {fits:.0f} m, a larger gsd=, or most_tiles={plan.tiles} if the provider allows it")
+    raise PlaceError(
+        f"{width:.0f} x {height:.0f} m at {gsd} m per pixel are {plan.tiles:,} tiles, more than {most:,}; take a "
+        f"square of {fits:.0f} m, a larger gsd=, or most_tiles={plan.tiles} if the provider allows it")
 
 
 def _probe(path: Path, place: Place) -> None:

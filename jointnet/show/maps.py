@@ -264,11 +264,13 @@ class Panel:
         self.print = HTML()
         shown.panels.append(self)
 
-    def picture(self, name: str, pixels: np.ndarray, bounds, opacity: float, colours, form: str = "png") -> None:
-        """Adds an image overlay; `colours` are those of its legend, one or a ramp."""
+    def picture(self, name: str, pixels: np.ndarray, bounds, opacity: float, colours, form: str = "png",
+                key: str = "") -> None:
+        """Adds an image overlay; `colours` are those of its legend, one or a ramp, and `key` is for a `Cut`."""
         south, west, north, east = bounds
         layer = ipyleaflet.ImageOverlay(
-            url=data_url(pixels, form), bounds=((south, west), (north, east)), opacity=opacity, name=name)
+            url=data_url(pixels, form) + (f"#{key}" if key else ""), bounds=((south, west), (north, east)),
+            opacity=opacity, name=name)
         self.map.add(layer)
         self._row(layer, name, opacity, colours, bounds)
 

@@ -98,7 +98,7 @@ def _lay(canvas: Image.Image, url: str, corners, opacity: float, place) -> None:
     """Lays a picture between its corners."""
     south, west, north, east = corners
     (left, bottom), (right, top) = place(south, west), place(north, east)
-    picture = Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).convert("RGBA")
+    picture = Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1].partition("#")[0]))).convert("RGBA")
     size = max(1, round(right - left)), max(1, round(bottom - top))
     picture = picture.resize(size, Image.Resampling.BOX if size[0] < picture.width else Image.Resampling.NEAREST)
     picture.putalpha(picture.getchannel("A").point([round(v * opacity) for v in range(256)]))
