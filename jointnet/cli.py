@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from jointnet.errors import InputError, JointNetError
 from jointnet.options import PredictOptions, TrainOptions
 from jointnet.terminal import Sentences, box, expand, names, numbers, thresholds, typed, whole_numbers
 
@@ -123,7 +124,7 @@ def predict(
         report = predict_many(model, paths, out, scheduler, workers, **options)
         typer.echo(report)
         if report.failed:
-            raise ValueError("; ".join(f"{name}: {why}" for name, why in report.failed.items()))
+            raise InputError("; ".join(f"{name}: {why}" for name, why in report.failed.items()))
         return
     from jointnet.predict.scenes import predict_scene
 
@@ -136,13 +137,13 @@ def predict(
             for name, steps in result.kept.items():
                 if steps:
                     typer.echo(f"{path.name}, {name}: IoU kept by " + ", ".join(f"{k} {v}" for k, v in steps.items()))
-        except (ValueError, OSError) as error:
+        except (JointNetError, OSError) as error:
             if len(paths) == 1:
                 raise
             failed += 1  # the others can still be done
             typer.echo(f"jointnet: {error}", err=True)
     if failed:
-        raise ValueError(f"{failed} of {len(paths)} images failed, for the reasons above; the others are done")
+        raise InputError(f"{failed} of {len(paths)} images failed, for the reasons above; the others are done")
 
 
 @app.command()
@@ -329,11 +330,11 @@ def verify(
     from jointnet.data.scene import shorten
 
     if dataset not in NAMES:
-        raise ValueError(f"dataset {dataset!r} is never fetched; choose from {', '.join(NAMES)}")
+        raise InputError(f"dataset {dataset!r} is never fetched; choose from {', '.join(NAMES)}")
     where = DATA_ROOT / dataset if root is None else root
     changed = find_changed(where, progress=True)
     if changed:
-        raise ValueError(f"in {where}, {len(changed)} files are gone or are not what was fetched: {shorten(changed)}; "
+        raise InputError(f"in {where}, {len(changed)} files are gone or are not what was fetched: {shorten(changed)}; "
                          f"remove them and run `jointnet download {dataset}` again with the same options")
     typer.echo(f"every file in {where} is as it was fetched")
 

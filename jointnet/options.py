@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from jointnet.errors import OptionError, UnknownOptionError
+from jointnet.errors import InputError, UnknownOptionError
 
 Declared = TypeVar("Declared")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -132,7 +132,7 @@ def chosen(declaration: type[Declared], given: Mapping[str, Any]) -> Declared:
 
     Raises:
         UnknownOptionError: if there is none of a name.
-        OptionError: if a number is below the least that is allowed.
+        InputError: if a number is below the least that is allowed.
     """
     known = {f.name: f for f in fields(declaration)}
     for name in given:
@@ -142,5 +142,5 @@ def chosen(declaration: type[Declared], given: Mapping[str, Any]) -> Declared:
             raise UnknownOptionError(f"there is no option {name!r}; {hint}")
         least, value = known[name].metadata["least"], given[name]
         if least is not None and value is not None and value < least:
-            raise OptionError(f"{name} is {value} and must be {least} or more")
+            raise InputError(f"{name} is {value} and must be {least} or more")
     return declaration(**given)

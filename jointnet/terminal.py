@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import glob
 import inspect
-import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import Field, fields
 from functools import wraps
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from jointnet.data.addresses import is_remote, stem_of
+from jointnet.errors import InputError, JointNetError
 
 GOES_ON = "; give the same command again to go on where it was"
 
@@ -42,31 +42,15 @@ class Sentences(TyperGroup):
             except Exception as error:
                 if ctx.params.get("debug") or not _is_foreseen(error):
                     raise
-                said = error.args[0] if isinstance(error, KeyError) and error.args else error
-                command = self.get_command(ctx, ctx.invoked_subcommand or "")
-                options = [] if command is None else [name for p in command.params for name in p.opts]
-                typer.echo(f"jointnet: {as_options(str(said), options)}", err=True)
+                typer.echo(f"jointnet: {error}", err=True)
                 raise typer.Exit(2) from error
 
 
 def _is_foreseen(error: Exception) -> bool:
-    """Whether the message of an error says what to do: those of this package, and of wrong values, files, extras."""
-    ours = type(error).__module__.split(".")[0] == "jointnet"
+    """Whether the message of an error says what its user can do: those of this package, of a disk and of a file."""
     if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `| head` does
         return False
-    return ours or isinstance(error, (ValueError, OSError, KeyError, ImportError))
-
-
-def as_options(text: str, options: Sequence[str]) -> str:
-    """A message of the package in the words of a command: "bands=[1, 2, 3]" as "--bands 1,2,3", "root=" as "--root"."""
-    for option in options:
-        name = option.removeprefix("--").replace("-", "_")
-        if option.startswith("--"):
-            listed = rf"\b{name}=[\[(]([\d., -]+)[\])]"
-            text = re.sub(listed, lambda found: f"{option} {found[1].replace(', ', ',')}", text)  # noqa: B023
-            text = re.sub(rf"\b{name}=(?=\S)(?![,;.)])", f"{option} ", text)
-            text = re.sub(rf"\b{name}=", option, text)
-    return text
+    return isinstance(error, JointNetError | OSError)
 
 
 def _say_warning(message, *_, **__) -> None:
@@ -91,7 +75,7 @@ def numbers(text: str | None, what: str, count: int | None = None, number: type 
     except ValueError:
         found = ()
     if not found or count not in (None, len(found)):
-        raise ValueError(f"{what} {text!r} should be {count or 'some'} numbers with commas between, as 1,2,3")
+        raise InputError(f"{what} {text!r} should be {count or 'some'} numbers with commas between, as 1,2,3")
     return found
 
 
@@ -117,7 +101,7 @@ def thresholds(text: str, what: str) -> float | dict[str, float]:
         pairs = (part.split("=") for part in text.split(","))
         return {name.strip(): float(value) for name, value in pairs}
     except ValueError:
-        raise ValueError(f"{what} {text!r} should be a number, or one for each class, as "
+        raise InputError(f"{what} {text!r} should be a number, or one for each class, as "
                          f"buildings=0.5,roads=0.3") from None
 
 
@@ -171,10 +155,10 @@ def expand(patterns: list[str]) -> list[Path]:
         is_pattern = glob.has_magic(pattern) and not is_remote(pattern) and not Path(pattern).exists()
         matches = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]
         if not matches:
-            raise ValueError(f"no file matches {pattern!r}; check the folder and the ending")
+            raise InputError(f"no file matches {pattern!r}; check the folder and the ending")
         found |= dict.fromkeys(map(Path, matches))
     twice = [stem for stem, count in Counter(map(stem_of, found)).items() if count > 1]
     if twice:
-        raise ValueError(f"several images are called {', '.join(twice)}, and so would be their results; "
+        raise InputError(f"several images are called {', '.join(twice)}, and so would be their results; "
                          f"predict them into different folders")
     return list(found)

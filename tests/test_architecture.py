@@ -66,8 +66,9 @@ def test_a_folder_imports_only_from_folders_before_it(module):
 
 
 @pytest.mark.parametrize("module", sorted(FREE_OF_OURS & set(MODULES)))
-def test_the_network_itself_imports_nothing_of_ours(module):
-    assert {name for name in IMPORTS[module] if name.split(".")[0] == "jointnet"} == set()
+def test_the_network_itself_imports_nothing_of_ours_but_errors(module):
+    ours = {name for name in IMPORTS[module] if name.split(".")[0] == "jointnet"}
+    assert {name for name in ours if not name.startswith("jointnet.errors.")} == set()
 
 
 def test_the_package_reaches_its_own_modules_only_through_its_full_names():
@@ -103,6 +104,23 @@ def renames(source: str) -> bool:
 def test_renaming_is_found_in_each_form():
     assert all(map(renames, ["os.replace(a, b)", "shutil.move(a, b)", "draft.rename(path)", "draft.replace(path)"]))
     assert not any(map(renames, ["text.replace('a', 'b')", "table.rename(columns=names)", "replace(card, name='x')"]))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_errors_that_a_user_can_mend_are_ours(module):
+    """So the command line can tell them from mistakes of the package. A fault of a disk or a file is an OSError."""
+    raised = [n.exc for n in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(n, ast.Raise) and n.exc]
+    names = {ast.unparse(exc.func if isinstance(exc, ast.Call) else exc) for exc in raised}
+    assert names & {"Exception", "ValueError", "KeyError", "IndexError", "RuntimeError", "ImportError"} == set()
+
+
+def test_every_error_of_the_package_is_a_jointnet_error():
+    bases = {node.name: {ast.unparse(base) for base in node.bases} for path in MODULES.values()
+             for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)}
+    ours = {"JointNetError"}
+    for _ in bases:  # a class is ours if one of its bases is
+        ours |= {name for name, above in bases.items() if above & ours}
+    assert {name for name in bases if name.endswith("Error")} - {"Error"} <= ours  # an `Error` is one of a prediction
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("network.")])

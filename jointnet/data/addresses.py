@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from jointnet.errors import InputError
+
 REMOTE = re.compile(r"^(https?|s3|gs|az|abfs|oss):/+(?=[^/])", re.IGNORECASE)
 PLACEHOLDERS = {"z", "x", "y", "-y", "s", "r"}  # of tiles; all else in braces is a key
 SECRET = re.compile(r"(key|token|secret|signature|password|credential|^sig$|^auth)", re.IGNORECASE)
@@ -63,7 +65,7 @@ def with_keys(address: str) -> str:
     for name in keys_of(address):
         value = os.environ.get(name)
         if not value:
-            raise ValueError(f"the address needs the environment variable {name}; set it to your key")
+            raise InputError(f"the address needs the environment variable {name}; set it to your key")
         _hide(value)
         address = address.replace(f"{{{name}}}", value)
     return address

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from jointnet.data.place_files import cache_folder
+from jointnet.errors import InputError
 
 WHAT = {
     "tiles": "imagery of places, fetched from services",
@@ -31,7 +32,7 @@ def clear(*kinds: str) -> Path:
     held = kept()
     unknown = sorted(set(kinds) - set(held) - set(WHAT))
     if unknown:
-        raise ValueError(f"the cache holds no {', '.join(unknown)}; choose from {', '.join(held or WHAT)}")
+        raise InputError(f"the cache holds no {', '.join(unknown)}; choose from {', '.join(held or WHAT)}")
     for kind in kinds or held:
         shutil.rmtree(cache_folder() / kind, ignore_errors=True)
     return cache_folder()

@@ -19,6 +19,7 @@ from jointnet.data.raster import NODATA_RULES
 from jointnet.data.real_cities import TEST_CITIES, open_test_cities
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, split_in_blocks
+from jointnet.errors import InputError
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
@@ -109,7 +110,7 @@ def open_dataset(
     found = dataset.select(cities, split)
     if not found:
         held = sorted({f"{s.split} of {s.city}" if s.city else s.split for s in dataset})
-        raise ValueError(f"{name} has no scene of split {split!r} among those asked for; it has {', '.join(held)}")
+        raise InputError(f"{name} has no scene of split {split!r} among those asked for; it has {', '.join(held)}")
     return found
 
 
@@ -162,15 +163,15 @@ def _check_choices(
 ) -> None:
     """Raises ValueError for what can be told to be wrong before anything is opened."""
     if name not in NAMES:
-        raise ValueError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
+        raise InputError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
     if name == "folder" and root is None:
-        raise ValueError("the dataset 'folder' needs root=, the folder of your images")
+        raise InputError("the dataset 'folder' needs root= (--root), the folder of your images")
     if name != "folder" and any(choice is not None for choice in of_folders):
-        raise ValueError(f"labels=, gsd= and width= belong to the dataset 'folder'; {name} has its own")
+        raise InputError(f"labels=, gsd= and width= belong to the dataset 'folder'; {name} has its own")
     if split is not None and split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+        raise InputError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
     if nodata not in NODATA_RULES:
-        raise ValueError(f"no-data rule {nodata!r} is unknown; choose 'black', 'white' or None")
+        raise InputError(f"no-data rule {nodata!r} is unknown; choose 'black', 'white' or None")
 
 
 def _as_list(names: Sequence[str] | str | None) -> list[str] | None:

@@ -17,6 +17,7 @@ from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher, alone_in
 from jointnet.data.inria import TEST_TILES, TILES, image_path, inria_root, mask_path, parse_tile, tiles_of
 from jointnet.data.massachusetts import COUNTS
 from jointnet.data.unpack import unpack_volumes
+from jointnet.errors import InputError
 
 NAMES = ("inria", "massachusetts_buildings", "massachusetts_roads")
 INRIA_TILES_URL = "https://huggingface.co/datasets/blanchon/INRIA-Aerial-Image-Labeling/resolve/main/data"
@@ -73,9 +74,9 @@ def download(
     """
     if name not in NAMES:
         hint = "; the sample is drawn when it is first opened" if name == "sample" else ""
-        raise ValueError(f"dataset {name!r} cannot be downloaded; choose from {', '.join(NAMES)}{hint}")
+        raise InputError(f"dataset {name!r} cannot be downloaded; choose from {', '.join(NAMES)}{hint}")
     if name != "inria" and (tiles is not None or cities is not None):
-        raise ValueError(f"tiles and cities can be chosen for inria alone; {name} is fetched whole")
+        raise InputError(f"tiles and cities can be chosen for inria alone; {name} is fetched whole")
     root = Path(root).expanduser()
     fetcher = fetcher or Fetcher(progress=progress)
     chosen = None if tiles is None and cities is None else _chosen(tiles, cities)
@@ -90,7 +91,7 @@ def download(
                 _download_tiles(chosen, root, url or INRIA_TILES_URL, fetcher)
     except OSError as error:
         raise DownloadError(f"{root} cannot be written to: {error.strerror or error}; free some space, check the "
-                            f"folder's permissions, or choose another with root=") from error
+                            f"folder's permissions, or choose another with root= (--root)") from error
     return root
 
 
@@ -167,7 +168,7 @@ def _chosen(tiles: Sequence[str] | None, cities: Sequence[str] | None) -> list[s
     of_cities = TILES if cities is None else tiles_of(cities)
     chosen = [t for t in of_cities if tiles is None or t in tiles]
     if not chosen:
-        raise ValueError(f"none of the tiles {', '.join(tiles or ())} lies in {', '.join(cities or ())}")
+        raise InputError(f"none of the tiles {', '.join(tiles or ())} lies in {', '.join(cities or ())}")
     return chosen
 
 
@@ -239,7 +240,7 @@ def _check_space(root: Path, needed: int) -> None:
     if free < needed:
         raise DownloadError(
             f"{root} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed; free some space, or choose "
-            f"another folder with root="
+            f"another folder with root= (--root)"
         )
 
 

@@ -22,6 +22,7 @@ from jointnet.data.drawing.plan import Plan
 from jointnet.data.drawing.towns import plan_town
 from jointnet.data.labels import rasterize_lines, rasterize_polygons
 from jointnet.data.raster import Grid, read_info, write_raster
+from jointnet.errors import InputError
 from jointnet.files import put_in_place, written_whole
 
 TRAINING_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
@@ -106,7 +107,7 @@ def draw_scene(name: str, size: int = SIZE, gsd: float = GSD, seed: int = 0) -> 
     """
     city, tile = _split_name(name)
     if size < 64 or not gsd > 0:
-        raise ValueError(f"a scene of {size} px at {gsd} m cannot be drawn; ask for 64 px or more at a gsd above 0")
+        raise InputError(f"a scene of {size} px at {gsd} m cannot be drawn; ask for 64 px or more at a gsd above 0")
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     plan = plan_town(CITIES[city], size * gsd, rng)
     grid = _grid(city, tile, size, gsd)
@@ -161,7 +162,7 @@ def _split_name(name: str) -> tuple[str, int]:
     """The city and tile of a scene's name."""
     match = re.fullmatch(r"(.+?)(\d+)", name)
     if not match or match[1] not in CITIES or not 1 <= int(match[2]) <= 36:
-        raise ValueError(f"{name!r} is no scene; name a city and a tile from 1 to 36, as 'austin1'; the cities are "
+        raise InputError(f"{name!r} is no scene; name a city and a tile from 1 to 36, as 'austin1'; the cities are "
                          f"{', '.join(CITIES)}")
     return match[1], int(match[2])
 

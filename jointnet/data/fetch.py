@@ -14,6 +14,7 @@ import requests
 import urllib3
 from tqdm.auto import tqdm
 
+from jointnet.errors import JointNetError
 from jointnet.files import InUseError, alone, put_in_place
 
 CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is written at once
@@ -23,7 +24,7 @@ NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema,
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
 
 
-class DownloadError(RuntimeError):
+class DownloadError(JointNetError, RuntimeError):
     """A file that could not be fetched whole; the message says what to do."""
 
 

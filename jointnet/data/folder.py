@@ -12,6 +12,7 @@ from jointnet.data.addresses import is_remote
 from jointnet.data.raster import Grid, open_raster
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, remote_scene, shorten
 from jointnet.data.vectors import bounds_in
+from jointnet.errors import InputError
 
 # A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
 IMAGE_SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
@@ -55,7 +56,7 @@ def open_folder(
         ValueError: if two images or two masks share a name, or the manifest cannot be understood.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder; give the folder of your images as root=")
+        raise FileNotFoundError(f"{root} is not a folder; give the folder of your images as root= (--root)")
     parts = {root / name: split for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()}
     scenes = [
         scene
@@ -169,7 +170,7 @@ def _apply_manifest(root: Path, scenes: list[Scene]) -> tuple[list[Scene], list[
     at_hand = {s.name: s for s in scenes}
     kept = [_with_row(at_hand[r["name"]], r) for r in rows if r["name"] in at_hand]
     if not kept:
-        raise ValueError(f"the manifest of {root} names none of its images, such as {scenes[0].name}")
+        raise InputError(f"the manifest of {root} names none of its images, such as {scenes[0].name}")
     return kept, [r["name"] for r in rows if r["name"] not in at_hand]
 
 
@@ -182,7 +183,7 @@ def _read_manifest(root: Path) -> list[dict] | None:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if rows and "name" not in rows[0]:
-        raise ValueError(f"{path} has no column 'name'; its columns are name, city, split, gsd_m and, for several "
+        raise InputError(f"{path} has no column 'name'; its columns are name, city, split, gsd_m and, for several "
                          f"folders, group")
     mine = [r for r in rows if r.get("group") == root.resolve().name]
     if path == above:
@@ -194,7 +195,7 @@ def _with_row(scene: Scene, row: dict) -> Scene:
     """The scene with what its row in the manifest says."""
     split = row.get("split") or scene.split
     if split not in SPLITS:
-        raise ValueError(f"the manifest gives {scene.name} the split {split!r}; choose from {', '.join(SPLITS)}")
+        raise InputError(f"the manifest gives {scene.name} the split {split!r}; choose from {', '.join(SPLITS)}")
     gsd = float(row["gsd_m"]) if row.get("gsd_m") else scene.gsd_hint
     return replace(scene, city=row.get("city") or scene.city, split=split, gsd_hint=gsd)
 
@@ -213,6 +214,6 @@ def _by_stem(files: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in files:
         if path.stem in found:
-            raise ValueError(f"{found[path.stem]} and {path} have the same name; keep one of them")
+            raise InputError(f"{found[path.stem]} and {path} have the same name; keep one of them")
         found[path.stem] = path
     return found

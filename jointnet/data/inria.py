@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jointnet.data.scene import Dataset, Scene, shorten
+from jointnet.errors import InputError
 
 TRAINING_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
 TEST_CITIES = ("bellingham", "bloomington", "innsbruck", "sfo", "tyrol-e")
@@ -30,7 +31,7 @@ def parse_tile(name: str) -> tuple[str, int]:
     match = re.fullmatch(r"([a-z-]+?)(\d+)", name)
     if name not in TILES or match is None:
         cities = ", ".join(TRAINING_CITIES + TEST_CITIES)
-        raise ValueError(f"INRIA has no tile {name!r}; a tile is a city of {cities} and a number from 1 to 36")
+        raise InputError(f"INRIA has no tile {name!r}; a tile is a city of {cities} and a number from 1 to 36")
     return match[1], int(match[2])
 
 
@@ -51,7 +52,7 @@ def tiles_of(cities: Sequence[str]) -> tuple[str, ...]:
     known = TRAINING_CITIES + TEST_CITIES
     unknown = [c for c in cities if c not in known]
     if unknown:
-        raise ValueError(f"INRIA has no city {', '.join(map(repr, unknown))}; choose from {', '.join(known)}")
+        raise InputError(f"INRIA has no city {', '.join(map(repr, unknown))}; choose from {', '.join(known)}")
     return tuple(t for t in TILES if parse_tile(t)[0] in cities)
 
 
@@ -86,12 +87,14 @@ def open_inria(
     if not present and tiles is None:
         raise FileNotFoundError(
             f"{root} holds no INRIA tile{_among(cities, split)}; fetch all with `jointnet download inria`, or a few "
-            f"as `jointnet download inria --tiles {','.join(wanted[:2])}`, or give the folder of your copy as root="
+            f"as `jointnet download inria --tiles {','.join(wanted[:2])}`, or give the folder of your copy as root= "
+            f"(--root)"
         )
     if absent and tiles is not None:
         raise FileNotFoundError(
             f"{root} has no image of {shorten(absent)}; fetch them with "
-            f"`jointnet download inria --tiles {','.join(absent[:3])}`, or give the folder of your copy as root="
+            f"`jointnet download inria --tiles {','.join(absent[:3])}`, or give the folder of your copy as root= "
+            f"(--root)"
         )
     unlabelled = [t for t in present if t in TRAINING_TILES and not mask_path(root, t).exists()]
     missing = (*absent, *(f"{t} (labels)" for t in unlabelled))

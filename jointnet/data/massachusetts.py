@@ -29,7 +29,7 @@ def open_massachusetts(name: str, root: Path) -> Dataset:
     if not any(found.values()):
         raise FileNotFoundError(
             f"{root} holds no images in train/sat, valid/sat or test/sat; fetch them with `jointnet download {name}`, "
-            f"or give the folder of your copy as root="
+            f"or give the folder of your copy as root= (--root)"
         )
     scenes = tuple(_scene(name, path, part) for part, images in found.items() for path in images)
     counts = COUNTS[name]

@@ -10,6 +10,7 @@ from jointnet.backend import keras
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.data.patch_index import CELL, SceneIndex, index_scene
 from jointnet.data.scene import Scene
+from jointnet.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -80,7 +81,7 @@ class PatchBatches(keras.utils.PyDataset):
         self.foreground_share, self.colour_jitter, self.turns = foreground_share, colour_jitter, turns
         self.seed, self.epoch = seed, 0
         if not self.scenes:
-            raise ValueError("there is no scene to cut patches from; check the split and the cities")
+            raise InputError("there is no scene to cut patches from; check the split and the cities")
         _check_labelled(self.scenes, self.classes)
         self.sampler = _Sampler([index_scene(s, self.classes) for s in self.scenes], patch_size)
         pixels = sum(s.info.height * s.info.width for s in self.scenes)
@@ -133,7 +134,7 @@ class GridBatches(keras.utils.PyDataset):
             for col in range(0, scene.info.width, patch_size)
         ]
         if not self.places:
-            raise ValueError("there is no scene to cut patches from; check the split and the cities")
+            raise InputError("there is no scene to cut patches from; check the split and the cities")
         _check_labelled(scenes, self.classes)
 
     def __len__(self) -> int:
@@ -165,7 +166,7 @@ class _Sampler:
         valid = np.array([i.valid.sum() for i in indexes], float)
         foreground = np.array([i.foreground.sum() for i in indexes], float)
         if not valid.any():
-            raise ValueError("no scene holds a valid pixel: every pixel is no-data; check the dataset's no-data rule")
+            raise InputError("no scene holds a valid pixel: every pixel is no-data; check the dataset's no-data rule")
         self.cells = {}
         for name, weight in (("valid", valid), ("foreground", foreground)):
             self.cells[name] = None if not weight.any() else weight / weight.sum()
@@ -192,7 +193,7 @@ def _check_labelled(scenes: Sequence[Scene], classes: Sequence[str]) -> None:
     known = {class_name for scene in scenes for class_name in scene.labels}
     absent = [class_name for class_name in classes if class_name not in known]
     if absent:
-        raise ValueError(
+        raise InputError(
             f"none of the {len(scenes)} scenes has labels of {', '.join(absent)}; they have "
             f"{', '.join(sorted(known)) or 'none'}: add scenes that label it, or leave the class out"
         )

@@ -37,6 +37,7 @@ from rasterio.windows import Window
 from jointnet.data.addresses import address_of, hide_keys, is_remote, public_address, with_keys
 from jointnet.data.place_files import Place, is_place, read_place
 from jointnet.data.services import AGENT
+from jointnet.errors import InputError
 from jointnet.files import written_whole
 
 # GDAL would keep a twentieth of the machine's memory in blocks that it has read; MB, and a user's own setting wins.
@@ -59,7 +60,7 @@ PAUSES = (0.5, 3.0)  # seconds before a service that failed is asked again
 HOPELESS = 3  # tiles that fail one after the other until the rest is not asked for
 
 
-class RasterError(ValueError):
+class RasterError(InputError):
     """A file that cannot be read or written as a raster; the message says what to do."""
 
 
@@ -564,7 +565,7 @@ def valid_pixels(image: np.ndarray, rule: str | None) -> np.ndarray:
         return reduce(np.logical_or, (band < 254 for band in bands))
     if rule is None:
         return np.ones(image.shape[:2], bool)
-    raise ValueError(f"no-data rule {rule!r} is unknown; choose one of {NODATA_RULES}")
+    raise InputError(f"no-data rule {rule!r} is unknown; choose one of {NODATA_RULES}")
 
 
 class RasterWriter:

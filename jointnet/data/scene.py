@@ -16,6 +16,7 @@ from jointnet.data.addresses import is_remote, is_stac_item, stem_of
 from jointnet.data.labels import rasterize_file, rasterize_kept
 from jointnet.data.raster import Grid, binary_mask, kept_raster, read_info, valid_pixels
 from jointnet.data.vectors import PIXELS, read_features
+from jointnet.errors import InputError, NotFoundError
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
@@ -89,7 +90,7 @@ class Scene:
         """
         rows, columns = self.info.shape
         if min(row, col) < 0 or min(height, width) < 1 or row + height > rows or col + width > columns:
-            raise ValueError(f"a part of {height} x {width} px at row {row}, column {col} leaves {self.name}, "
+            raise InputError(f"a part of {height} x {width} px at row {row}, column {col} leaves {self.name}, "
                              f"which has {rows} x {columns} px")
         return replace(self, part=self._in_image((row, col, height, width)))
 
@@ -105,7 +106,7 @@ class Scene:
         files = [f for f in (files if isinstance(files, tuple) else (files,)) if f.suffix.lower() in VECTOR_SUFFIXES]
         if not files:
             known = ", ".join(sorted(self.vectors)) or "none"
-            raise KeyError(f"{self.name} has no vectors of {class_name!r}; it has {known}")
+            raise NotFoundError(f"{self.name} has no vectors of {class_name!r}; it has {known}")
         crs = self.info.crs
         tables = [read_features(f, self.info, PIXELS if crs is None else None) for f in files]
         return pd.concat([t if crs is None else t.to_crs(crs) for t in tables], ignore_index=True)
@@ -119,7 +120,7 @@ class Scene:
         """
         if class_name not in self.labels:
             known = ", ".join(sorted(self.labels)) or "none"
-            raise KeyError(f"{self.name} has no labels of {class_name!r}; it has {known}")
+            raise NotFoundError(f"{self.name} has no labels of {class_name!r}; it has {known}")
         found = self.labels[class_name]
         layers = [self._read_layer(p, window) for p in (found if isinstance(found, tuple) else (found,))]
         return layers[0] if len(layers) == 1 else np.maximum.reduce(layers)
@@ -148,7 +149,7 @@ class Scene:
         raster = kept_raster(path)
         mask, image = raster.info.shape, self._image_info.shape
         if mask != image:
-            raise ValueError(
+            raise InputError(
                 f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
                 f"rasterise the labels on the image's grid"
             )
@@ -165,7 +166,7 @@ class Scene:
         top, left, rows, cols = self.part
         row, col, height, width = window
         if row < 0 or col < 0 or row + height > rows or col + width > cols:
-            raise ValueError(
+            raise InputError(
                 f"window (row {row}, col {col}, {height} x {width} px) leaves {self.name}, "
                 f"a part of {rows} x {cols} px of {self.image.name}"
             )
@@ -194,7 +195,8 @@ class Dataset(Sequence):
         if isinstance(index, str):
             found = [s for s in self.scenes if s.name == index]
             if not found:
-                raise KeyError(f"{self.name} has no scene {index!r}; it has {shorten([s.name for s in self.scenes])}")
+                known = shorten([s.name for s in self.scenes])
+                raise NotFoundError(f"{self.name} has no scene {index!r}; it has {known}")
             return found[0]
         return self.scenes[index]
 
@@ -226,7 +228,7 @@ class Dataset(Sequence):
             ValueError: if a city, a name or the split does not exist.
         """
         if split is not None and split not in SPLITS:
-            raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+            raise InputError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
         of_cities = self._known(cities, "city", self.cities)
         named = self._known(names, "scene", [s.name for s in self.scenes])
         kept = (s for s in self.scenes if s.city in of_cities and s.name in named and split in (None, s.split))
@@ -241,7 +243,7 @@ class Dataset(Sequence):
         wanted = set(known if asked is None else [asked] if isinstance(asked, str) else asked)
         unknown = sorted(wanted - set(known))
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"{self.name} has no {what} {', '.join(map(repr, unknown))}; choose from {shorten(known) or 'none'}"
             )
         return wanted
@@ -297,7 +299,7 @@ def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:
     painted = np.asarray(mask.any(axis=-1))
     colours = mask[painted]
     if len(colours) and (colours != colours[0]).any():
-        raise ValueError(f"{path} holds several colours; make one mask of 0 and 255 for each class")
+        raise InputError(f"{path} holds several colours; make one mask of 0 and 255 for each class")
     return painted.astype(np.uint8)
 
 

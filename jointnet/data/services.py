@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from jointnet import __version__
 from jointnet.data.addresses import keys_of, open_secret, with_keys
+from jointnet.errors import InputError
 
 AGENT = f"JointNet/{__version__} (Python package jointnet; buildings and roads from aerial imagery)"
 CONNECTIONS = 4  # at once, to one provider
@@ -25,7 +26,7 @@ HALF = math.pi * 6_378_137.0  # of the Web Mercator square, in metres
 FINEST = 22  # zoom; a finer square has more pixels than GDAL counts
 
 
-class PlaceError(ValueError):
+class PlaceError(InputError):
     """A place or a service that cannot be opened as asked; the message says what to do."""
 
 

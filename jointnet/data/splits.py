@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from jointnet.data.scene import SPLITS, Dataset, Scene
+from jointnet.errors import InputError
 
 Placed = tuple[Scene, tuple[float, float, float, float]]  # a scene and its box
 
@@ -22,10 +23,10 @@ def split_by_name(dataset: Dataset, splits: Mapping[str, str]) -> Dataset:
     names = {s.name for s in dataset}
     unknown = sorted(set(splits) - names)
     if unknown:
-        raise ValueError(f"{dataset.name} has no scene {', '.join(unknown)}")
+        raise InputError(f"{dataset.name} has no scene {', '.join(unknown)}")
     wrong = sorted(set(splits.values()) - set(SPLITS))
     if wrong:
-        raise ValueError(f"split {wrong[0]!r} is unknown; choose from {', '.join(SPLITS)}")
+        raise InputError(f"split {wrong[0]!r} is unknown; choose from {', '.join(SPLITS)}")
     return replace(dataset, scenes=tuple(replace(s, split=splits.get(s.name, s.split)) for s in dataset))
 
 
@@ -41,7 +42,7 @@ def leave_city_out(dataset: Dataset, city: str) -> Dataset:
     labelled = [s for s in dataset if s.labels]
     cities = sorted({s.city for s in labelled})
     if city not in cities:
-        raise ValueError(f"{dataset.name} has no labelled city {city!r} to hold out; choose from {', '.join(cities)}")
+        raise InputError(f"{dataset.name} has no labelled city {city!r} to hold out; choose from {', '.join(cities)}")
     held = [replace(s, split="test") for s in labelled if s.city == city]
     rest = [s for s in labelled if s.city != city and s.split != "test"]
     return replace(dataset, scenes=(*rest, *held))
@@ -124,7 +125,7 @@ def split_by_share(dataset: Dataset, validation: float = 0.2, test: float = 0.0,
     """
     _check_shares(validation, test)
     if len(dataset) < 2:
-        raise ValueError(f"{dataset.name} has one scene; split it inside with split_in_blocks")
+        raise InputError(f"{dataset.name} has one scene; split it inside with split_in_blocks")
     splits: dict[str, str] = {}
     for number, city in enumerate(dataset.cities):
         names = [s.name for s in dataset if s.city == city]
@@ -155,7 +156,7 @@ def split_in_blocks(
     _check_shares(validation, test)
     rows, cols = _cuts(scene.info.height, block, gap), _cuts(scene.info.width, block, gap)
     if len(rows) * len(cols) < 2:
-        raise ValueError(
+        raise InputError(
             f"{scene.name} of {scene.info.height} x {scene.info.width} px holds one block of {block} px; "
             f"choose smaller blocks"
         )
@@ -200,4 +201,4 @@ def _share(count: int, share: float) -> int:
 def _check_shares(validation: float, test: float) -> None:
     """Raises ValueError unless both shares are in [0, 1) and leave something to train on."""
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise ValueError(f"shares validation={validation} and test={test} must be 0 or more and add up to less than 1")
+        raise InputError(f"shares validation={validation} and test={test} must be 0 or more and add up to less than 1")

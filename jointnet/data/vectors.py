@@ -15,12 +15,13 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from jointnet.data.raster import Grid
+from jointnet.errors import InputError
 
 KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
 PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
 
 
-class LabelError(ValueError):
+class LabelError(InputError):
     """Labels that cannot be placed on an image; the message says what to do."""
 
 
@@ -83,11 +84,11 @@ def bounds_in(path: Path, crs: CRS) -> tuple[float, float, float, float] | None:
     try:
         info = pyogrio.read_info(path, force_total_bounds=True)
     except pyogrio.errors.DataSourceError as error:
-        raise ValueError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage ({error})") from error
+        raise InputError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage ({error})") from error
     if info["total_bounds"] is None:
         return None
     if info["crs"] is None:
-        raise ValueError(f"{path} states no CRS, so its place is unknown; save it with one, or name it after its image")
+        raise InputError(f"{path} states no CRS, so its place is unknown; save it with one, or name it after its image")
     return transform_bounds(CRS.from_user_input(info["crs"]), crs, *info["total_bounds"])
 
 

@@ -7,13 +7,15 @@ import zlib
 from collections.abc import Callable, Generator
 from pathlib import Path, PurePosixPath
 
+from jointnet.errors import JointNetError
+
 _ENTRY, _DESCRIPTOR = b"PK\x03\x04", b"PK\x07\x08"
 _ENDS = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")  # central directory, or the end of an empty archive
 _STORED, _DEFLATED = 0, 8
 _BLOCK = 1 << 22  # bytes inflated at once
 
 
-class ArchiveError(RuntimeError):
+class ArchiveError(JointNetError, RuntimeError):
     """An archive that is damaged or dangerous; the message says what to do."""
 
 

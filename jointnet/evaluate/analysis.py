@@ -11,6 +11,7 @@ import geopandas as gpd
 import pandas as pd
 
 from jointnet.data.scene import Dataset
+from jointnet.errors import InputError
 from jointnet.evaluate.calibration import UNCERTAIN, at_temperature, expected_calibration_error, fit_temperature
 from jointnet.evaluate.error_kinds import KINDS
 from jointnet.evaluate.error_objects import find_errors, label_suspects
@@ -130,7 +131,7 @@ def analyse(
     """
     scores = evaluate(predictions, dataset, class_name, threshold, seed=seed)
     if not scores.tiles:
-        raise ValueError(f"no scene of {dataset.name} has both a prediction and labels of {class_name!r}; there is "
+        raise InputError(f"no scene of {dataset.name} has both a prediction and labels of {class_name!r}; there is "
                          f"nothing to analyse, only something to look at: SceneExplorer")
     found = find_predictions(predictions, dataset)
     worst = worst_patches(predictions, dataset, class_name, threshold, patch, patches)

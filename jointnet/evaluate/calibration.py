@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import logit
 
+from jointnet.errors import InputError
 from jointnet.evaluate.thresholds import ProbabilityCounts
 from jointnet.predict.rasters import LEVELS, with_temperature
 
@@ -82,7 +83,7 @@ def fit_temperature(counts: ProbabilityCounts) -> float:
         ValueError: if foreground or background is missing.
     """
     if not (counts.positives.any() and counts.negatives.any()):
-        raise ValueError("a temperature needs pixels of foreground and of background; add scenes that hold both")
+        raise InputError("a temperature needs pixels of foreground and of background; add scenes that hold both")
     logits = logit(np.clip(counts.probabilities, LEAST, 1 - LEAST))
 
     def negative_log_likelihood(log_temperature: float) -> float:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jointnet.data.raster import binary_mask
+from jointnet.errors import InputError
 
 SCORES = ("iou", "accuracy", "background_accuracy", "precision", "recall", "f1")
 
@@ -151,7 +152,7 @@ def as_masks(
 def check_shapes(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> None:
     """Raises ValueError unless the three have one shape."""
     if not truth.shape == predicted.shape == valid.shape:
-        raise ValueError(
+        raise InputError(
             f"labels {truth.shape}, prediction {predicted.shape} and valid pixels {valid.shape} must have one shape; "
             f"put them on the image's grid first"
         )

@@ -12,6 +12,7 @@ import shapely
 from scipy.ndimage import binary_dilation
 
 from jointnet.data.scene import Dataset, Scene
+from jointnet.errors import InputError
 from jointnet.evaluate.error_kinds import Error, sort_errors
 from jointnet.evaluate.inputs import Prediction, find_predictions, read_strips
 from jointnet.evaluate.objects import Overlaps, find_overlaps
@@ -74,7 +75,7 @@ def find_errors(
     scenes = [s for s in dataset if s.name in found and class_name in s.labels]
     systems = {s.info.crs for s in scenes}
     if len(systems) > 1 and None in systems:
-        raise ValueError("some of these scenes have a georeference and others none; take them apart with select()")
+        raise InputError("some of these scenes have a georeference and others none; take them apart with select()")
     tables = [scene_errors(s, found[s.name], class_name, threshold) for s in scenes]
     if not tables:
         return gpd.GeoDataFrame(columns=[*COLUMNS, "geometry"], geometry="geometry")
@@ -98,7 +99,7 @@ def label_suspects(errors: gpd.GeoDataFrame, confident: float = 0.9) -> gpd.GeoD
         ValueError: if there are no probabilities to be sure by.
     """
     if len(errors) and errors["mean_probability"].isna().all():
-        raise ValueError("these errors have no probabilities; evaluate predictions with probability rasters")
+        raise InputError("these errors have no probabilities; evaluate predictions with probability rasters")
     seen = (errors["kind"] == "invented") & (errors["mean_probability"] >= confident)
     unseen = (errors["kind"] == "missed") & (errors["mean_probability"] <= 1 - confident)
     reasons = np.where(seen, "seen, not labelled", "labelled, not seen")

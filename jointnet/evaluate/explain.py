@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from jointnet.data.scene import Scene
+from jointnet.errors import InputError
 from jointnet.evaluate.inputs import Prediction, read_strips, strip_rows
 from jointnet.evaluate.objects import MATCH_IOU, Overlaps, find_overlaps
 from jointnet.predict.vectors.polygonize import Tracer
@@ -68,9 +69,9 @@ def recall_by(features: pd.DataFrame, column: str, bins: int = 4) -> pd.DataFram
         ValueError: if the column does not exist or there is no object.
     """
     if column not in features or column in ("scene", "city", "found"):
-        raise ValueError(f"{column!r} is no feature; choose one of area, {', '.join(FEATURES)}")
+        raise InputError(f"{column!r} is no feature; choose one of area, {', '.join(FEATURES)}")
     if features.empty:
-        raise ValueError("there are no labelled objects to explain; choose scenes that hold some")
+        raise InputError("there are no labelled objects to explain; choose scenes that hold some")
     groups = features.groupby(pd.qcut(features[column], bins, duplicates="drop"), observed=True)
     table = groups.agg(low=(column, "min"), high=(column, "max"), objects=("found", "size"), recall=("found", "mean"))
     return table.reset_index(drop=True)
@@ -95,7 +96,7 @@ def explain_recall(features: pd.DataFrame, draws: int = 200, seed: int = 0) -> p
     """
     x, y = features[list(FEATURES)].to_numpy(float), features["found"].to_numpy(bool)
     if min(y.sum(), (~y).sum()) < FOLDS:
-        raise ValueError(f"{y.sum()} objects were found and {(~y).sum()} missed; a regression needs {FOLDS} of each")
+        raise InputError(f"{y.sum()} objects were found and {(~y).sum()} missed; a regression needs {FOLDS} of each")
     spread = x.std(axis=0)
     x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
     odds = np.exp(_fit(x, y))

@@ -10,6 +10,7 @@ import numpy as np
 
 from jointnet.data.raster import Grid, binary_mask, open_raster, read_info
 from jointnet.data.scene import Dataset, Scene
+from jointnet.errors import InputError
 from jointnet.predict.rasters import class_bands, read_probability, stored_thresholds
 
 STRIP_PIXELS = 3_000_000  # pixels of one strip; the distance transforms need some 50 bytes for each
@@ -59,11 +60,11 @@ def find_predictions(
         found = {name: _as_prediction(item) for name, item in source.items()}
         unknown = sorted(set(found) - {s.name for s in dataset})
         if unknown:
-            raise ValueError(f"{dataset.name} has no scene {', '.join(unknown)}; it has {_names(dataset)}")
+            raise InputError(f"{dataset.name} has no scene {', '.join(unknown)}; it has {_names(dataset)}")
     else:
         found = _predictions_in(Path(source), dataset)
     if not found:
-        raise ValueError(f"{source} holds no prediction of {dataset.name}; expected NAME_mask.tif or "
+        raise InputError(f"{source} holds no prediction of {dataset.name}; expected NAME_mask.tif or "
                          f"NAME_probability.tif with NAME one of {_names(dataset)}")
     return found
 
@@ -109,14 +110,14 @@ def choose_threshold(scene: Scene, prediction: Prediction, class_name: str, thre
         ValueError: if the threshold is not within 0 and 1, or needs a probability raster that is not there.
     """
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"threshold {threshold} is not a probability; choose one from 0 to 1")
+        raise InputError(f"threshold {threshold} is not a probability; choose one from 0 to 1")
     if threshold is None and prediction.mask is None:
         threshold = prediction.threshold(class_name)
         if threshold is None:
-            raise ValueError(f"{prediction.probability} has no mask beside it and no threshold in its tags; "
-                             f"pass threshold=")
+            raise InputError(f"{prediction.probability} has no mask beside it and no threshold in its tags; "
+                             f"pass threshold= (--threshold)")
     if threshold is not None and prediction.probability is None:
-        raise ValueError(f"{scene.name} has a mask only, so threshold={threshold} cannot be applied; "
+        raise InputError(f"{scene.name} has a mask only, so threshold={threshold} cannot be applied; "
                          f"leave it out, or predict with probabilities")
     return threshold
 
@@ -149,14 +150,14 @@ def with_halo(strips: Iterable[Strip], halo: int) -> Iterator[tuple[Strip, slice
 def check_grid(found: Grid, expected: Grid, path: Path, name: str) -> None:
     """Raises ValueError unless a raster lies on a scene's grid; one without a georeference only needs its size."""
     if found.shape != expected.shape:
-        raise ValueError(f"{path} is {found.shape} px, {name} {expected.shape} px; predict on the image's own grid")
+        raise InputError(f"{path} is {found.shape} px, {name} {expected.shape} px; predict on the image's own grid")
     if found.crs is None or expected.crs is None:
         return
     if found.crs != expected.crs:
-        raise ValueError(f"{path} is in {found.crs}, {name} in {expected.crs}; reproject the prediction first")
+        raise InputError(f"{path} is in {found.crs}, {name} in {expected.crs}; reproject the prediction first")
     tolerance = 1e-3 * max(abs(expected.transform.a), abs(expected.transform.b))
     if not found.transform.almost_equals(expected.transform, tolerance):
-        raise ValueError(f"{path} has the size of {name} but lies elsewhere: its transform is "
+        raise InputError(f"{path} has the size of {name} but lies elsewhere: its transform is "
                          f"{tuple(found.transform)[:6]}, expected {tuple(expected.transform)[:6]}")
 
 
@@ -169,7 +170,7 @@ def _as_prediction(item: str | Path | Prediction) -> Prediction:
 
 def _predictions_in(folder: Path, dataset: Dataset) -> dict[str, Prediction]:
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder; name the one that the predictions were written to")
+        raise InputError(f"{folder} is not a folder; name the one that the predictions were written to")
     found = {}
     for scene in dataset:
         mask, probability = (_first(folder, f"{scene.name}_{what}") for what in ("mask", "probability"))

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import label
 
+from jointnet.errors import InputError
 from jointnet.evaluate.counts import TwoWay, as_masks
 
 MATCH_IOU = 0.5
@@ -51,7 +52,7 @@ class Overlaps:
         and then the first is taken.
         """
         if not 0.5 <= iou <= 1:
-            raise ValueError(f"a match at IoU {iou} need not be one to one; choose 0.5 to 1")
+            raise InputError(f"a match at IoU {iou} need not be one to one; choose 0.5 to 1")
         rows = np.flatnonzero(self.ious >= iou)
         for column in (0, 1):
             rows = rows[np.unique(self.pairs[rows, column], return_index=True)[1]]

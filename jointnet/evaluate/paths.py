@@ -10,6 +10,7 @@ import shapely
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from jointnet.errors import InputError
 from jointnet.evaluate.roads import Lines, in_metres
 
 SPACING = 50.0  # metres between control points
@@ -60,7 +61,7 @@ def path_score(truth: Lines, predicted: Lines, spacing: float = SPACING, snap: f
         ValueError: if only one side has a CRS, or spacing or snap are not positive.
     """
     if not (spacing > 0 and snap > 0):
-        raise ValueError(f"spacing={spacing} and snap={snap} must be above 0 metres")
+        raise InputError(f"spacing={spacing} and snap={snap} must be above 0 metres")
     truth, predicted = (node_lines(lines) for lines in in_metres(truth, predicted))
     found, routes = _kept(truth, predicted, spacing, snap)
     right, back = _kept(predicted, truth, spacing, snap)

@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from jointnet.errors import InputError
 from jointnet.evaluate.counts import TwoWay
 
 BUFFER = 3.0  # metres
@@ -59,7 +60,7 @@ def line_counts(truth: Lines, predicted: Lines, buffer: float = BUFFER) -> LineC
         ValueError: if only one side has a CRS, or the buffer is not positive.
     """
     if not buffer > 0:
-        raise ValueError(f"buffer={buffer} must be above 0 metres; 3 is usual")
+        raise InputError(f"buffer={buffer} must be above 0 metres; 3 is usual")
     truth, predicted = (shapely.union_all(lines) for lines in in_metres(truth, predicted))
     right, found = _length_within(predicted, truth, buffer), _length_within(truth, predicted, buffer)
     return LineCounts(right, predicted.length, found, truth.length)
@@ -75,7 +76,7 @@ def in_metres(truth: Lines, predicted: Lines) -> tuple[np.ndarray, np.ndarray]:
     systems = [s.crs for s in sides]
     filled = [s.crs for s in sides if len(s)]
     if (None in filled) and any(filled):
-        raise ValueError(f"one side is in {systems[0] or systems[1]}, the other has no CRS; set it with set_crs()")
+        raise InputError(f"one side is in {systems[0] or systems[1]}, the other has no CRS; set it with set_crs()")
     known = next((s for s in sides if s.crs is not None and len(s)), None)
     if known is not None:
         metres = known.estimate_utm_crs()
@@ -87,7 +88,7 @@ def _line_strings(series: gpd.GeoSeries) -> np.ndarray:
     lines = np.array(shapely.get_parts(np.asarray(series.dropna(), dtype=object)), object)
     kinds = set(shapely.get_type_id(lines).tolist()) - {1, 2}  # LineString and LinearRing
     if kinds:
-        raise ValueError("these shapes are not all lines; give centre lines, not outlines")
+        raise InputError("these shapes are not all lines; give centre lines, not outlines")
     return lines[shapely.length(lines) > 0] if len(lines) else lines
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointnet.data.scene import Dataset
+from jointnet.errors import InputError
 from jointnet.evaluate.boundary import BOUNDARY_WIDTH, RHO
 from jointnet.evaluate.calibration import calibration_summary
 from jointnet.evaluate.counts import Counts, TwoWay, bootstrap_interval
@@ -64,7 +65,7 @@ class Scores:
             ValueError: if no tile of that city was scored.
         """
         if city is not None and city not in self.cities:
-            raise ValueError(f"no tile of {city!r} was scored; choose from {', '.join(self.cities) or 'none'}")
+            raise InputError(f"no tile of {city!r} was scored; choose from {', '.join(self.cities) or 'none'}")
         return tuple(t for t in self.tiles if city in (None, t.city))
 
     def pixels(self, city: str | None = None) -> Counts:

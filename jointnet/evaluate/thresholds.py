@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from jointnet.errors import InputError
 from jointnet.evaluate.counts import SCORES, Counts, as_masks, check_shapes
 from jointnet.predict.rasters import LEVELS
 
@@ -40,7 +41,7 @@ class ProbabilityCounts:
             ValueError: if their levels stand for different probabilities.
         """
         if not np.array_equal(self.probabilities, other.probabilities):
-            raise ValueError("these counts belong to different temperatures; pool them first, then apply one")
+            raise InputError("these counts belong to different temperatures; pool them first, then apply one")
         return ProbabilityCounts(
             self.positives + other.positives, self.negatives + other.negatives, self.probabilities
         )
@@ -90,9 +91,9 @@ class ProbabilityCounts:
             ValueError: if the score is unknown, or there is no foreground to choose by.
         """
         if score not in SCORES:
-            raise ValueError(f"score {score!r} is unknown; choose one of {', '.join(SCORES)}")
+            raise InputError(f"score {score!r} is unknown; choose one of {', '.join(SCORES)}")
         if not self.positives.any():
-            raise ValueError("these labels hold no foreground, so no threshold is better than another; add scenes")
+            raise InputError("these labels hold no foreground, so no threshold is better than another; add scenes")
         values = self.sweep(thresholds)[score]
         best = values.index[values == values.max()]
         return float(best[len(best) // 2])
@@ -112,7 +113,7 @@ def count_probabilities(
     probability = np.nan_to_num(probability, nan=0.0)
     check_shapes(truth, probability, valid)
     if probability.size and not (probability.min() >= -ROUNDING and probability.max() <= 1 + ROUNDING):
-        raise ValueError(f"probabilities must lie in 0 to 1, these in {probability.min():g} to {probability.max():g}")
+        raise InputError(f"probabilities must lie in 0 to 1, these in {probability.min():g} to {probability.max():g}")
     levels = np.rint(np.clip(probability, 0, 1) * LEVELS).astype(np.uint8)
     positives, negatives = (
         np.bincount(levels[valid & side], minlength=LEVELS + 1).astype(np.int64) for side in (truth, ~truth)

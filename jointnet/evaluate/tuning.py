@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jointnet.errors import InputError
 from jointnet.evaluate.calibration import LEAST, at_temperature, fit_temperature
 from jointnet.evaluate.thresholds import ProbabilityCounts
 from jointnet.files import written_whole
@@ -34,7 +35,7 @@ def tuned_card(
         ValueError: if the card has no such class, or the counts hold no foreground.
     """
     if class_name not in card.classes:
-        raise ValueError(f"the card of {card.name} has no class {class_name!r}; it has {', '.join(card.classes)}")
+        raise InputError(f"the card of {card.name} has no class {class_name!r}; it has {', '.join(card.classes)}")
     factor = fit_temperature(counts) if temperature else 1.0
     thresholds = dict(card.thresholds)
     if factor != 1.0:

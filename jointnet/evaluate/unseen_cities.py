@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts, bootstrap_interval
 from jointnet.evaluate.scores import Scores
 
@@ -32,7 +33,7 @@ def cover_table(scores: Scores, edges: Sequence[float] = COVERS) -> pd.DataFrame
         ValueError: if the limits do not rise.
     """
     if len(edges) < 2 or list(edges) != sorted(set(edges)):
-        raise ValueError(f"edges={list(edges)} must rise, as {list(COVERS)}")
+        raise InputError(f"edges={list(edges)} must rise, as {list(COVERS)}")
     rows = []
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         tiles = [t.pixels for t in scores.tiles if low < t.pixels.cover <= high or t.pixels.cover == low == edges[0]]
@@ -62,7 +63,7 @@ def city_gap(runs: Mapping[str, Scores | Mapping[str, Counts]], score: str = "io
     counts = {left_out: _by_city(scores) for left_out, scores in runs.items()}
     missing = sorted(city for city, by_city in counts.items() if city != ALL_CITIES and city not in by_city)
     if missing:
-        raise ValueError(f"the run without {', '.join(missing)} was not scored there; evaluate it on all cities")
+        raise InputError(f"the run without {', '.join(missing)} was not scored there; evaluate it on all cities")
     rows = []
     for city in sorted(set(counts) - {ALL_CITIES}):
         seen = [getattr(c[city], score) for left_out, c in counts.items() if left_out != city and city in c]
@@ -90,7 +91,7 @@ def load_city_runs(path: str | Path = HELD_OUT_CITIES) -> dict[str, dict[str, Co
         runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
         return {left_out: {city: Counts(*numbers) for city, numbers in of.items()} for left_out, of in runs.items()}
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} holds no runs as recipes/held_out_cities.py writes them ({error!r})") from error
+        raise InputError(f"{path} holds no runs as recipes/held_out_cities.py writes them ({error!r})") from error
 
 
 def _by_city(scores: Scores | Mapping[str, Counts]) -> Mapping[str, Counts]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jointnet.errors import InputError
+
 if TYPE_CHECKING:
     import keras
 
@@ -19,7 +21,7 @@ ARCHITECTURES = ("jointnet", "unet")
 DILATION_RATES = (1, 2, 5, 1, 2, 5)
 
 
-class WeightsError(ValueError):
+class WeightsError(InputError):
     """Weights or a card that cannot be used; the message says what to do."""
 
 
@@ -96,10 +98,10 @@ class Card:
         from jointnet.network.unet import build_unet
 
         if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture {self.architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}")
+            raise InputError(f"architecture {self.architecture!r} is unknown; choose from {', '.join(ARCHITECTURES)}")
         if self.architecture == "unet":
             if (self.reduction_from, self.dilation_rates) != ("block", DILATION_RATES):
-                raise ValueError("a U-Net has no reduction_from and no dilation_rates; leave them as they are")
+                raise InputError("a U-Net has no reduction_from and no dilation_rates; leave them as they are")
             return build_unet(self.preset, self.bands, len(self.classes), self.normalization, self.growth_rates)
         return build_jointnet(
             self.preset, self.bands, len(self.classes), self.reduction_from,

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import keras
 
+from jointnet.errors import JointNetError
 from jointnet.files import written_whole
 from jointnet.network.card import Card
 from jointnet.network.weights import save_model
 
 
-class TrainingError(RuntimeError):
+class TrainingError(JointNetError, RuntimeError):
     """Training cannot begin or go on; the message says what was kept and what to do."""
 
 

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from jointnet.errors import InputError
+
 
 def effective_field(model: keras.Model, images: np.ndarray, layer: str | None = None) -> np.ndarray:
     """Each pixel's share in what moves the output pixel in the middle: float32 (height, width), its sum 1.
@@ -27,7 +29,7 @@ def effective_field(model: keras.Model, images: np.ndarray, layer: str | None = 
     """
     images = np.asarray(images, "float32")
     if images.ndim != 4 or not len(images):
-        raise ValueError(f"images of shape {images.shape}; give (images, height, width, bands)")
+        raise InputError(f"images of shape {images.shape}; give (images, height, width, bands)")
     end = model.get_layer(layer or "logits").output
     part = keras.Model(model.inputs, end)
     flags = {each: each.trainable for each in part.layers}
@@ -39,7 +41,7 @@ def effective_field(model: keras.Model, images: np.ndarray, layer: str | None = 
             each.trainable = trainable
     total = fields.sum()
     if not total:
-        raise ValueError("no pixel moves this output: all paths to it are dead; choose other images or another layer")
+        raise InputError("no pixel moves this output: all paths to it are dead; choose other images or another layer")
     return (fields / total).astype("float32")
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from jointnet.errors import InputError
+
 CLIP = 1e-7  # keeps logarithms finite, as Keras does
 
 
@@ -83,7 +85,7 @@ class PixelLoss(keras.losses.Loss):
         self.names = name.split(",")
         unknown = [n for n in self.names if n not in LOSSES]
         if unknown:
-            raise ValueError(f"loss {', '.join(unknown)} is unknown; choose from {', '.join(LOSSES)}")
+            raise InputError(f"loss {', '.join(unknown)} is unknown; choose from {', '.join(LOSSES)}")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Loss of a batch; `sample_weight` is 0 where there is no imagery."""

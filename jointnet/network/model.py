@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from jointnet.errors import InputError
+
 DILATION_RATES = (1, 2, 5, 1, 2, 5)
 PRESETS = {
     "tiny": {"growth_rates": (8, 16, 32), "bridge": 64},
@@ -52,12 +54,12 @@ def build_jointnet(
     """
     check_network(preset, bands, classes, normalization)
     if reduction_from not in ("block", "input"):
-        raise ValueError(f"reduction_from is {reduction_from!r}; choose 'block' or 'input'")
+        raise InputError(f"reduction_from is {reduction_from!r}; choose 'block' or 'input'")
     if not dilation_rates or any(rate < 1 for rate in dilation_rates):
-        raise ValueError(f"dilation_rates={tuple(dilation_rates)}; give whole numbers from 1, as {DILATION_RATES}")
+        raise InputError(f"dilation_rates={tuple(dilation_rates)}; give whole numbers from 1, as {DILATION_RATES}")
     widths = tuple(growth_rates or PRESETS[preset]["growth_rates"])
     if len(widths) != 3 or any(g < 4 or g % 4 for g in widths):
-        raise ValueError(f"growth_rates={widths}; give three multiples of 4, one for each encoder block")
+        raise InputError(f"growth_rates={widths}; give three multiples of 4, one for each encoder block")
     bridge = PRESETS[preset]["bridge"] if growth_rates is None else 2 * widths[-1]
 
     image = keras.Input((None, None, bands), name="image")
@@ -87,11 +89,11 @@ def build_jointnet(
 def check_network(preset, bands, classes, normalization):
     """Refuses, with a sentence, what no builder can build."""
     if preset not in PRESETS:
-        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
+        raise InputError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
     if normalization not in NORMALIZATIONS:
-        raise ValueError(f"normalization {normalization!r} is unknown; choose from {', '.join(NORMALIZATIONS)}")
+        raise InputError(f"normalization {normalization!r} is unknown; choose from {', '.join(NORMALIZATIONS)}")
     if bands < 1 or classes < 1:
-        raise ValueError(f"bands={bands} and classes={classes}; a network needs at least one of each")
+        raise InputError(f"bands={bands} and classes={classes}; a network needs at least one of each")
 
 
 def dense_atrous_block(x, growth, dilation_rates, normalization, channels_per_group, name):
@@ -181,7 +183,7 @@ class Scaling(layers.Layer):
         height, width = shape[1], shape[2]
         step = self.multiple
         if any(isinstance(side, int) and side % step for side in (height, width)):
-            raise ValueError(
+            raise InputError(
                 f"the network takes images whose height and width divide by {step}, not {height} x {width} px; "
                 f"jointnet.predict_array takes any size and pads it"
             )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jointnet.errors import InputError
+
 
 def receptive_field(dilation_rates: Sequence[int], kernel: int = 3) -> int:
     """Side in pixels of the square that one output pixel of stacked convolutions can see: 1 + (kernel - 1) * sum.
@@ -18,9 +20,9 @@ def receptive_field(dilation_rates: Sequence[int], kernel: int = 3) -> int:
         ValueError: if a rate is less than 1, or the kernel is even.
     """
     if kernel % 2 == 0 or kernel < 1:
-        raise ValueError(f"a kernel of {kernel} px has no middle; use an odd side, such as 3")
+        raise InputError(f"a kernel of {kernel} px has no middle; use an odd side, such as 3")
     if any(rate < 1 for rate in dilation_rates):
-        raise ValueError(f"dilation rates {tuple(dilation_rates)} must all be 1 or more")
+        raise InputError(f"dilation rates {tuple(dilation_rates)} must all be 1 or more")
     return 1 + (kernel - 1) * sum(dilation_rates)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 
+from jointnet.errors import InputError
 from jointnet.network.card import DEFAULT_THRESHOLD, Card, card_of
 from jointnet.network.checkpoints import CheckpointCallback, RunState, StopTraining, TrainingError
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
@@ -148,7 +149,7 @@ def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...
     """What is to be trained; a network without a card gets the classes and the patch size of its preset."""
     preset = start.preset if isinstance(start, Card) else start
     if isinstance(preset, str) and preset not in PRESETS:
-        raise ValueError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
+        raise InputError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
     if isinstance(start, Card):
         return start
     if isinstance(start, str):
@@ -164,7 +165,7 @@ def _network(card: Card, precision: str) -> keras.Model:
     """The network, computing in the asked precision; its variables are float32 in any case."""
     policies = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
     if precision not in policies:
-        raise ValueError(f"precision {precision!r} is unknown; choose from {', '.join(policies)}")
+        raise InputError(f"precision {precision!r} is unknown; choose from {', '.join(policies)}")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policies[precision])
     try:
@@ -272,7 +273,8 @@ def _some(dataset, split: str):
     if not len(scenes):
         raise TrainingError(
             f"{dataset.name} has no scene of split {split!r}; training needs both 'train' and 'validation': "
-            f"open the dataset with validation=0.2 to deal its images to both, or see jointnet.data.splits"
+            f"open the dataset with validation=0.2 (--validation 0.2) to deal its images to both, or see "
+            f"jointnet.data.splits"
         )
     return scenes
 

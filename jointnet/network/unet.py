@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from jointnet.errors import InputError
 from jointnet.network.model import Scaling, check_network, normalize, probabilities, upsample_and_join
 
 # Four doublings, as in the original; the deepest width makes up JointNet's number of parameters to half a percent.
@@ -50,7 +51,7 @@ def build_unet(
     check_network(preset, bands, classes, normalization)
     chosen = tuple(widths or PRESETS[preset])
     if len(chosen) != 5 or any(w < 4 or w % 4 for w in chosen):
-        raise ValueError(f"widths={chosen}; give five multiples of 4, one for each size")
+        raise InputError(f"widths={chosen}; give five multiples of 4, one for each size")
 
     image = keras.Input((None, None, bands), name="image")
     x = Scaling(MULTIPLE, name="scaling")(image)

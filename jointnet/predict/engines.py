@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from jointnet.errors import InputError, MissingPackageError
+
 ENGINES = ("auto", "keras", "openvino")
 TOLERANCE = 1e-3  # how far a runtime may stray from float32 Keras
 
@@ -65,14 +67,14 @@ def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
         ImportError: if the runtime is not installed.
     """
     if name not in ENGINES:
-        raise ValueError(f"engine {name!r} is unknown; choose from {', '.join(ENGINES)}")
+        raise InputError(f"engine {name!r} is unknown; choose from {', '.join(ENGINES)}")
     if not _is_keras(model):
         if not callable(model):
             raise TypeError(f"a model is a Keras model, a name or a function, not {type(model).__name__}")
         return Engine("function", lambda windows: np.asarray(model(windows), np.float32))
     if name == "openvino" and not _has_openvino():
-        raise ImportError("OpenVINO cannot run here; pip install 'jointnet[openvino]' and keep KERAS_BACKEND at "
-                          "tensorflow, or use engine='keras'")
+        raise MissingPackageError("OpenVINO cannot run here; pip install 'jointnet[openvino]' and keep KERAS_BACKEND "
+                                  "at tensorflow, or use engine='keras' (--engine keras)")
     runtime = automatic_engine() if name == "auto" else name
     return _compiled(model, runtime, size, weights_digest(model))
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import settle, written_whole
 from jointnet.predict.engines import openvino_model, traced
 
@@ -36,9 +37,9 @@ def export(model, path: str | Path, format: str | None = None, size: int | None 
     if format is None:
         format = _format_of(path)
     if format not in FORMATS:
-        raise ValueError(f"format {format!r} is unknown; choose from {', '.join(FORMATS)}")
+        raise InputError(f"format {format!r} is unknown; choose from {', '.join(FORMATS)}")
     if path.suffix != FORMATS[format]:
-        raise ValueError(f"{path} must end in {FORMATS[format] or 'a folder name without a suffix'} for {format}")
+        raise InputError(f"{path} must end in {FORMATS[format] or 'a folder name without a suffix'} for {format}")
     model = load_model(model) if isinstance(model, str | Path) else model
     card = card_of(model)
     write = {"openvino": _openvino, "savedmodel": _saved_model, "onnx": _onnx}[format]
@@ -52,7 +53,7 @@ def _format_of(path: Path) -> str:
     """The format that a path's ending stands for."""
     found = [name for name, suffix in FORMATS.items() if suffix == path.suffix]
     if not found:
-        raise ValueError(f"{path} ends in {path.suffix}; end it in .onnx, in .xml for OpenVINO, or in nothing for a "
+        raise InputError(f"{path} ends in {path.suffix}; end it in .onnx, in .xml for OpenVINO, or in nothing for a "
                          f"folder with TensorFlow's SavedModel")
     return found[0]
 
@@ -77,7 +78,7 @@ def _openvino(model, path: Path, size: int, card: str) -> None:
     try:
         import openvino
     except ImportError as error:
-        raise ImportError("exporting to OpenVINO needs it; pip install 'jointnet[openvino]'") from error
+        raise MissingPackageError("exporting to OpenVINO needs it; pip install 'jointnet[openvino]'") from error
     converted = openvino_model(model, size)
     converted.set_rt_info(card, CARD_KEY)
     openvino.save_model(converted, path, compress_to_fp16=False)
@@ -101,7 +102,7 @@ def _onnx(model, path: Path, size: int, card: str) -> None:
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise ImportError("exporting to ONNX needs two more packages; pip install 'jointnet[onnx]'") from error
+        raise MissingPackageError("exporting to ONNX needs two more packages; pip install 'jointnet[onnx]'") from error
     function = traced(model, size)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=18)
     proto.metadata_props.add(key=CARD_KEY, value=card)

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from jointnet.data.addresses import stem_of
 from jointnet.data.scene import Scene
+from jointnet.errors import MissingPackageError
 from jointnet.files import written_whole
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.settings import PredictionError, PredictionWarning
@@ -160,7 +161,7 @@ def _client(scheduler: str | None, workers: int | None, scenes: int) -> Iterator
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise ImportError("many scenes at once need Dask; pip install 'jointnet[dask]'") from error
+        raise MissingPackageError("many scenes at once need Dask; pip install 'jointnet[dask]'") from error
     if scheduler is not None:
         with Client(scheduler, timeout="30s") as client:
             yield client

@@ -184,12 +184,12 @@ def refuse_to_replace(result: ScenePrediction) -> None:
     """
     for path in (result.probability, result.mask):
         if path.exists() and run_of(path) != _digest(result):
-            raise FileExistsError(f"{path} exists and was made with other settings; pass overwrite=True, or another "
-                                  f"folder")
+            raise FileExistsError(f"{path} exists and was made with other settings; pass overwrite=True (--overwrite), "
+                                  f"or another folder")
     for path in result.layers.values():
         if path.exists() and read_notes(path).get("made_with") != _vector_settings(result):
             raise FileExistsError(f"{path} exists and was made with other settings; delete it to have it made anew "
-                                  f"from the rasters, or pass overwrite=True to make everything anew")
+                                  f"from the rasters, or pass overwrite=True (--overwrite) to make everything anew")
 
 
 def open_spool(result: ScenePrediction) -> Spool:

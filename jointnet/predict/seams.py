@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from jointnet.errors import InputError
 from jointnet.predict.windows import WindowGrid
 
 NEAR = (4, 16)  # pixels from a border: where differences are "elsewhere", in the same surroundings
@@ -26,7 +27,7 @@ def seam_ratio(probability: np.ndarray, grid: WindowGrid) -> float:
     down = _steps(probability.T, grid.tops, grid.size)
     at_border = np.concatenate([across[0], down[0]])
     if not len(at_border):
-        raise ValueError(f"one window covers the scene of {grid.height} x {grid.width} px: there is no seam to measure")
+        raise InputError(f"one window covers the scene of {grid.height} x {grid.width} px: there is no seam to measure")
     return float(at_border.mean() / np.concatenate([across[1], down[1]]).mean())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jointnet.errors import InputError
 from jointnet.network.card import DEFAULT_THRESHOLD, class_names
 
 PATCH_SIZE = 256
@@ -16,7 +17,7 @@ class PredictionWarning(UserWarning):
     """Something about a scene that its prediction copes with, and that its user should know."""
 
 
-class PredictionError(ValueError):
+class PredictionError(InputError):
     """A scene, a setting or a prediction that cannot be used; the message says what to do."""
 
 
@@ -56,13 +57,13 @@ class Settings:
         given = threshold if isinstance(threshold, Mapping) else {}
         unknown = sorted(set(given) - set(self.classes))
         if unknown:
-            raise ValueError(f"threshold names {', '.join(unknown)}; the network has {', '.join(self.classes)}")
+            raise InputError(f"threshold names {', '.join(unknown)}; the network has {', '.join(self.classes)}")
         default = {name: self.thresholds.get(name, DEFAULT_THRESHOLD) for name in self.classes}
         if threshold is not None and not isinstance(threshold, Mapping):
             default = dict.fromkeys(self.classes, threshold)
         limits = np.array([{**default, **given}[name] for name in self.classes], np.float32)
         if not np.all((limits > 0) & (limits < 1)):
-            raise ValueError(f"thresholds {limits.tolist()} must lie between 0 and 1, for example {DEFAULT_THRESHOLD}")
+            raise InputError(f"thresholds {limits.tolist()} must lie between 0 and 1, for example {DEFAULT_THRESHOLD}")
         return limits
 
 

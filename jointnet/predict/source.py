@@ -126,12 +126,17 @@ def _choose_bands(path: Path, image: RasterReader, takes: int | None, bands: Seq
     if len(chosen) < takes:
         raise PredictionError(
             f"{path} has {len(chosen)} bands and the network takes {takes}; use weights for {len(chosen)} bands, "
-            f"or repeat bands, for example bands={[(i % len(chosen)) + 1 for i in range(takes)]}"
+            f"or repeat bands, for example {_as_typed([(i % len(chosen)) + 1 for i in range(takes)])}"
         )
     raise PredictionError(
         f"{path} has {len(chosen)} bands and the network takes {takes}; "
-        f"choose them, for example bands={list(range(1, takes + 1))}"
+        f"choose them, for example {_as_typed(list(range(1, takes + 1)))}"
     )
+
+
+def _as_typed(bands: list[int]) -> str:
+    """A choice of bands as it is written in Python and at a terminal."""
+    return f"bands={bands} (--bands {','.join(map(str, bands))})"
 
 
 def _part(path: Path, info: Grid, corner: tuple[int, int], bounds: Sequence[float]
@@ -182,7 +187,7 @@ def _network_shape(path: Path, info: Grid, settings: Settings, gsd: float | None
     if pixel is None:
         warnings.warn(
             PredictionWarning(f"{path} has no georeference: its outputs are in pixels, and it is taken to have the "
-                              f"{assumed or 'unknown'} m per pixel that the network's card names (gsd= says "
+                              f"{assumed or 'unknown'} m per pixel that the network's card names (gsd=, --gsd says "
                               f"otherwise)"), stacklevel=5)
     shape = shown_shape(info.shape, pixel, settings)
     if shape is None:

@@ -15,13 +15,14 @@ import numpy as np
 
 from jointnet.data.inria import TEST_TILES
 from jointnet.data.raster import Grid, RasterError, create_raster, open_raster
+from jointnet.errors import InputError
 from jointnet.files import written_whole
 
 SIDE = 5000  # pixels of a tile
 ROWS = 500  # read together
 
 
-class SubmissionError(ValueError):
+class SubmissionError(InputError):
     """Masks or a zip that the contest would not take; the message says which and why."""
 
 

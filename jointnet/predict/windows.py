@@ -13,6 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from jointnet.errors import InputError
+
 Read = Callable[[int, int, int, int], np.ndarray]  # (row, col, height, width) -> uint8 (height, width, bands)
 Engine = Callable[[np.ndarray], np.ndarray]  # uint8 (n, size, size, bands) -> float32 (n, size, size, classes)
 
@@ -34,9 +36,9 @@ def window_starts(length: int, size: int, stride: int) -> np.ndarray:
         ValueError: if the line is empty or the stride leaves gaps.
     """
     if length < 1:
-        raise ValueError(f"a scene of {length} px is empty; give it at least one pixel")
+        raise InputError(f"a scene of {length} px is empty; give it at least one pixel")
     if not 1 <= stride <= size:
-        raise ValueError(f"a stride of {stride} px must lie between 1 and the window's {size} px")
+        raise InputError(f"a stride of {stride} px must lie between 1 and the window's {size} px")
     margin = (size - stride) // 2 if length > size else 0
     count = max(0, math.ceil((length + 2 * margin - size) / stride)) + 1
     over = (count - 1) * stride + size - length
@@ -70,9 +72,9 @@ def stride_of(size: int, overlap: float) -> int:
         ValueError: if the window is no multiple of 8 px, or the overlap is not in [0, 0.9].
     """
     if size < STEP or size % STEP:
-        raise ValueError(f"a window of {size} px must be a positive multiple of {STEP} px")
+        raise InputError(f"a window of {size} px must be a positive multiple of {STEP} px")
     if not 0 <= overlap <= 0.9:
-        raise ValueError(f"overlap={overlap} must be a share of the window between 0 and 0.9, for example 0.25")
+        raise InputError(f"overlap={overlap} must be a share of the window between 0 and 0.9, for example 0.25")
     return max(1, round(size * (1 - overlap)))
 
 

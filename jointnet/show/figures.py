@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jointnet.data.scene import Scene
+from jointnet.errors import InputError
 from jointnet.evaluate.error_rasters import ERROR_CODES, ERROR_NAMES, error_codes, error_rgba
 from jointnet.predict.rasters import class_bands, to_probability
 from jointnet.show.layers import (
@@ -116,7 +117,7 @@ def show_overlay(
         ValueError: if there is nothing to lay over the image, or it has another size.
     """
     if mask is None and probability is None:
-        raise ValueError("show_overlay needs a mask or a probability to lay over the image; show_scene shows it alone")
+        raise InputError("show_overlay needs a mask or a probability to lay over the image; show_scene shows it alone")
     read, name, origin = _reader(image, max_size)
     figure, axes = _figure(1, 1, 6.5, read(None).shape[0] / read(None).shape[1], space=1)
     axis = axes[0]
@@ -158,7 +159,7 @@ def show_patches(
     """
     images = np.asarray(images)
     if images.ndim != 4 or not len(images):
-        raise ValueError(f"show_patches got images of shape {images.shape}; it needs (n, height, width, bands), n > 0")
+        raise InputError(f"show_patches got images of shape {images.shape}; it needs (n, height, width, bands), n > 0")
     columns = min(columns, len(images))
     groups = -(-len(images) // columns)
     per = 1 if probabilities is None else 2
@@ -195,7 +196,7 @@ def show_history(history, metric: str = "iou") -> Figure:
     """
     values = _history(history)
     if not len(values.get("loss", ())):
-        raise ValueError(f"the history holds no loss, only {sorted(values) or 'nothing'}; train for at least one epoch")
+        raise InputError(f"the history holds no loss, only {sorted(values) or 'nothing'}; train for at least one epoch")
     shown = ["loss", *([metric] if metric in values or f"val_{metric}" in values else [])]
     figure, axes = _figure(1, len(shown), 5.2, 0.68)
     for axis, name in zip(axes, shown, strict=True):
@@ -227,7 +228,7 @@ def show_scores(table, measures: Sequence[str] = ("iou", "accuracy"), drawn: boo
     columns = {str(c).lower(): c for row in rows.values() for c in row}
     shown = [m for m in measures if m.lower() in columns]
     if not shown:
-        raise ValueError(f"the table has none of {', '.join(measures)}; it has {', '.join(columns) or 'no rows'}")
+        raise InputError(f"the table has none of {', '.join(measures)}; it has {', '.join(columns) or 'no rows'}")
     figure, axes = _figure(1, len(shown), 4.8, max(0.35, 0.085 * len(rows)), sharey=True)
     for axis, measure in zip(axes, shown, strict=True):
         scores = [float(row[columns[measure.lower()]]) for row in rows.values()]
@@ -452,7 +453,7 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: s
     """
     scene = as_shown(scene)
     if truth is None and class_name not in scene.labels:
-        raise ValueError(f"{scene.name} has no labels of {class_name!r}, so its errors are unknown; pass truth=, a "
+        raise InputError(f"{scene.name} has no labels of {class_name!r}, so its errors are unknown; pass truth=, a "
                          f"mask file")
     row, col, height, width = window or (0, 0, *scene.info.shape)
     image = read_image(scene, window, max_size)
@@ -600,7 +601,7 @@ def _reader(image, max_size: int):
                 return resize(as_rgb(image), shape, "average")
             layer = np.asarray(layer)
             if layer.shape[:2] != image.shape[:2]:
-                raise ValueError(f"the layer is {layer.shape[:2]} px, its image {image.shape[:2]}; they must be equal")
+                raise InputError(f"the layer is {layer.shape[:2]} px, its image {image.shape[:2]}; they must be equal")
             return resize(_plane(layer), shape, "nearest")
 
         return read, "", ""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from jointnet.data.raster import Affine, Grid, open_raster, read_info
 from jointnet.data.scene import Scene, as_scene
+from jointnet.errors import InputError
 from jointnet.evaluate.error_rasters import ERROR_COLOURS
 from jointnet.predict.rasters import Meaning, meaning_of, to_bytes
 
@@ -150,7 +151,7 @@ def fit_whole(full: tuple[int, int], part: tuple[int, int], shape: tuple[int, in
 def check_size(shape: tuple[int, int], scene: Scene, name: str) -> None:
     """Raises ValueError if a layer is not on its scene's grid."""
     if tuple(shape) != scene.info.shape:
-        raise ValueError(
+        raise InputError(
             f"{name} is {shape[0]} x {shape[1]} px, the scene {scene.name} is {scene.info.height} x "
             f"{scene.info.width} px; show a layer with the scene that it was made from"
         )

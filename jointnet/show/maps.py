@@ -25,6 +25,7 @@ from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 from jointnet.data.raster import RasterError, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.vectors import read_features
+from jointnet.errors import InputError
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import (
     COLOURS,
@@ -92,7 +93,7 @@ def show_map(
     scenes = list_scenes(source)
     check_georeference(scenes)
     if len(scenes) > 1 and any(layer is not None for layer in (probability, mask, polygons)):
-        raise ValueError(f"probability, mask and polygons belong to one scene, not to {len(scenes)}: pick one")
+        raise InputError(f"probability, mask and polygons belong to one scene, not to {len(scenes)}: pick one")
     shown = SceneMap(basemap, height)
     panel = Panel(shown)
     trouble = why_no_tiles() if tiles else ""
@@ -218,7 +219,7 @@ def list_scenes(source) -> list[Scene]:
         return [as_shown(source)]
     scenes = [as_shown(s) for s in source]
     if not scenes:
-        raise ValueError("there is no scene to show; the dataset or the selection is empty")
+        raise InputError("there is no scene to show; the dataset or the selection is empty")
     return scenes
 
 
@@ -244,7 +245,7 @@ def _basemap(name: str) -> ipyleaflet.TileLayer:
     elif all(part in name for part in ("{x}", "{y}", "{z}")):
         url, credit, finest = name, "", 19
     else:
-        raise ValueError(f"basemap {name!r} is unknown; choose osm, or give an address with {{z}}, {{x}} and {{y}}")
+        raise InputError(f"basemap {name!r} is unknown; choose osm, or give an address with {{z}}, {{x}} and {{y}}")
     return ipyleaflet.TileLayer(
         url=url, name=name, base=False, max_zoom=FINEST_ZOOM, max_native_zoom=finest, attribution=credit)
 
@@ -476,7 +477,7 @@ def _add_polygons(panel: Panel, source, scene: Scene, name: str, colour: str) ->
     """Vectors in degrees."""
     table = source if isinstance(source, gpd.GeoDataFrame) else read_features(source, scene.info)
     if table.crs is None:
-        raise ValueError("the polygons state no CRS, so they have no place on a map; set it with polygons.set_crs(...)")
+        raise InputError("the polygons state no CRS, so they have no place on a map; set it with polygons.set_crs(...)")
     table = table[~(table.geometry.isna() | table.geometry.is_empty)].to_crs("EPSG:4326")
     if len(table):
         panel.vectors(name, table, colour, 0.08)

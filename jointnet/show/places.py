@@ -18,6 +18,7 @@ from jointnet.data.raster import open_raster, warp_to_web_mercator
 from jointnet.data.scene import Scene
 from jointnet.data.services import Service
 from jointnet.data.vectors import read_features
+from jointnet.errors import InputError
 from jointnet.network.card import Card, card_path, find_weights, published_weights
 from jointnet.predict.outputs import ScenePrediction
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
@@ -299,5 +300,5 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(map(float, parts))
     except ValueError as error:
-        raise ValueError(f"{text!r} is no place; type longitude and latitude, or west, south, east, north, in degrees"
+        raise InputError(f"{text!r} is no place; type longitude and latitude, or west, south, east, north, in degrees"
                          ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointnet.data.scene import Dataset
+from jointnet.errors import InputError
 from jointnet.evaluate.analysis import Analysis, analyse
 from jointnet.evaluate.calibration import reliability
 from jointnet.evaluate.inputs import Prediction, find_predictions
@@ -60,7 +61,7 @@ def write_report(
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"a report is a web page, so {path.name} should end in .html")
+        raise InputError(f"a report is a web page, so {path.name} should end in .html")
     analysis = analysis or analyse(predictions, dataset, class_name, threshold)
     explorer = _explorer(analysis, predictions, dataset, class_name, threshold)
     title = f"Error analysis: {class_name} of {dataset.name}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import geopandas as gpd
 import pyogrio
 
+from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import written_whole
 
 NOTE = "JOINTNET_"  # begins the names of what is noted in a GeoPackage
@@ -54,9 +55,9 @@ def create_vectors(path: str | Path, name: str | None = None, geometry_type: str
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise ValueError(f"{path} must end in {', '.join(FORMATS)}")
+        raise InputError(f"{path} must end in {', '.join(FORMATS)}")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ImportError("GeoParquet needs one more package; pip install 'jointnet[parquet]', or write .gpkg")
+        raise MissingPackageError("GeoParquet needs one more package; pip install 'jointnet[parquet]', or write .gpkg")
     try:
         with written_whole(path) as draft:
             file = FORMATS[path.suffix](draft, name or path.stem, geometry_type)

@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from jointnet.errors import InputError
 from jointnet.predict.vectors.polygons import area_column, areas, local_crs
 
 OUTLINES = ("traced", "simplified", "regular")
@@ -69,11 +70,11 @@ class Tidying:
 
     def __post_init__(self):
         if self.outlines not in OUTLINES:
-            raise ValueError(f"outlines={self.outlines!r} is unknown; choose from {', '.join(OUTLINES)}")
+            raise InputError(f"outlines={self.outlines!r} is unknown; choose from {', '.join(OUTLINES)}")
         if not self.min_area >= 0:
-            raise ValueError(f"min_area={self.min_area} must be an area in m2, 0 or more")
+            raise InputError(f"min_area={self.min_area} must be an area in m2, 0 or more")
         if not self.tolerance > 0:
-            raise ValueError(f"tolerance={self.tolerance} must be metres, above 0, for example 0.5")
+            raise InputError(f"tolerance={self.tolerance} must be metres, above 0, for example 0.5")
         self._sums: dict[str, np.ndarray] = {}  # step -> (area shared with the step before, area of either)
 
     def __call__(self, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

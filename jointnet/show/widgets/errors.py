@@ -13,6 +13,7 @@ import shapely
 import traitlets
 
 from jointnet.data.scene import Dataset, Scene
+from jointnet.errors import InputError
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.files import written_whole
 from jointnet.predict.vectors.polygons import to_world
@@ -168,7 +169,7 @@ class ErrorExplorer(SceneExplorer):
             kept = [(f, f["properties"]["scene"], f["properties"]["row"], f["properties"]["col"],
                      f["properties"]["note"]) for f in features]
         except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{self._path} holds no notes of an ErrorExplorer; choose another file") from error
+            raise InputError(f"{self._path} holds no notes of an ErrorExplorer; choose another file") from error
         notes = {}
         for feature, scene, row, col, note in kept:
             near = self.table[self.table["scene"] == scene]
@@ -207,10 +208,10 @@ def _with_places(errors: pd.DataFrame, scenes: Mapping[str, Scene]) -> gpd.GeoDa
         ValueError: if there is none, or one lies in a scene that is not there.
     """
     if errors.empty:
-        raise ValueError("there is no error to look at; the prediction agrees with the labels")
+        raise InputError("there is no error to look at; the prediction agrees with the labels")
     missing = sorted(set(errors["scene"]) - set(scenes))
     if missing:
-        raise ValueError(f"{', '.join(missing)} is not among the scenes with a prediction; pass the dataset and the "
+        raise InputError(f"{', '.join(missing)} is not among the scenes with a prediction; pass the dataset and the "
                          f"predictions that the errors were found in")
     table = errors.reset_index(drop=True)
     if "id" not in table:  # of worst_patches: row and col are the top left corner

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
+from jointnet.errors import InputError
 from jointnet.network.receptive_field import count_paths, receptive_field
 from jointnet.show.layers import as_rgb, encode, probability_table, resize
 from jointnet.show.widgets.base import Explorer, code_of, shows_errors
@@ -52,9 +53,9 @@ class NetworkExplorer(Explorer):
         self._model, self._pixels = model, patch
         names = [] if model is None else [x.name for x in model.layers if type(x).__name__ not in QUIET]
         if model is not None and patch is None:
-            raise ValueError("feature maps need a patch to be computed on; pass patch=, uint8 (height, width, bands)")
+            raise InputError("feature maps need a patch to be computed on; pass patch=, uint8 (height, width, bands)")
         if layer is not None and layer not in names:
-            raise ValueError(f"the network has no layer {layer!r} to show; choose one of {', '.join(names[:8])}, ...")
+            raise InputError(f"the network has no layer {layer!r} to show; choose one of {', '.join(names[:8])}, ...")
         ramp = [f"#{bytes(entry).hex()}" for entry in probability_table()]
         self.about = {"layers": names, "ramp": ramp, "note": note}
         if model is not None:
@@ -71,7 +72,7 @@ class NetworkExplorer(Explorer):
             ValueError: if there is no network, or it has no such layer.
         """
         if self._model is None:
-            raise ValueError("there are no feature maps without a network; pass NetworkExplorer a model and a patch")
+            raise InputError("there are no feature maps without a network; pass NetworkExplorer a model and a patch")
         from jointnet.backend import keras  # the receptive field alone needs no Keras
 
         part = keras.Model(self._model.input, self._model.get_layer(layer).output)

@@ -10,6 +10,7 @@ import traitlets
 
 from jointnet.data.augment import jitter_colours
 from jointnet.data.scene import Scene
+from jointnet.errors import InputError
 from jointnet.show.layers import COLOURS, as_rgb, as_shown, encode, encode_photo, origin_of, outline, paint, resize
 from jointnet.show.widgets.base import Explorer, code_of
 
@@ -111,7 +112,7 @@ def _sheet(patches: np.ndarray) -> np.ndarray:
 def _from_arrays(images: np.ndarray, masks, weights):
     """Images, codes and descriptions of arrays."""
     if images.ndim != 4 or not len(images) or images.shape[1] != images.shape[2]:
-        raise ValueError(f"PatchExplorer got images of shape {images.shape}; it needs (n, size, size, bands), n > 0")
+        raise InputError(f"PatchExplorer got images of shape {images.shape}; it needs (n, size, size, bands), n > 0")
     codes = np.zeros(images.shape[:3], np.uint8)
     if masks is not None:
         codes = (np.asarray(masks)[: len(images)].reshape(codes.shape) > 0).astype(np.uint8)
@@ -125,7 +126,7 @@ def _from_arrays(images: np.ndarray, masks, weights):
 def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, class_name: str):
     """Images, codes and descriptions of patches picked from scenes."""
     if not scenes:
-        raise ValueError("there is no scene to take patches from; the dataset or the selection is empty")
+        raise InputError("there is no scene to take patches from; the dataset or the selection is empty")
     picked = _evenly(scenes, limit)
     images, codes, patches = [], [], []
     for scene in picked:
@@ -134,7 +135,7 @@ def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, class_name: str
             codes.append(flags)
             patches.append({"scene": scene.name, "city": scene.city, "row": row, "col": col, "share": share})
     if not patches:
-        raise ValueError(f"no scene is as large as a patch of {size} px; choose a smaller size")
+        raise InputError(f"no scene is as large as a patch of {size} px; choose a smaller size")
     return np.stack(images[:limit]), np.stack(codes[:limit]), patches[:limit]
 
 

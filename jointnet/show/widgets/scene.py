@@ -12,6 +12,7 @@ import traitlets
 
 from jointnet.data.scene import Scene
 from jointnet.data.vectors import read_features
+from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.error_rasters import ERROR_NAMES, error_codes, error_rgba
 from jointnet.network.card import class_names
@@ -152,12 +153,12 @@ class SceneExplorer(Explorer):
         if isinstance(self._truth, Mapping):
             unknown = sorted(set(self._truth) - set(self._class_bands))
             if unknown:
-                raise ValueError(f"truth names {', '.join(unknown)}; the classes here are "
+                raise InputError(f"truth names {', '.join(unknown)}; the classes here are "
                                  f"{', '.join(self._class_bands)}")
         elif self._truth is not None and self._truth is not False and len(self._class_bands) > 1:
             planes = self._truth.shape[2] if isinstance(self._truth, np.ndarray) and self._truth.ndim == 3 else 1
             if planes != len(self._class_bands):
-                raise ValueError(f"truth is one mask, the classes here are {', '.join(self._class_bands)}; say which "
+                raise InputError(f"truth is one mask, the classes here are {', '.join(self._class_bands)}; say which "
                                  f"it is of, for example truth={{{next(iter(self._class_bands))!r}: ...}}")
 
     @property
@@ -173,7 +174,7 @@ class SceneExplorer(Explorer):
             ValueError: if the explorer has no prediction, or no truth.
         """
         if self.class_name not in self.counts:
-            raise ValueError("there is no score without a prediction and a truth; pass both to SceneExplorer")
+            raise InputError("there is no score without a prediction and a truth; pass both to SceneExplorer")
         background, foreground = np.array(self.counts[self.class_name])
         cut = cut_of(self.threshold)
         pooled = Counts(*map(int, (
@@ -326,7 +327,7 @@ class SceneExplorer(Explorer):
         """Goes on with the threshold that the class had."""
         if change["new"] not in self._class_bands:
             self.class_name = change["old"]
-            raise ValueError(f"there is no class {change['new']!r}; choose from {', '.join(self._class_bands)}")
+            raise InputError(f"there is no class {change['new']!r}; choose from {', '.join(self._class_bands)}")
         self.threshold = self._limits[self.class_name]
 
     def _other_threshold(self, change) -> None:
@@ -370,7 +371,7 @@ def _outlines(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     table = polygons if isinstance(polygons, gpd.GeoDataFrame) else read_features(
         polygons, info, None if placed else "pixels")
     if placed and table.crs is None:
-        raise ValueError("the polygons state no CRS, so their place is unknown; set it with polygons.set_crs(...)")
+        raise InputError("the polygons state no CRS, so their place is unknown; set it with polygons.set_crs(...)")
     shapes = shapely.get_parts((table.to_crs(info.crs) if placed else table).geometry.dropna().to_numpy())
     areal = shapely.get_dimensions(shapes) == 2
     lines = shapely.get_parts(np.concatenate([shapely.boundary(shapes[areal]), shapes[~areal]]))

@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 
 from jointnet.data.scene import Scene
+from jointnet.errors import InputError
 from jointnet.show.widgets.base import code_of, pack, shows_errors
 from jointnet.show.widgets.scene import PARTS, STRIP, SceneExplorer
 
@@ -50,7 +51,7 @@ class TileBrowser(SceneExplorer):
     ):
         self._scenes = {s.name: s for s in scenes}
         if not self._scenes:
-            raise ValueError("there is no tile to look at; the dataset or the selection is empty")
+            raise InputError("there is no tile to look at; the dataset or the selection is empty")
         self._shown_class = class_name
         first = next(iter(self._scenes)) if tile is None else tile
         super().__init__(self._scene_of(first), class_name=class_name, max_size=max_size, height=height, bands=bands)
@@ -88,7 +89,7 @@ class TileBrowser(SceneExplorer):
             ValueError: if there is none of it.
         """
         if name not in self._scenes:
-            raise ValueError(f"there is no tile {name!r}; choose from {', '.join(self._scenes)}")
+            raise InputError(f"there is no tile {name!r}; choose from {', '.join(self._scenes)}")
         return self._scenes[name]
 
     @staticmethod
