@@ -63,7 +63,8 @@ def score_runs(model, scored: Dataset) -> dict[str, list[int]]:
     counts = {}
     for scene in scored:
         probability = jointnet.predict_array(model, scene.read(), overlap=0.125, engine="auto")[..., 0]
-        found = count_pixels(scene.read_labels("buildings"), probability >= THRESHOLD, scene.read_valid())
+        valid = scene.read_valid(class_name="buildings")
+        found = count_pixels(scene.read_labels("buildings"), probability >= THRESHOLD, valid)
         counts[scene.city] = [a + b for a, b in zip(counts.get(scene.city, [0] * 4), found, strict=True)]
     return counts
 

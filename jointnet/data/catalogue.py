@@ -52,6 +52,8 @@ def open_dataset(
     class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
+    label_values=None,
+    ignore_values=None,
 ) -> Dataset:
     """The scenes of a dataset, with their labels, cities and splits.
 
@@ -73,6 +75,11 @@ def open_dataset(
         gsd: for "folder", metres per pixel of images without a georeference.
         width: for "folder", of roads whose labels are centre lines: metres on the ground, or the name of a column;
             without it the column `width_m` where there is one, else 6 m.
+        label_values: for "folder", the values of masks that show the class, where they are not 0 and 1 or 0 and 255:
+            one, several (as `range(128, 256)`), colours (as `[(255, 0, 0)]`), or class -> values where one mask
+            shows several classes, as `{"buildings": 1, "roads": 2}`. All other values are background.
+        ignore_values: for "folder", the values of masks that nobody has labelled: they count in no loss and no score.
+            Given, what the files themselves declare (no-data, alpha, mask band) is passed over; `()` ignores nothing.
 
     Warns:
         UserWarning: if parts of the dataset are not on disk, or images of a folder share ground across splits.
@@ -82,7 +89,7 @@ def open_dataset(
             choices.
         FileNotFoundError: if the dataset is not on disk; the message says how to get it.
     """
-    _check_choices(name, root, split, nodata, (labels, gsd, width))
+    _check_choices(name, root, split, nodata, (labels, gsd, width, label_values, ignore_values))
     root = DATA_ROOT / name if root is None else Path(root).expanduser()
     cities, tiles = _as_list(cities), _as_list(tiles)
     if name == "inria":
@@ -94,7 +101,7 @@ def open_dataset(
     elif name == "test_cities":
         dataset = open_test_cities(root, _tiles_of(tiles, cities))
     elif name == "folder":
-        dataset = open_folder(root, labels, class_name, gsd, width)
+        dataset = open_folder(root, labels, class_name, gsd, width, label_values, ignore_values)
     else:
         dataset = open_massachusetts(name, root)
     if nodata is not None:
@@ -167,7 +174,8 @@ def _check_choices(
     if name == "folder" and root is None:
         raise InputError("the dataset 'folder' needs root= (--root), the folder of your images")
     if name != "folder" and any(choice is not None for choice in of_folders):
-        raise InputError(f"labels=, gsd= and width= belong to the dataset 'folder'; {name} has its own")
+        raise InputError(f"labels=, gsd= and width= belong to the dataset 'folder', as do label_values= and "
+                         f"ignore_values=; {name} has its own")
     if split is not None and split not in SPLITS:
         raise InputError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
     if nodata not in NODATA_RULES:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from jointnet.data.addresses import is_remote
-from jointnet.data.raster import Grid, open_raster
-from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, remote_scene, shorten
-from jointnet.data.vectors import bounds_in
+from jointnet.data.masks import MaskGroup
+from jointnet.data.raster import read_info
+from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, is_vector, remote_scene, shorten
+from jointnet.data.vectors import meets
 from jointnet.errors import InputError
 
 # A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
@@ -30,6 +31,8 @@ def open_folder(
     class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
+    label_values=None,
+    ignore_values=None,
 ) -> Dataset:
     """The images under `root` with their labels.
 
@@ -47,13 +50,17 @@ def open_folder(
         class_name: class that the labels show, "buildings" or "roads".
         gsd: metres per pixel of images without a georeference.
         width: of roads whose labels are centre lines: metres, or the name of a column; see `rasterize_lines`.
+        label_values: values of masks that show the class, where they do not speak for themselves, or a mapping of
+            classes to values: then one mask shows several classes. See `masks.values_of`.
+        ignore_values: values of masks that nobody has labelled, in place of what the files themselves say.
 
     Warns:
         UserWarning: if images have no labels, or the manifest names images that are not there.
 
     Raises:
         FileNotFoundError: if there is no folder, no image or no label file where one was named.
-        ValueError: if two images or two masks share a name, or the manifest cannot be understood.
+        ValueError: if two images or two masks share a name, the manifest cannot be understood, or a vector file that
+            bears an image's name lies elsewhere.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; give the folder of your images as root= (--root)")
@@ -68,7 +75,9 @@ def open_folder(
         raise FileNotFoundError(
             f"{root} holds no images: looked for {', '.join(IMAGE_SUFFIXES)} in it and in its folder 'images'"
         )
-    scenes, absent = _apply_manifest(root, scenes)
+    scenes, absent = _apply_manifest(root, _with_masks(scenes, class_name, label_values, ignore_values))
+    for scene in scenes:
+        scene.check_shapes()
     unlabelled = [s.name for s in scenes if not s.labels]
     if unlabelled or absent:
         gaps = [f"no labels for {shorten(unlabelled, 6)}"] * bool(unlabelled)
@@ -86,7 +95,7 @@ def _scenes(part: Path, split: str, labels: Places, class_name: str, gsd: float 
     named = {v.stem: v for v in reversed(vectors)} | _by_stem([m for m in masks if m not in images.values()])
     found = {stem: _by_name(stem, class_name, named) for stem in images}
     used = {path for labels in found.values() for path in labels.values()}
-    spare: dict[Path, dict] = {v: {} for v in vectors if v not in used}
+    spare = [v for v in vectors if v not in used]
     labelled = {stem: {**_by_place(image, class_name, spare), **found[stem]} for stem, image in images.items()}
     return [
         Scene(stem, image, split=split, labels=labelled[stem], vectors=_shapes_of(labelled[stem]), gsd_hint=gsd,
@@ -107,6 +116,23 @@ def _remote_scenes(root: Path, labels, class_name: str, gsd: float | None, width
         scenes.append(replace(scene, name=row["name"], split="train", labels=found, vectors=_shapes_of(found),
                               gsd_hint=gsd, line_width=width))
     return scenes
+
+
+def _with_masks(scenes: list[Scene], class_name: str, label_values, ignore_values) -> list[Scene]:
+    """The scenes with what all masks of a class say together; masks that show several classes are given to each."""
+    by_class = label_values if isinstance(label_values, Mapping) else {class_name: label_values}
+    if len(by_class) > 1:
+        scenes = [replace(s, labels={**_shared(s.labels.get(class_name), by_class), **s.labels}) for s in scenes]
+    groups = {}
+    for name in dict.fromkeys(k for scene in scenes for k in scene.labels):
+        files = tuple(f for s in scenes if isinstance(f := s.labels.get(name), Path) and not is_vector(f))
+        groups[name] = MaskGroup(files, by_class.get(name), ignore_values)
+    return [replace(s, masks={k: g for k, g in groups.items() if k in s.labels}) for s in scenes]
+
+
+def _shared(found: Path | tuple[Path, ...] | None, classes: Mapping) -> dict[str, Path]:
+    """The one mask of an image for each of the classes that it shows."""
+    return dict.fromkeys(classes, found) if isinstance(found, Path) and not is_vector(found) else {}
 
 
 def _shapes_of(labels: dict[str, Path | tuple[Path, ...]]) -> dict[str, Path]:
@@ -137,29 +163,17 @@ def _by_name(stem: str, class_name: str, files: dict[str, Path]) -> dict[str, Pa
     return {k: files[n] for n, k in names.items() if n in files}
 
 
-def _by_place(image: Path, class_name: str, vectors: dict[Path, dict]) -> dict[str, Path | tuple[Path, ...]]:
+def _by_place(image: Path, class_name: str, vectors: Sequence[Path]) -> dict[str, Path | tuple[Path, ...]]:
     """Class -> the vector files whose ground meets the image's; a file called "...roads" shows roads."""
     if not vectors:
         return {}
     labels: dict[str, tuple[Path, ...]] = {}
-    for path, boxes in vectors.items():
-        if _overlaps(image, path, boxes):
+    grid = read_info(image)
+    for path in vectors:
+        if meets(path, grid):
             shows = next((k for k in CLASSES if path.stem.lower().endswith(k)), class_name)
             labels[shows] = (*labels.get(shows, ()), path)
     return {k: files[0] if len(files) == 1 else files for k, files in labels.items()}
-
-
-def _overlaps(image: Path, vector: Path, boxes: dict) -> bool:
-    """Whether a vector file's box touches the image's ground; `boxes` keeps the file's box per CRS."""
-    with open_raster(image) as raster:
-        info: Grid = raster.info
-    if info.crs is None:
-        return False
-    if info.crs not in boxes:
-        boxes[info.crs] = bounds_in(vector, info.crs)
-    box = boxes[info.crs]
-    left, bottom, right, top = info.bounds
-    return box is not None and box[0] < right and box[2] > left and box[1] < top and box[3] > bottom
 
 
 def _apply_manifest(root: Path, scenes: list[Scene]) -> tuple[list[Scene], list[str]]:

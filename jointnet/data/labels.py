@@ -22,6 +22,8 @@ from jointnet.data.vectors import (
     LabelError,
     LabelWarning,
     check_crs,
+    check_meets,
+    count_features,
     kept_features,
     local_crs,
     parse_crs,
@@ -58,11 +60,7 @@ def rasterize_polygons(
     Warns:
         LabelWarning: when polygons were repaired (how many), and when none lies on the grid.
     """
-    shapes = _parts(_to_grid(polygons.geometry, grid))
-    other = ~np.isin(shapely.get_type_id(shapes), _POLYGONS)
-    if other.any():
-        raise LabelError(f"{_kinds(shapes[other])} where polygons are needed; draw centre lines with rasterize_lines")
-    return _burn(shapes, grid, all_touched, empty_ok)
+    return _burn(_footprints(polygons, grid), grid, all_touched, empty_ok)
 
 
 def rasterize_lines(
@@ -88,18 +86,7 @@ def rasterize_lines(
     Raises:
         LabelError: as `rasterize_polygons`, or if a width is missing or not above zero.
     """
-    half = _widths(lines, width) / 2
-    shapes = shapely.force_2d(lines.geometry.to_numpy())
-    other = ~np.isin(shapely.get_type_id(shapes), (*_LINES, GeometryType.MISSING)) & ~shapely.is_empty(shapes)
-    if other.any():
-        raise LabelError(f"{_kinds(shapes[other])} where centre lines are needed; draw footprints with "
-                         "rasterize_polygons")
-    check_crs(lines.crs, grid)
-    local = local_crs(grid)
-    series = gpd.GeoSeries(shapes, crs=lines.crs)
-    series = series if local is None else series.to_crs(local)
-    ribbons = gpd.GeoSeries(shapely.buffer(series.to_numpy(), half), crs=series.crs)
-    return _burn(_parts(_to_grid(ribbons, grid)), grid, all_touched, empty_ok)
+    return _burn(_ribbons(lines, grid, width), grid, all_touched, empty_ok)
 
 
 def rasterize_file(
@@ -127,39 +114,67 @@ def rasterize_file(
         LabelError: if the file is missing, unreadable or holds no shapes that can be placed on the grid.
     """
     table = read_features(path, grid, crs, layer, margin=_margin(path, width, layer))
-    return _rasterize_table(table, grid, width, all_touched, empty_ok)
+    return _burn(_polygons_of(table, grid, width), grid, all_touched, empty_ok)
 
 
-def _rasterize_table(
-    table: gpd.GeoDataFrame, grid: Grid, width: float | str | None, all_touched: bool, empty_ok: bool
-) -> np.ndarray:
-    """A mask of the polygons and lines in a table."""
-    kinds = shapely.get_type_id(table.geometry.to_numpy())
-    is_line = np.isin(kinds, _LINES)
-    if not is_line.any():
-        return rasterize_polygons(table, grid, all_touched, empty_ok)
-    mask = rasterize_lines(table[is_line], grid, width, all_touched, empty_ok)
-    if is_line.all():
-        return mask
-    return mask | rasterize_polygons(table[~is_line], grid, all_touched, empty_ok=True)
+class PlacedShapes:
+    """Polygons of a label file in an image's CRS: mended, lines at their width, indexed by place.
 
-
-def rasterize_kept(
-    path: str | Path, grid: Grid, width: float | str | None = None, empty_ok: bool = False
-) -> np.ndarray:
-    """As `rasterize_file`, for many windows of an image: the file is read once and its shapes are kept in memory.
-
-    A file that has changed is read anew; one of more than `KEPT_SHAPES` shapes is read window by window.
+    Windows of the image are burnt from them without another look at the file or at any CRS, so from any thread: pyproj
+    in threads that another library started can end the process (pyproj4/pyproj#1547).
     """
-    path = Path(path)
-    if grid.crs is None or not path.exists():
-        return rasterize_file(path, grid, width=width, empty_ok=empty_ok)
-    state = path.stat()
-    table = kept_features(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt())
+
+    def __init__(self, polygons: np.ndarray):
+        self.polygons = polygons
+        self._tree = shapely.STRtree(polygons)
+
+    def burn(self, grid: Grid) -> np.ndarray:
+        """A mask of what lies on a window's grid: uint8 {0, 1} (height, width)."""
+        near = np.sort(self._tree.query(shapely.box(*grid.bounds)))
+        return _rasterize(self.polygons[near], grid, all_touched=False)
+
+
+def place_file(path: str | Path, grid: Grid, width: float | str | None = None) -> PlacedShapes:
+    """The shapes of a vector file that lie on an image, ready to be burnt window by window.
+
+    Args:
+        path: as for `rasterize_file`.
+        grid: of the whole image.
+        width: of centre lines, as in `rasterize_lines`.
+
+    Raises:
+        LabelError: as `rasterize_file`, or if the file's shapes all lie elsewhere; a file without shapes is fine.
+
+    Warns:
+        LabelWarning: when shapes lie around the image, none of them on it.
+    """
+    check_meets(Path(path), grid)
+    table = _near(Path(path), grid, width)
+    polygons = _inside(_polygons_of(table, grid, width), grid)
+    if not len(polygons) and count_features(Path(path)):
+        warnings.warn(f"no label of {path} lies on the image: its mask is empty", LabelWarning, 3)
+    return PlacedShapes(_repair(polygons))
+
+
+def _near(path: Path, grid: Grid, width: float | str | None) -> gpd.GeoDataFrame:
+    """The features of a file around an image; a file that serves many images is read once, if it is not too large."""
+    table = None
+    if grid.crs is not None:
+        state = path.stat()
+        table = kept_features(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt())
     if table is None:
-        return rasterize_file(path, grid, width=width, empty_ok=empty_ok)
+        return read_features(path, grid, margin=_margin(path, width, None))
     lies_near = table.sindex.query(shapely.box(*_widened(grid, _half_width(table, width))))
-    return _rasterize_table(table.iloc[np.sort(lies_near)], grid, width, False, empty_ok)
+    return table.iloc[np.sort(lies_near)]
+
+
+def _polygons_of(table: gpd.GeoDataFrame, grid: Grid, width: float | str | None) -> np.ndarray:
+    """The polygons of a table, and its lines as polygons, in the grid's CRS."""
+    is_line = np.isin(shapely.get_type_id(table.geometry.to_numpy()), _LINES)
+    if not is_line.any():
+        return _footprints(table, grid)
+    ribbons = _ribbons(table[is_line], grid, width)
+    return ribbons if is_line.all() else np.concatenate([ribbons, _footprints(table[~is_line], grid)])
 
 
 def _half_width(table: gpd.GeoDataFrame, width: float | str | None) -> float:
@@ -176,7 +191,7 @@ def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
     side = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
     pad = 2 * side if grid.pixel_size is None else (metres / min(grid.pixel_size) + 2) * side
     left, bottom, right, top = grid.bounds
-    return min(left, right) - pad, min(bottom, top) - pad, max(left, right) + pad, max(bottom, top) + pad
+    return left - pad, bottom - pad, right + pad, top + pad
 
 
 def _margin(path: str | Path, width: float | str | None, layer: str | None) -> float:
@@ -229,15 +244,44 @@ def _kinds(shapes: np.ndarray) -> str:
     return ", ".join(GeometryType(i).name.lower() for i in np.unique(shapely.get_type_id(shapes)))
 
 
+def _footprints(polygons: gpd.GeoDataFrame | gpd.GeoSeries, grid: Grid) -> np.ndarray:
+    """Single polygons in the grid's CRS; other shapes are refused."""
+    shapes = _parts(_to_grid(polygons.geometry, grid))
+    other = ~np.isin(shapely.get_type_id(shapes), _POLYGONS)
+    if other.any():
+        raise LabelError(f"{_kinds(shapes[other])} where polygons are needed; draw centre lines with rasterize_lines")
+    return shapes
+
+
+def _ribbons(lines: gpd.GeoDataFrame | gpd.GeoSeries, grid: Grid, width: float | str | None) -> np.ndarray:
+    """Lines at their width on the ground, as single polygons in the grid's CRS; other shapes are refused."""
+    half = _widths(lines, width) / 2
+    shapes = shapely.force_2d(lines.geometry.to_numpy())
+    other = ~np.isin(shapely.get_type_id(shapes), (*_LINES, GeometryType.MISSING)) & ~shapely.is_empty(shapes)
+    if other.any():
+        raise LabelError(f"{_kinds(shapes[other])} where centre lines are needed; draw footprints with "
+                         "rasterize_polygons")
+    check_crs(lines.crs, grid)
+    local = local_crs(grid)
+    series = gpd.GeoSeries(shapes, crs=lines.crs)
+    series = series if local is None else series.to_crs(local)
+    ribbons = gpd.GeoSeries(shapely.buffer(series.to_numpy(), half), crs=series.crs)
+    return _parts(_to_grid(ribbons, grid))
+
+
 def _burn(shapes: np.ndarray, grid: Grid, all_touched: bool, empty_ok: bool) -> np.ndarray:
     """Polygons in the grid's CRS as uint8 {0, 1}; only those whose box meets the grid are looked at."""
     shapes = _inside(shapes, grid)
     if not (len(shapes) or empty_ok):
         warnings.warn("no label lies on the image: its mask is empty; check the CRS of both", LabelWarning, 3)
-    shapes = _repair(shapes)
-    if not len(shapes):
+    return _rasterize(_repair(shapes), grid, all_touched)
+
+
+def _rasterize(polygons: np.ndarray, grid: Grid, all_touched: bool) -> np.ndarray:
+    """Valid polygons in the grid's CRS as uint8 {0, 1} (height, width)."""
+    if not len(polygons):
         return np.zeros(grid.shape, np.uint8)
-    return rasterize(_mappings(shapes), grid.shape, transform=grid.transform, all_touched=all_touched, dtype="uint8")
+    return rasterize(_mappings(polygons), grid.shape, transform=grid.transform, all_touched=all_touched, dtype="uint8")
 
 
 def _mappings(polygons: np.ndarray) -> list[dict]:
@@ -251,7 +295,6 @@ def _mappings(polygons: np.ndarray) -> list[dict]:
 def _inside(shapes: np.ndarray, grid: Grid) -> np.ndarray:
     """The shapes whose box meets the grid's; coordinates that no CRS can hold (infinite) meet nothing."""
     left, bottom, right, top = grid.bounds
-    left, right, bottom, top = min(left, right), max(left, right), min(bottom, top), max(bottom, top)
     box = shapely.bounds(shapes)
     meets = (box[:, 0] <= right) & (box[:, 2] >= left) & (box[:, 1] <= top) & (box[:, 3] >= bottom)
     return shapes[meets & np.isfinite(box).all(axis=1)]

@@ -18,6 +18,7 @@ from jointnet.data.scene import Scene
 from jointnet.files import written_whole
 
 CELL = 32  # side of a cell, in pixels
+RULES = 2  # of what counts; another number makes every index anew
 STRIP = 16 * CELL  # rows read at a time
 
 
@@ -88,7 +89,8 @@ def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
         found = scene.labels.get(class_name, ())
         files += found if isinstance(found, tuple) else [found]
     stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
-    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.line_width, CELL])
+    masks = [repr(scene.masks[c].values) for c in classes if c in scene.masks and scene.masks[c].files]
+    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.line_width, masks, RULES, CELL])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

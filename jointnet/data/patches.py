@@ -83,6 +83,8 @@ class PatchBatches(keras.utils.PyDataset):
         if not self.scenes:
             raise InputError("there is no scene to cut patches from; check the split and the cities")
         _check_labelled(self.scenes, self.classes)
+        for scene in self.scenes:
+            scene.prepare(self.classes)
         self.sampler = _Sampler([index_scene(s, self.classes) for s in self.scenes], patch_size)
         pixels = sum(s.info.height * s.info.width for s in self.scenes)
         self.steps = steps or max(1, round(pixels / (batch_size * patch_size**2)))
@@ -127,6 +129,8 @@ class GridBatches(keras.utils.PyDataset):
         super().__init__(workers=workers)
         self.patch_size, self.batch_size, self.classes = patch_size, batch_size, tuple(classes)
         scenes = list(scenes)
+        for scene in scenes:
+            scene.prepare(classes)
         self.places = [
             (scene, row, col)
             for scene in scenes

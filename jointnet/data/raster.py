@@ -14,10 +14,12 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pyproj
@@ -32,6 +34,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.transform import Affine, array_bounds, rowcol
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform, transform_bounds
+from rasterio.warp import transform as transform_points
 from rasterio.windows import Window
 
 from jointnet.data.addresses import address_of, hide_keys, is_remote, public_address, with_keys
@@ -53,6 +56,10 @@ NODATA_RULES = (None, "black", "white")
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
 TRUE_TO_SCALE = 0.01  # a map whose metres are off by no more is measured in them
 WEB_MERCATOR = CRS.from_epsg(3857)
+WEB_MERCATOR_180 = CRS.from_proj4("+proj=merc +a=6378137 +b=6378137 +lon_0=180 +units=m +nadgrids=@null +no_defs")
+ALPHA_SAMPLE = 512  # rows and columns that are looked at to tell a mask from imagery
+SOFT_EDGE = 0.1  # share of the visible pixels of a true alpha band that may be half transparent
+GCP_TOLERANCE = 1.0  # pixels that the ground control points of an image may be off from a straight grid
 MERCATOR_RADIUS = 6_378_137.0  # of Web Mercator's sphere, in metres
 
 
@@ -70,6 +77,10 @@ class ServiceError(RasterError):
 
 class DamagedRasterError(RasterError):
     """A raster that was opened, and whose pixels cannot be read."""
+
+
+class RasterWarning(UserWarning):
+    """A file that says of itself what cannot be, or not plainly; the message says how it was taken."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +107,26 @@ class Grid:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """(left, bottom, right, top) in units of the CRS; of a rotated raster, the box around it."""
-        return array_bounds(self.height, self.width, self.transform)
+        """(left, bottom, right, top) in units of the CRS, the smaller first; of a rotated raster, the box around it."""
+        left, bottom, right, top = array_bounds(self.height, self.width, self.transform)
+        return min(left, right), min(bottom, top), max(left, right), max(bottom, top)
+
+    @property
+    def on_earth(self) -> bool:
+        """Whether the CRS says where on the earth the raster lies: a site grid (engineering CRS) does not."""
+        return self.crs is not None and (self.crs.is_geographic or self.crs.is_projected)
+
+    @property
+    def crosses_180(self) -> bool:
+        """Whether the raster lies across the meridian where longitudes jump from 180 to -180 degrees."""
+        if not self.on_earth:
+            return False
+        box = project_box(self.bounds, self.crs, CRS.from_epsg(4326))
+        return box is not None and (box[0] > box[2] or box[0] < -180 or box[2] > 180)
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
-        """(height, width) of a pixel in metres on the ground, at the scene's centre; None without a CRS.
+        """(height, width) of a pixel in metres on the ground, at the scene's centre; None where no CRS tells.
 
         Where the map's own metres are true to a hundredth, as in UTM and in any country's grid, they are taken as they
         are; in Web Mercator, whose metres shrink on the ground with the cosine of the latitude, they are not.
@@ -113,8 +138,12 @@ class Grid:
         across, down = (t.a, t.d), (t.b, t.e)  # the ground vectors of one column and one row
         if self.crs.is_geographic:
             sx, sy = METRES_PER_DEGREE * math.cos(math.radians(y)), METRES_PER_DEGREE
-        else:
+        elif self.crs.is_projected:
             sx = sy = self.crs.linear_units_factor[1]
+        else:
+            sx = sy = _local_unit(self.crs.to_wkt())
+        if not sx:
+            return None
         sides = math.hypot(down[0] * sx, down[1] * sy), math.hypot(across[0] * sx, across[1] * sy)
         if not self.crs.is_projected:
             return sides
@@ -145,6 +174,13 @@ class Grid:
         )
 
 
+@lru_cache(maxsize=64)
+def _local_unit(wkt: str) -> float:
+    """Metres of a unit of an engineering CRS; 0 of one that has no plane, as a geocentric CRS."""
+    crs = pyproj.CRS.from_wkt(wkt)
+    return crs.axis_info[0].unit_conversion_factor if crs.is_engineering and crs.axis_info else 0.0
+
+
 @lru_cache(maxsize=1024)
 def _ground_lengths(wkt: str, x: float, y: float, *vectors: tuple[float, float]) -> tuple[float, ...]:
     """Metres along the ground of short vectors at (x, y) of a projected CRS; 0 or NaN off its map."""
@@ -160,13 +196,18 @@ class RasterReader:
     Use it through `open_raster`. `info` is the grid that windows are counted on.
     """
 
-    def __init__(self, dataset: rasterio.DatasetReader, path: Path, shape: tuple[int, int] | None):
+    def __init__(self, dataset: rasterio.DatasetReader, path: Path, shape: tuple[int, int] | None, source: Grid,
+                 expanded: bool = False):
         self._dataset = dataset
         self.path = path
-        self.source = _info(dataset, read_place(path).tags if is_place(path) else dataset.tags())
+        self.source = source
+        self.expanded = expanded  # whether these are the colours of a paletted file
         self.info = self.source if shape is None else self.source.resized(*shape)
-        flags = dataset.mask_flag_enums
-        self._has_mask = any(f != [MaskFlags.all_valid] for f in flags)
+        flags = {flag for band in dataset.mask_flag_enums for flag in band}
+        says_alpha = MaskFlags.alpha in flags and source.alpha is None  # and is imagery
+        self._has_mask = bool(flags - {MaskFlags.all_valid, MaskFlags.per_dataset if says_alpha else None,
+                                       MaskFlags.alpha if says_alpha else None})
+        self._read_mask = self._dataset.dataset_mask if not says_alpha else self._any_band
 
     def read(
         self,
@@ -199,13 +240,27 @@ class RasterReader:
         if not self._has_mask:
             _, _, height, width = window or (0, 0, *self.info.shape)
             return np.ones((height, width), bool)
-        return self._read(window, self._dataset.dataset_mask, Resampling.nearest) > 0
+        return self._read(window, self._read_mask, Resampling.nearest) > 0
+
+    def _any_band(self, **arguments) -> np.ndarray:
+        """The mask of a file whose alpha is none: valid where any band is."""
+        if "out_shape" in arguments:
+            arguments["out_shape"] = (self._dataset.count, *arguments["out_shape"])
+        return self._dataset.read_masks(**arguments).max(axis=0)
+
+    @property
+    def palette(self) -> dict[int, tuple[int, ...]]:
+        """Number -> colour of a file that has a palette, which an image in its colours has no longer; else empty."""
+        return self._dataset.colormap(1) if _is_paletted(self._dataset) else {}
 
     def band_indexes(self, bands: Sequence[int] | None) -> list[int]:
         """The 1-based indexes to read: `bands` checked, or every band that is not alpha."""
         count = self._dataset.count
         if bands is None:
             return [i for i in range(1, count + 1) if i != self.source.alpha]
+        if self.expanded and set(bands) == {1}:
+            raise RasterError(f"{self.path} is paletted: the numbers of its one band stand for colours, which are read "
+                              f"as three bands; leave bands out, or choose among 1, 2 and 3")
         wrong = [b for b in bands if not 1 <= b <= count]
         if wrong or not bands:
             raise RasterError(f"{self.path} has bands 1 to {count}; bands={list(bands)} asks for others")
@@ -254,8 +309,11 @@ class RasterReader:
 
 
 @contextmanager
-def open_raster(path: str | Path, shape: tuple[int, int] | None = None) -> Iterator[RasterReader]:
+def open_raster(path: str | Path, shape: tuple[int, int] | None = None, expand: bool = False
+                ) -> Iterator[RasterReader]:
     """An open `RasterReader`, on the file's own grid or on one of `shape` (height, width) pixels over the same ground.
+
+    With `expand`, the numbers of a paletted image are read as the colours that they stand for: three bands.
 
     A JPEG file is shrunk from its own pixels, as any other, not by decoding it at a lower resolution: that is another
     filter, and a network answers otherwise to it.
@@ -267,7 +325,11 @@ def open_raster(path: str | Path, shape: tuple[int, int] | None = None) -> Itera
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with _open(Path(path), **options) as dataset:
-            yield RasterReader(dataset, Path(path), shape)
+            if not (expand and _is_paletted(dataset)):
+                yield RasterReader(dataset, Path(path), shape, _info_of(dataset, path))
+                return
+            with _expanded(dataset, copied=shape is not None) as colours:
+                yield RasterReader(colours, Path(path), shape, _expanded_info(dataset, colours), True)
 
 
 @contextmanager
@@ -278,7 +340,7 @@ def block_cache(megabytes: int) -> Iterator[None]:
         yield
 
 
-def kept_raster(path: str | Path) -> RasterReader:
+def kept_raster(path: str | Path, expand: bool = False) -> RasterReader:
     """An open `RasterReader` on the file's own grid, kept open for this thread's next call.
 
     Opening a file takes longer than reading a patch from it. A file that has changed is opened anew; the one that was
@@ -287,13 +349,16 @@ def kept_raster(path: str | Path) -> RasterReader:
     path = Path(path)
     if _kept.process != os.getpid():  # a forked process must not share the place in a file with its parent
         _kept.process, _kept.readers = os.getpid(), {}
-    state = _state(path)
-    known, reader = _kept.readers.pop(path, (None, None))
+    key, state = (path, expand), _state(path)
+    known, reader = _kept.readers.pop(key, (None, None))
     if reader is None or known != state:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            reader = RasterReader(_open(path), path, None)
-    _kept.readers[path] = (state, reader)
+        dataset = _open(path)
+        if expand and _is_paletted(dataset):
+            colours = _open_expanded(dataset)
+            reader = RasterReader(colours, path, None, _expanded_info(dataset, colours), True)
+        else:
+            reader = RasterReader(dataset, path, None, _info_of(dataset, path))
+    _kept.readers[key] = (state, reader)
     while len(_kept.readers) > KEPT:
         del _kept.readers[next(iter(_kept.readers))]  # rasterio closes a file that nobody holds
     return reader
@@ -304,7 +369,7 @@ class _Kept(threading.local):
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.readers: dict[Path, tuple[tuple[int, int, int] | None, RasterReader]] = {}
+        self.readers: dict[tuple[Path, bool], tuple[tuple[int, int, int] | None, RasterReader]] = {}
 
 
 _kept = _Kept()
@@ -415,7 +480,9 @@ def _open(path: Path, **options: str) -> rasterio.DatasetReader:
     if path.is_dir():
         raise RasterError(f"{path} is a folder; name an image file in it")
     try:
-        dataset = rasterio.open(path, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(path, **options)
     except RasterioIOError as error:
         raise RasterError(
             f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG ({error})"
@@ -428,9 +495,9 @@ def _open(path: Path, **options: str) -> rasterio.DatasetReader:
         raise RasterError(f"{path} is empty: it has no pixels")
 
 
-def read_info(path: str | Path) -> Grid:
-    """The grid of a raster file, without reading its pixels. Raises `RasterError` as `open_raster` does."""
-    with open_raster(path) as raster:
+def read_info(path: str | Path, expand: bool = False) -> Grid:
+    """The grid of a raster file, without reading its pixels. Arguments and errors as `open_raster`."""
+    with open_raster(path, expand=expand) as raster:
         return raster.info
 
 
@@ -475,6 +542,7 @@ def warp_to_web_mercator(
     max_size: int = 2048,
     resampling: str = "bilinear",
     bands: Sequence[int] | None = None,
+    expand: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
     """The picture that a web map can lay down without shear: pixels, where they are valid, and their corners.
 
@@ -487,6 +555,7 @@ def warp_to_web_mercator(
         max_size: longest side of the picture in pixels; a smaller raster keeps its resolution.
         resampling: name of a rasterio `Resampling`; "nearest" for masks.
         bands: 1-based band numbers of a file; without it, every band that is not alpha.
+        expand: whether a paletted file is shown in its colours, as an image is.
 
     Returns:
         Pixels (height, width, bands), valid bool (height, width), and (south, west, north, east) in degrees.
@@ -501,8 +570,9 @@ def warp_to_web_mercator(
             _write_to_memory(memory, source, grid)
             with memory.open() as dataset:
                 return _warp(dataset, grid, max_size, resampling, range(1, dataset.count + 1))
-    with open_raster(source) as raster:
-        return _warp(raster._dataset, grid or raster.info, max_size, resampling, raster.band_indexes(bands))
+    with open_raster(source, expand=expand) as raster:
+        grid, bands = grid or raster.info, raster.band_indexes(bands)
+        return _warp(raster._dataset, grid, max_size, resampling, bands, raster.source)
 
 
 def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: Grid) -> None:
@@ -521,29 +591,31 @@ def _write_to_memory(memory: MemoryFile, data: np.ndarray, grid: Grid) -> None:
 
 
 def _warp(
-    dataset: DatasetReader, grid: Grid, max_size: int, resampling: str, bands: Sequence[int]
+    dataset: DatasetReader, grid: Grid, max_size: int, resampling: str, bands: Sequence[int], placed: Grid | None = None
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
     """`warp_to_web_mercator` of an open dataset, over the ground of `grid`."""
-    if dataset.crs is None:
+    if not grid.on_earth:
         raise RasterError(f"{dataset.name} has no georeference, so it has no place on a map")
+    around, middle = (WEB_MERCATOR_180, 180.0) if grid.crosses_180 else (WEB_MERCATOR, 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # rasterio's own use of affine
         transform, width, height = calculate_default_transform(
-            dataset.crs, WEB_MERCATOR, grid.width, grid.height, *grid.bounds
+            grid.crs, around, grid.width, grid.height, *grid.bounds
         )
     shrink = max(1.0, width / max_size, height / max_size)
     columns, rows = math.ceil(width / shrink), math.ceil(height / shrink)
     transform = transform @ Affine.scale(width / columns, height / rows)
-    plain = _info(dataset).alpha is None and dataset.nodata is None
+    whole = _info(dataset) if placed is None else placed
+    plain = whole.alpha is None and dataset.nodata is None
     with WarpedVRT(
-        dataset, crs=WEB_MERCATOR, transform=transform, width=columns, height=rows,
-        resampling=Resampling[resampling], add_alpha=plain,
+        dataset, src_crs=grid.crs, src_transform=whole.transform, crs=around, transform=transform, width=columns,
+        height=rows, resampling=Resampling[resampling], add_alpha=plain,
     ) as warped:
         pixels = np.ascontiguousarray(np.moveaxis(warped.read(list(bands)), 0, -1))
         valid = warped.dataset_mask() > 0
     left, bottom, right, top = array_bounds(rows, columns, transform)
     (south, west), (north, east) = _degrees(left, bottom), _degrees(right, top)
-    return pixels, valid, (south, west, north, east)
+    return pixels, valid, (south, west + middle, north, east + middle)
 
 
 def _degrees(x: float, y: float) -> tuple[float, float]:
@@ -686,10 +758,138 @@ def _profile(grid: Grid, bands: int, dtype: str, nodata: float | None) -> dict:
     }
 
 
-def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None) -> Grid:
-    """The grid of an open rasterio dataset, with its own tags or those given."""
+def _info_of(dataset: rasterio.DatasetReader, path: str | Path) -> Grid:
+    """The grid of an open file, place or address."""
+    if is_place(path):
+        return _info(dataset, read_place(path).tags, at_hand=False)
+    return _info(dataset, at_hand=not is_remote(path))
+
+
+def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None, at_hand: bool = True) -> Grid:
+    """The grid of an open rasterio dataset, with its own tags or those given; where not `at_hand`, no pixel is read."""
     alpha = next((i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha), None)
+    if alpha is not None and at_hand and not _is_mask(dataset, alpha):
+        _say(f"band {alpha} of {dataset.name} says alpha (transparency) and holds many values, as near infrared does: "
+             f"it is taken for imagery, one of {dataset.count} bands")
+        alpha = None
+    crs, transform = _placed(dataset)
     return Grid(
         dataset.width, dataset.height, dataset.count - (alpha is not None), dataset.dtypes[0],
-        dataset.crs or None, dataset.transform, dataset.nodata, alpha, dataset.tags() if tags is None else tags,
+        crs, transform, dataset.nodata, alpha, dataset.tags() if tags is None else tags,
     )
+
+
+def _is_mask(dataset: rasterio.DatasetReader, band: int) -> bool:
+    """Whether a band that says alpha may be one: of a sample, all is alike, or hardly a pixel neither 0 nor full."""
+    shape = min(dataset.height, ALPHA_SAMPLE), min(dataset.width, ALPHA_SAMPLE)
+    values = dataset.read(band, out_shape=shape)
+    dtype = values.dtype
+    full = (1, 255, np.iinfo(dtype).max if dtype.kind in "iu" else 1)
+    shown = values[values != 0]
+    return values.min() == values.max() or np.isin(shown, full, invert=True).mean() <= SOFT_EDGE
+
+
+def _placed(dataset: rasterio.DatasetReader) -> tuple[CRS | None, Affine]:
+    """CRS and transform; of an image placed by ground control points, the affine that fits them best.
+
+    Raises:
+        RasterError: if no affine does, to a pixel.
+    """
+    points, crs = dataset.gcps
+    if dataset.crs or not points or not crs or dataset.transform != Affine.identity():
+        return dataset.crs or None, dataset.transform
+    corners = np.array([(p.col, p.row, 1.0) for p in points])
+    ground = np.array([(p.x, p.y) for p in points])
+    middle = ground.mean(axis=0)
+    fit, _, rank, _ = np.linalg.lstsq(corners, ground - middle, rcond=None)
+    if rank < 3:
+        raise RasterError(f"{dataset.name} is placed by {len(points)} ground control points on one line, which tell no "
+                          f"place; warp it first with more of them: gdalwarp {dataset.name} placed.tif")
+    (a, d), (b, e), (c, f) = fit
+    transform = Affine(a, b, c + middle[0], d, e, f + middle[1])
+    back = np.array([~transform @ tuple(xy) for xy in ground])
+    off = float(np.hypot(*(back - corners[:, :2]).T).max())
+    if off > GCP_TOLERANCE:
+        raise RasterError(f"{dataset.name} is placed by {len(points)} ground control points that no straight grid "
+                          f"fits: the best is off by {off:.1f} px; warp it first: gdalwarp -tps {dataset.name} out.tif")
+    _say(f"{dataset.name} is placed by {len(points)} ground control points; the grid that fits them best is off by "
+         f"{off:.2g} px at most")
+    return crs, transform
+
+
+def project_box(box: tuple[float, float, float, float], source: CRS, target: CRS
+                ) -> tuple[float, float, float, float] | None:
+    """The box around a box in another CRS, left > right across 180 degrees; None off the map of the other."""
+    try:
+        found = transform_bounds(source, target, *box)
+    except RasterioError:
+        return None
+    return found if all(map(math.isfinite, found)) else None
+
+
+def project_points(points: Sequence[tuple[float, float]], source: CRS, target: CRS) -> list[tuple[float, float]]:
+    """Points (x, y) of one CRS in another; infinite where the other has no such place."""
+    try:
+        return list(zip(*transform_points(source, target, *zip(*points, strict=True)), strict=True))
+    except RasterioError:
+        return [(math.inf, math.inf)] * len(points)
+
+
+def _is_paletted(dataset: rasterio.DatasetReader) -> bool:
+    return dataset.count == 1 and dataset.colorinterp[0] == ColorInterp.palette
+
+
+@contextmanager
+def _expanded(dataset: rasterio.DatasetReader, copied: bool) -> Iterator[rasterio.DatasetReader]:
+    """A paletted dataset in its colours.
+
+    With `copied`, from a file aside: what is resampled must be colours, and GDAL resamples the numbers.
+    """
+    with _open_expanded(dataset) as colours:
+        if not copied:
+            yield colours
+            return
+        with TemporaryDirectory() as folder:
+            aside = Path(folder) / "colours.tif"
+            copy_raster(colours, aside, driver="GTiff", tiled=True, compress="deflate", zlevel=1, bigtiff="if_safer")
+            with rasterio.open(aside) as copy:
+                yield copy
+
+
+def _open_expanded(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
+    """A virtual dataset (GDAL's VRT) of the colours of a paletted one: red, green, blue, and alpha where it has some.
+
+    No-data, a mask band and colours that are transparent become the alpha.
+    """
+    table = dataset.colormap(1)
+    red, green, blue, alpha = (
+        ",".join(f"{number}:{colour[part]}" for number, colour in sorted(table.items())) for part in range(4)
+    )
+    bands = [("1", red, "Red"), ("1", green, "Green"), ("1", blue, "Blue")]
+    if dataset.mask_flag_enums[0] != [MaskFlags.all_valid]:
+        bands.append(("mask,1", "", "Alpha"))
+    elif any(colour[3] < 255 for colour in table.values()):
+        bands.append(("1", alpha, "Alpha"))
+    name = escape(str(Path(dataset.name).resolve()))
+    text = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{i}"><ColorInterp>{colour}</ColorInterp><ComplexSource>'
+        f'<SourceFilename relativeToVRT="0">{name}</SourceFilename><SourceBand>{band}</SourceBand>'
+        + (f"<LUT>{lut}</LUT>" if lut else "") + "</ComplexSource></VRTRasterBand>"
+        for i, (band, lut, colour) in enumerate(bands, 1)
+    )
+    size = f'rasterXSize="{dataset.width}" rasterYSize="{dataset.height}"'
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(f"<VRTDataset {size}>{text}</VRTDataset>", driver="VRT")
+
+
+def _expanded_info(dataset: rasterio.DatasetReader, colours: rasterio.DatasetReader) -> Grid:
+    """The grid of a paletted dataset in its colours."""
+    alpha = 4 if colours.count == 4 else None
+    return replace(_info(dataset), bands=3, dtype="uint8", nodata=None, alpha=alpha)
+
+
+@lru_cache(maxsize=1024)
+def _say(text: str) -> None:
+    """Warns once of each thing: a file is opened many times."""
+    warnings.warn(text, RasterWarning, stacklevel=4)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import overload
@@ -13,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from jointnet.data.addresses import is_remote, is_stac_item, stem_of
-from jointnet.data.labels import rasterize_file, rasterize_kept
-from jointnet.data.raster import Grid, binary_mask, kept_raster, read_info, valid_pixels
-from jointnet.data.vectors import PIXELS, read_features
+from jointnet.data.labels import PlacedShapes, place_file
+from jointnet.data.masks import MaskGroup, MaskValues, orientation, read_mask_window, values_of
+from jointnet.data.raster import Grid, kept_raster, read_info, valid_pixels
+from jointnet.data.vectors import PIXELS, check_meets, read_features
 from jointnet.errors import InputError, NotFoundError
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Scene:
             blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
             itself must heed it.
         credit: who provided the imagery, as every figure and map of it must say; "" where nobody asks for that.
+        masks: class name -> the masks whose values decide together what they mean; without it, each file by itself.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Scene:
     line_width: float | str | None = None
     part: tuple[int, int, int, int] | None = None
     credit: str = ""
+    masks: dict[str, MaskGroup] = field(default_factory=dict)
 
     @cached_property
     def info(self) -> Grid:
@@ -64,7 +69,7 @@ class Scene:
     @cached_property
     def _image_info(self) -> Grid:
         """The grid of the whole image, read once."""
-        return read_info(self.image)
+        return read_info(self.image, expand=True)
 
     @property
     def gsd(self) -> float | None:
@@ -73,14 +78,21 @@ class Scene:
 
     def read(self, window: tuple[int, int, int, int] | None = None, bands: Sequence[int] | None = None) -> np.ndarray:
         """uint8 (height, width, bands) of `window`, (row, col, height, width) in pixels; without it, the whole."""
-        return kept_raster(self.image).read(self._in_image(window), bands)
+        return kept_raster(self.image, expand=True).read(self._in_image(window), bands)
 
-    def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        """bool (height, width): where there is imagery, by the file's mask and the dataset's rule."""
-        window = self._in_image(window)
-        raster = kept_raster(self.image)
-        valid = raster.read_valid(window)
-        return valid if self.nodata is None else valid & valid_pixels(raster.read(window), self.nodata)
+    def read_valid(
+        self, window: tuple[int, int, int, int] | None = None, class_name: str | None = None
+    ) -> np.ndarray:
+        """bool (height, width): where there is imagery, by the file's mask and the dataset's rule.
+
+        With `class_name`, only where the labels of that class say something, too: where a pixel can count.
+        """
+        inside = self._in_image(window)
+        raster = kept_raster(self.image, expand=True)
+        valid = raster.read_valid(inside)
+        if self.nodata is not None:
+            valid = valid & valid_pixels(raster.read(inside), self.nodata)
+        return valid if class_name is None else valid & self.read_truth(class_name, window)[1]
 
     def crop(self, row: int, col: int, height: int, width: int) -> Scene:
         """The rectangle of this scene whose upper left pixel is (row, col), as a scene; it is read when asked for.
@@ -116,44 +128,111 @@ class Scene:
 
         Raises:
             KeyError: if the scene has no labels of that class.
-            ValueError: if a mask has another size than its image.
+            ValueError: if the labels lie elsewhere than the image, or do not say what their values mean.
+        """
+        return self.read_truth(class_name, window)[0]
+
+    def read_truth(
+        self, class_name: str = "buildings", window: tuple[int, int, int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 {0, 1} of one class, and bool where it is labelled, both (height, width). Errors as `read_labels`.
+
+        A pixel that nobody has labelled is 0; of several files, one that says something is enough.
+        """
+        layers = [self._read_layer(class_name, path, window) for path in self._label_files(class_name)]
+        if len(layers) == 1:
+            return layers[0]
+        labels, labelled = (np.maximum.reduce(part) for part in zip(*layers, strict=True))
+        return labels, labelled
+
+    def prepare(self, classes: Sequence[str] | None = None) -> None:
+        """Opens and places the labels once, so that windows can be read from any thread afterwards.
+
+        Args:
+            classes: of the labels, where the scene has them; all of them without it.
+
+        Raises:
+            ValueError: if labels cannot be read, do not say what their values mean, or lie elsewhere than the image.
+        """
+        for class_name in self.labels if classes is None else [c for c in classes if c in self.labels]:
+            for path in self._label_files(class_name):
+                self._placed(path) if is_vector(path) else self._mask(class_name, path)
+
+    def check_shapes(self) -> None:
+        """Raises ValueError if a vector file of labels lies elsewhere than the image, by the box around its shapes."""
+        for path in dict.fromkeys(p for class_name in self.labels for p in self._label_files(class_name)):
+            if is_vector(path):
+                check_meets(path, self._image_info)
+
+    def _label_files(self, class_name: str) -> tuple[Path, ...]:
+        """The files of a class.
+
+        Raises:
+            KeyError: if there are none.
         """
         if class_name not in self.labels:
             known = ", ".join(sorted(self.labels)) or "none"
             raise NotFoundError(f"{self.name} has no labels of {class_name!r}; it has {known}")
         found = self.labels[class_name]
-        layers = [self._read_layer(p, window) for p in (found if isinstance(found, tuple) else (found,))]
-        return layers[0] if len(layers) == 1 else np.maximum.reduce(layers)
+        return found if isinstance(found, tuple) else (found,)
 
     def read_classes(
         self, classes: Sequence[str], window: tuple[int, int, int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """uint8 {0, 1} of several classes, and bool where each counts, both (height, width, classes).
 
-        A pixel counts where there is imagery and the scene has labels of the class; one that it does not label counts
-        nowhere, so that scenes which label different classes can train one network. Errors as `read_labels`.
+        A pixel counts where there is imagery and somebody has labelled the class; a class that the scene does not label
+        counts nowhere, so that scenes which label different classes can train one network. Errors as `read_labels`.
         """
         valid = self.read_valid(window)
-        unlabelled = np.zeros(valid.shape, np.uint8)
-        labels = [self.read_labels(c, window) if c in self.labels else unlabelled for c in classes]
-        counts = [valid if c in self.labels else np.zeros_like(valid) for c in classes]
-        return np.stack(labels, axis=-1), np.stack(counts, axis=-1)
+        nothing = np.zeros(valid.shape, np.uint8), np.zeros(valid.shape, bool)
+        truth = [self.read_truth(c, window) if c in self.labels else nothing for c in classes]
+        labels, labelled = (np.stack(part, axis=-1) for part in zip(*truth, strict=True))
+        return labels, labelled & valid[..., None]
 
-    def _read_layer(self, path: Path, window: tuple[int, int, int, int] | None) -> np.ndarray:
-        """uint8 {0, 1} of one label file."""
-        if path.suffix.lower() in VECTOR_SUFFIXES:
-            inside = window is not None or self.part is not None  # a cut may well hold no shape
-            grid = self.info if window is None else self.info.crop(*window)
-            rasterize = rasterize_kept if inside else rasterize_file
-            return rasterize(path, grid, width=self.line_width, empty_ok=inside)
-        raster = kept_raster(path)
-        mask, image = raster.info.shape, self._image_info.shape
-        if mask != image:
-            raise InputError(
-                f"{path} is {mask[0]} x {mask[1]} px, its image {self.image.name} {image[0]} x {image[1]} px; "
-                f"rasterise the labels on the image's grid"
-            )
-        return binary_mask(_one_band(raster.read(self._in_image(window)), path), str(path))
+    def _read_layer(
+        self, class_name: str, path: Path, window: tuple[int, int, int, int] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 {0, 1} of one label file, and where it is labelled, bool."""
+        if is_vector(path):
+            mask = self._placed(path).burn(self.info if window is None else self.info.crop(*window))
+            return mask, np.ones(mask.shape, bool)
+        values, flips = self._mask(class_name, path)
+        inside = self._in_image(window) or (0, 0, *self._image_info.shape)
+        return read_mask_window(path, inside, values, flips)
+
+    def _placed(self, path: Path) -> PlacedShapes:
+        """The shapes of a vector file on the image, placed once."""
+        return self._once(path, place_file, path, self._image_info, self.line_width)
+
+    def _mask(self, class_name: str, path: Path) -> tuple[MaskValues, tuple[bool, bool]]:
+        """What the values of a mask mean, and which way it lies, looked up once."""
+        flips = self._orientation(path)
+        group = self.masks.get(class_name)
+        return self._once((path, class_name), values_of, [path]) if group is None else group.values, flips
+
+    def _orientation(self, path: Path) -> tuple[bool, bool]:
+        return self._once((path, "lies"), orientation, path, self._image_info, self.image.name)
+
+    def _once(self, key, make, *arguments):
+        """What `make` gives of a label file, kept until that file changes; no two threads make at once."""
+        path = key if isinstance(key, Path) else key[0]
+        found = path.stat() if path.exists() else None
+        state = found and (found.st_size, found.st_mtime_ns)
+        kept = self._made.get(key)
+        if kept is None or kept[0] != state:
+            with _MAKING:
+                kept = self._made[key] = (state, make(*arguments))
+        return kept[1]
+
+    @cached_property
+    def _made(self) -> dict:
+        """What `_once` keeps."""
+        return {}
+
+    def __getstate__(self) -> dict:
+        """The fields alone: what was read and placed is made anew in another process."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def _in_image(self, window: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
         """The window in pixels of the image file.
@@ -288,19 +367,9 @@ def is_drawn(tags: Mapping[str, str]) -> bool:
     return tags.get("JOINTNET_SOURCE", "").startswith("drawn") or tags.get("drawn") == "true"
 
 
-def _one_band(mask: np.ndarray, path: Path) -> np.ndarray:
-    """A mask (height, width, bands) as (height, width); one painted in a colour on black counts where it is painted.
-
-    Raises:
-        ValueError: if it holds several colours.
-    """
-    if mask.shape[-1] == 1:
-        return mask[..., 0]
-    painted = np.asarray(mask.any(axis=-1))
-    colours = mask[painted]
-    if len(colours) and (colours != colours[0]).any():
-        raise InputError(f"{path} holds several colours; make one mask of 0 and 255 for each class")
-    return painted.astype(np.uint8)
+def is_vector(path: Path) -> bool:
+    """Whether a label file holds shapes, by its name."""
+    return path.suffix.lower() in VECTOR_SUFFIXES
 
 
 def shorten(names: Sequence[str], most: int = 12) -> str:

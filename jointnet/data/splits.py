@@ -64,7 +64,7 @@ def find_leaks(dataset: Dataset) -> list[tuple[str, str]]:
             a, b = group[first][0], group[second][0]
             if first < second and a.split != b.split and _shares_ground(boxes[first], boxes[second]):
                 leaks.append((a.name, b.name))
-    return leaks + _leaks_between_systems([group for group in groups.values() if group[0][0].info.crs is not None])
+    return leaks + _leaks_between_systems([group for group in groups.values() if group[0][0].info.on_earth])
 
 
 def _leaks_between_systems(groups: list[list[Placed]]) -> list[tuple[str, str]]:
@@ -73,12 +73,14 @@ def _leaks_between_systems(groups: list[list[Placed]]) -> list[tuple[str, str]]:
         return []
     import geopandas as gpd  # most datasets have one CRS and need none of it
 
+    from jointnet.data.degrees import to_degrees
+
     shapes: list[np.ndarray] = []
     for group in groups:
         boxes = np.array([box for _, box in group])
         side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         outlines = shapely.segmentize(shapely.box(*boxes.T), side / 16)  # straight lines bend in another projection
-        shapes.append(gpd.GeoSeries(outlines, crs=group[0][0].info.crs).to_crs("EPSG:4326").to_numpy())
+        shapes.append(to_degrees(gpd.GeoSeries(outlines, crs=group[0][0].info.crs)).to_numpy())
     number = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     scenes, outlines = [scene for group in groups for scene, _ in group], np.concatenate(shapes)
     area = shapely.area(outlines)

@@ -14,7 +14,7 @@ import pyproj
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
-from jointnet.data.raster import Grid
+from jointnet.data.raster import Grid, project_box
 from jointnet.errors import InputError
 
 KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
@@ -51,7 +51,7 @@ def read_features(
     path = Path(path)
     if not path.exists():
         raise LabelError(f"{path} does not exist; check the path")
-    if path.suffix.lower() in (".parquet", ".geoparquet"):
+    if _is_parquet(path):
         table = _read_parquet(path)
         return table if crs is None else table.set_crs(None if crs == PIXELS else crs, allow_override=True)
     info = _vector_info(path, layer)
@@ -66,7 +66,7 @@ def read_features(
 @lru_cache(maxsize=8)
 def kept_features(path: Path, _state: tuple[int, int], wkt: str) -> gpd.GeoDataFrame | None:
     """Every feature of a file in another CRS, heights dropped; None for a file with too many, or without a CRS."""
-    if path.suffix.lower() in (".parquet", ".geoparquet"):
+    if _is_parquet(path):
         table = _read_parquet(path)
     else:
         if not 0 <= _vector_info(path, None)["features"] <= KEPT_SHAPES:
@@ -75,21 +75,95 @@ def kept_features(path: Path, _state: tuple[int, int], wkt: str) -> gpd.GeoDataF
     return None if table.crs is None or len(table) > KEPT_SHAPES else table.to_crs(wkt)
 
 
-def bounds_in(path: Path, crs: CRS) -> tuple[float, float, float, float] | None:
-    """(left, bottom, right, top) of every shape of a vector file's first layer, in `crs`; None for an empty file.
+def meets(path: Path, grid: Grid) -> bool:
+    """Whether the ground of a vector file's shapes, by their box, meets an image's; never, of a file without shapes.
 
     Raises:
-        ValueError: if the file cannot be read, or states no CRS.
+        LabelError: if the file cannot be read, or states no CRS.
     """
-    try:
-        info = pyogrio.read_info(path, force_total_bounds=True)
-    except pyogrio.errors.DataSourceError as error:
-        raise InputError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage ({error})") from error
-    if info["total_bounds"] is None:
-        return None
+    info = _placed_info(path)
+    if info["total_bounds"] is None or not grid.on_earth:
+        return False
     if info["crs"] is None:
-        raise InputError(f"{path} states no CRS, so its place is unknown; save it with one, or name it after its image")
-    return transform_bounds(CRS.from_user_input(info["crs"]), crs, *info["total_bounds"])
+        raise LabelError(f"{path} states no CRS, so its place is unknown; save it with one, or name it after its image")
+    return _meet(info["total_bounds"], _boxes_in(grid, CRS.from_user_input(info["crs"])))
+
+
+def count_features(path: Path) -> int:
+    """How many features a vector file has; -1 where its format does not tell."""
+    return len(_read_parquet(path)) if _is_parquet(path) else _placed_info(path)["features"]
+
+
+def check_meets(path: Path, grid: Grid) -> None:
+    """Refuses labels that lie wholly elsewhere than their image; a file without shapes lies nowhere and is fine.
+
+    Raises:
+        LabelError: says where both lie, and names swapped axes and degrees that are metres.
+    """
+    if not path.exists():
+        raise LabelError(f"{path} does not exist; check the path")
+    info = _placed_info(path)
+    if info["total_bounds"] is None or info["crs"] is None or not grid.on_earth or meets(path, grid):
+        return
+    box, crs = info["total_bounds"], CRS.from_user_input(info["crs"])
+    raise LabelError(f"no label of {path} lies on its image: they cover {_rounded(box)} in {crs.to_string()}, the "
+                     f"image {_rounded(grid.bounds)} in {grid.crs.to_string()}; {_why_apart(box, crs, grid)}")
+
+
+def _why_apart(box: tuple[float, float, float, float], crs: CRS, grid: Grid) -> str:
+    """What would bring a box of labels and an image together, and what to do then."""
+    swapped = box[1], box[0], box[3], box[2]
+    there, here = _boxes_in(grid, crs), [grid.bounds]
+    if _meet(swapped, there):
+        return ("their axes are swapped (latitude, or northing, stands first): write x before y, for example with "
+                "shapely.ops.transform or ogr2ogr's -s_coord_order")
+    for candidate, how in ((box, ""), (swapped, ", with their axes swapped")):
+        if crs != grid.crs and _meet(candidate, here):
+            return (f"their numbers fit the image's CRS{how} (a GeoJSON file that names none is in degrees): save them "
+                    f"with their CRS, for example: ogr2ogr -a_srs {grid.crs.to_string()} labels.gpkg ...")
+    return "give this image its own labels, or mend the CRS of either"
+
+
+def _boxes_in(grid: Grid, crs: CRS) -> list[tuple[float, float, float, float]]:
+    """The box around an image in another CRS; across 180 degrees there are two, off the map of the CRS none."""
+    if crs == grid.crs:
+        return [grid.bounds]
+    box = project_box(grid.bounds, grid.crs, crs)
+    if box is None:
+        return []
+    left, bottom, right, top = box
+    if left > right and crs.is_geographic:
+        return [(left, bottom, 180.0, top), (-180.0, bottom, right, top)]
+    return [(left, bottom, right, top)]
+
+
+def _meet(box: tuple[float, float, float, float], others: list[tuple[float, float, float, float]]) -> bool:
+    """Whether a box shares ground with one of others."""
+    return any(box[0] < o[2] and box[2] > o[0] and box[1] < o[3] and box[3] > o[1] for o in others)
+
+
+def _rounded(box: tuple[float, float, float, float]) -> str:
+    """A box for a message."""
+    return f"({', '.join(f'{edge:.6g}' if abs(edge) < 1000 else f'{edge:.0f}' for edge in box)})"
+
+
+def _placed_info(path: Path) -> dict:
+    """CRS, total box and number of features of a vector file's first layer, looked up once."""
+    state = path.stat()
+    return _placed_info_of(path, (state.st_size, state.st_mtime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _placed_info_of(path: Path, _state: tuple[int, int]) -> dict:
+    if not _is_parquet(path):
+        return _vector_info(path, None, force_total_bounds=True)
+    table = _read_parquet(path)
+    box = None if table.empty or table.geometry.is_empty.all() else tuple(table.total_bounds)
+    return {"crs": table.crs and table.crs.to_wkt(), "total_bounds": box, "features": len(table)}
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in (".parquet", ".geoparquet")
 
 
 def read_column(path: Path, column: str, layer: str | None = None) -> np.ndarray | None:
@@ -136,12 +210,12 @@ def _read_table(path: Path, layer: str | None, box: tuple[float, float, float, f
         raise LabelError(f"{path} is damaged or cut short; make or fetch it again ({error})") from error
 
 
-def _vector_info(path: Path, layer: str | None) -> dict:
+def _vector_info(path: Path, layer: str | None, force_total_bounds: bool = False) -> dict:
     """The description, by pyogrio, of a layer that has geometry."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "More than one layer")
-            info = pyogrio.read_info(path, layer=layer)
+            info = pyogrio.read_info(path, layer=layer, force_total_bounds=force_total_bounds)
     except pyogrio.errors.DataLayerError as error:
         names = ", ".join(name for name, _ in pyogrio.list_layers(path))
         raise LabelError(f"{path} has no layer {layer!r}; it has {names}") from error

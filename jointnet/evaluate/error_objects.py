@@ -11,6 +11,7 @@ import pandas as pd
 import shapely
 from scipy.ndimage import binary_dilation
 
+from jointnet.data.degrees import to_degrees
 from jointnet.data.scene import Dataset, Scene
 from jointnet.errors import InputError
 from jointnet.evaluate.error_kinds import Error, sort_errors
@@ -80,7 +81,7 @@ def find_errors(
     if not tables:
         return gpd.GeoDataFrame(columns=[*COLUMNS, "geometry"], geometry="geometry")
     if len(systems) > 1:
-        tables = [table.to_crs("EPSG:4326") for table in tables]
+        tables = [table.set_geometry(to_degrees(table.geometry)) for table in tables]
     kept = [t for t in tables if len(t)] or tables[:1]
     return pd.concat(kept, ignore_index=True)
 

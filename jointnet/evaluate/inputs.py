@@ -100,7 +100,8 @@ def read_strips(
             predicted = _read_mask(prediction.mask, window, bands[0])
         else:
             predicted = probability >= np.float32(threshold)
-        yield Strip(row, scene.read_labels(class_name, window) > 0, predicted, scene.read_valid(window), probability)
+        truth, labelled = scene.read_truth(class_name, window)
+        yield Strip(row, truth > 0, predicted, labelled & scene.read_valid(window), probability)
 
 
 def choose_threshold(scene: Scene, prediction: Prediction, class_name: str, threshold: float | None) -> float | None:

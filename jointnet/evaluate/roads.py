@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from jointnet.data.degrees import on_earth
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import TwoWay
 
@@ -77,7 +78,7 @@ def in_metres(truth: Lines, predicted: Lines) -> tuple[np.ndarray, np.ndarray]:
     filled = [s.crs for s in sides if len(s)]
     if (None in filled) and any(filled):
         raise InputError(f"one side is in {systems[0] or systems[1]}, the other has no CRS; set it with set_crs()")
-    known = next((s for s in sides if s.crs is not None and len(s)), None)
+    known = next((s for s in sides if on_earth(s.crs) and len(s)), None)
     if known is not None:
         metres = known.estimate_utm_crs()
         sides = [s.to_crs(metres) if len(s) else s for s in sides]

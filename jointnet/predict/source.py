@@ -81,7 +81,7 @@ def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None
     """
     scene = as_scene(scene, nodata="black")
     path = Path(scene.image)
-    with open_raster(path) as image:
+    with open_raster(path, expand=True) as image:
         info = image.info
         _check_dtype(path, info)
         chosen = _choose_bands(path, image, settings.bands, bands)
@@ -97,7 +97,7 @@ def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None
         left, width = _covering(part[1], part[3], across, shape[1])
         rows = Axis.between(part[2], height, down, part[0] * down - top)
         columns = Axis.between(part[3], width, across, part[1] * across - left)
-        with open_raster(path, shape) as seen:
+        with open_raster(path, shape, expand=True) as seen:
             yield Source(scene.name, path, info.crop(*part), part[:2], (top, left, height, width), rows, columns,
                          chosen, scene.nodata, image, seen)
 

@@ -23,6 +23,7 @@ from jointnet.show.maps import (
     add_scene,
     basemap_switch,
     check_georeference,
+    degrees_of,
     list_scenes,
     origins,
     with_picture,
@@ -233,5 +234,5 @@ def _crowded(point, others: Iterable) -> str:
 
 def _tile_outlines(scenes: Sequence[Scene]) -> gpd.GeoDataFrame:
     """The outline of each scene in degrees, with its name."""
-    rows = [gpd.GeoSeries([box(*s.info.bounds)], crs=s.info.crs).to_crs("EPSG:4326").iloc[0] for s in scenes]
+    rows = [degrees_of(gpd.GeoSeries([box(*s.info.bounds)], crs=s.info.crs), s).iloc[0] for s in scenes]
     return gpd.GeoDataFrame({"name": [s.name for s in scenes]}, geometry=rows, crs="EPSG:4326")

@@ -460,7 +460,8 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: s
     full = max(height, width)
     true = scene.read_labels(class_name, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
     mask = read_layer(prediction, scene, window, full)[..., class_bands(prediction, class_name)[class_name]]
-    codes = error_codes(true > 0, mask > 0, scene.read_valid(window))
+    valid = scene.read_valid(window, class_name if truth is None else None)
+    codes = error_codes(true > 0, mask > 0, valid)
     figure, axes = _figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
     for axis in axes:
         _image(axis, image)

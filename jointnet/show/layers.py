@@ -58,7 +58,7 @@ class ArrayScene:
         height, width, bands = self.image.shape
         return Grid(width, height, bands, str(self.image.dtype), None, Affine.identity())
 
-    def read_valid(self, window=None) -> np.ndarray:
+    def read_valid(self, window=None, class_name=None) -> np.ndarray:
         """bool (height, width): every pixel counts."""
         return np.ones(window[2:] if window else self.image.shape[:2], bool)
 
@@ -120,11 +120,11 @@ def read_layer(
         return resize(data if bands is None else data[..., [b - 1 for b in bands]], shape, resampling)
     is_image = isinstance(scene, Scene) and Path(source) == Path(scene.image)
     top, left = (scene.part or (0, 0))[:2] if is_image else (0, 0)
-    info = read_info(source)
+    info = read_info(source, expand=is_image)
     if not is_image:
         check_size(info.shape, scene, str(source))
     whole = fit_whole(info.shape, (height, width), shape)
-    with open_raster(source, None if whole == info.shape else whole) as raster:
+    with open_raster(source, None if whole == info.shape else whole, expand=is_image) as raster:
         sy, sx = whole[0] / info.height, whole[1] / info.width
         first = min(round((top + row) * sy), whole[0] - shape[0]), min(round((left + col) * sx), whole[1] - shape[1])
         return raster.read((*first, *shape), bands, resampling)

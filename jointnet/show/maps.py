@@ -22,6 +22,7 @@ import numpy as np
 import shapely
 from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
+from jointnet.data.degrees import WGS84, past_180
 from jointnet.data.raster import RasterError, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.vectors import read_features
@@ -226,9 +227,10 @@ def list_scenes(source) -> list[Scene]:
 def check_georeference(scenes: Sequence[Scene]) -> None:
     """Raises RasterError for the first scene that has no place on a map."""
     for scene in scenes:
-        if scene.info.crs is None:
+        if not scene.info.on_earth:
+            lacks = "no georeference" if scene.info.crs is None else "a site grid for its CRS"
             raise RasterError(
-                f"{scene.image.name} has no georeference, so it has no place on a map; look at it with "
+                f"{scene.image.name} has {lacks}, so it has no place on a map; look at it with "
                 f"SceneExplorer({scene.name!r}, ...), which needs none"
             )
 
@@ -409,7 +411,7 @@ def add_scene(panel: Panel, scene: Scene, max_size: int, tiles: bool = False) ->
     """Adds the photograph of a scene."""
     served = tiles and scene.part is None
     size = STILL_WIDTH if served else max_size
-    pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, size, "bilinear")
+    pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, size, "bilinear", expand=True)
     painted = np.dstack([as_rgb(pixels), np.where(valid, 255, 0).astype(np.uint8)])
     if served:
         panel.tiles(scene.name, scene.image, range(1, min(scene.info.bands, 3) + 1), bounds)
@@ -478,11 +480,17 @@ def _add_polygons(panel: Panel, source, scene: Scene, name: str, colour: str) ->
     table = source if isinstance(source, gpd.GeoDataFrame) else read_features(source, scene.info)
     if table.crs is None:
         raise InputError("the polygons state no CRS, so they have no place on a map; set it with polygons.set_crs(...)")
-    table = table[~(table.geometry.isna() | table.geometry.is_empty)].to_crs("EPSG:4326")
+    table = table[~(table.geometry.isna() | table.geometry.is_empty)]
+    table = table.set_geometry(degrees_of(table.geometry, scene))
     if len(table):
         panel.vectors(name, table, colour, 0.08)
     else:
         panel.notes.append(f"no {name} found here")
+
+
+def degrees_of(shapes: gpd.GeoSeries, scene: Scene) -> gpd.GeoSeries:
+    """Shapes in degrees as the map counts them: around 180 degrees on beyond it, as the picture of the scene does."""
+    return past_180(shapes) if scene.info.crosses_180 else shapes.to_crs(WGS84)
 
 
 def _warped(source, scene: Scene, max_size: int, resampling: str):

@@ -18,7 +18,7 @@ from rasterio.transform import Affine
 from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
 
 import jointnet.data.vectors as vectors
-from jointnet.data.labels import rasterize_file, rasterize_kept, rasterize_lines, rasterize_polygons
+from jointnet.data.labels import place_file, rasterize_file, rasterize_lines, rasterize_polygons
 from jointnet.data.raster import Grid, read_info, read_mask
 from jointnet.data.vectors import PIXELS, LabelError, LabelWarning
 from tests.data.known_grid import NORTH, WEST, grid_of, on_grid, rows
@@ -187,28 +187,39 @@ def test_a_file_of_polygons_and_lines_gives_both(tmp_path):
     assert mask.sum() == 4 + 2 * 20
 
 
-def test_a_kept_file_gives_each_window_what_reading_it_anew_would(tmp_path):
-    """Houses and roads in degrees, some across the windows' edges; then the file is written anew."""
+def test_a_placed_file_gives_each_window_what_reading_it_anew_would(tmp_path):
+    """Houses and roads in degrees, some across the windows' edges."""
     roads = [LineString([(-20, 3 + 9 * k), (90, 9 * k)]) for k in range(6)]
     houses = [box(11 * k, 7 * k % 40, 11 * k + 5, 7 * k % 40 + 6) for k in range(6)]
     table = gpd.GeoDataFrame({"width_m": [math.nan] * 6 + [4.1] * 6}, geometry=on_grid(*houses, *roads)).to_crs(4326)
     path = tmp_path / "town.geojson"
     table.to_file(path, COORDINATE_PRECISION="10")
     whole = grid_of(60, 64)
+    placed = place_file(path, whole)
     for row, col, height, width in ((0, 0, 60, 64), (5, 3, 16, 16), (44, 48, 16, 16), (20, 20, 8, 30)):
         grid = whole.crop(row, col, height, width)
-        kept = rasterize_kept(path, grid, empty_ok=True)
-        np.testing.assert_array_equal(kept, rasterize_file(path, grid, empty_ok=True))
-        assert kept.any()
-    table[:1].to_file(path, COORDINATE_PRECISION="10")
-    assert rasterize_kept(path, whole).sum() == 5 * 6
+        mask = placed.burn(grid)
+        np.testing.assert_array_equal(mask, rasterize_file(path, grid, empty_ok=True))
+        assert mask.any()
 
 
-def test_a_file_with_too_many_shapes_is_read_window_by_window(tmp_path, monkeypatch):
-    on_grid(box(1, 1, 3, 3), box(4, 4, 6, 6)).to_file(tmp_path / "two.gpkg")
+def test_windows_are_burnt_without_a_look_at_any_crs(tmp_path, monkeypatch):
+    """pyproj in threads of another library ends the process: nothing may call it once a file is placed."""
+    on_grid(box(1, 1, 3, 3), LineString([(0, 20), (30, 20)])).to_crs(4326).to_file(tmp_path / "a.geojson")
+    placed = place_file(tmp_path / "a.geojson", grid_of(40, 40))
+    for name in ("CRS", "Transformer", "Geod"):
+        monkeypatch.delattr(f"pyproj.{name}")
+    assert placed.burn(grid_of(40, 40).crop(0, 0, 4, 4)).sum() == 4
+    assert placed.burn(grid_of(40, 40).crop(16, 0, 8, 8)).sum() == 6 * 8  # a road of 6 m
+
+
+def test_of_a_file_with_too_many_shapes_those_around_the_image_are_read(tmp_path, monkeypatch):
+    on_grid(box(1, 1, 3, 3), box(4, 4, 6, 6), box(400, 4, 406, 6)).to_file(tmp_path / "three.gpkg")
     monkeypatch.setattr(vectors, "KEPT_SHAPES", 1)
-    assert vectors.kept_features(tmp_path / "two.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
-    assert rasterize_kept(tmp_path / "two.gpkg", grid_of()).sum() == 8
+    assert vectors.kept_features(tmp_path / "three.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
+    placed = place_file(tmp_path / "three.gpkg", grid_of())
+    assert len(placed.polygons) == 2
+    assert placed.burn(grid_of()).sum() == 8
 
 
 def test_formats_and_layers_are_read_alike(tmp_path):

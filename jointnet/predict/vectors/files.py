@@ -13,6 +13,7 @@ from pathlib import Path
 import geopandas as gpd
 import pyogrio
 
+from jointnet.data.degrees import on_earth, to_degrees
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import written_whole
 
@@ -40,8 +41,9 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
 def create_vectors(path: str | Path, name: str | None = None, geometry_type: str = "Polygon") -> Iterator[VectorFile]:
     """A `VectorFile` that appears at `path`, complete, when the block ends without an error.
 
-    GeoJSON is brought to WGS 84, as RFC 7946 wants it; tables without a CRS stay in pixels, and their layer is named
-    so. GeoPackage and GeoParquet keep the tables' CRS.
+    GeoJSON is brought to WGS 84 and cut at 180 degrees, as RFC 7946 wants it; tables without a CRS stay in pixels,
+    those of a site grid (engineering CRS) in its units, and their layer is named so. GeoPackage and GeoParquet keep the
+    tables' CRS.
 
     Args:
         path: ending in .geojson, .gpkg or .parquet.
@@ -84,7 +86,7 @@ class VectorFile:
 
     def _layer(self, table: gpd.GeoDataFrame) -> str:
         """The name of the layer, which says when its shapes are in pixels."""
-        return self._name + ("_pixels" if table.crs is None else "")
+        return self._name + ("_pixels" if table.crs is None else "" if on_earth(table.crs) else "_site_grid")
 
 
 class GeoPackage(VectorFile):
@@ -110,7 +112,7 @@ class GeoPackage(VectorFile):
 
 
 class GeoJson(VectorFile):
-    """One feature a line, in degrees of WGS 84, or in pixels where the tables have no CRS."""
+    """One feature a line, in degrees of WGS 84; in pixels where the tables have no CRS, as it is in a site grid."""
 
     def write(self, table: gpd.GeoDataFrame) -> None:
         """Adds the rows of a table."""
@@ -137,8 +139,10 @@ class GeoJson(VectorFile):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             warnings.filterwarnings("ignore", "No SRS set on layer", RuntimeWarning)
-            pyogrio.write_dataframe(table if table.crs is None else table.to_crs("EPSG:4326"), buffer,
-                                    driver="GeoJSONSeq")
+            placed = table.set_geometry(to_degrees(table.geometry))
+            if not on_earth(table.crs):
+                placed = placed.set_crs(None, allow_override=True)
+            pyogrio.write_dataframe(placed, buffer, driver="GeoJSONSeq")
         return buffer.getvalue()
 
 

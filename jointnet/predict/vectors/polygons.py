@@ -12,6 +12,7 @@ import pandas as pd
 import pyproj
 import shapely
 
+from jointnet.data.degrees import on_earth
 from jointnet.data.raster import Grid, open_raster
 from jointnet.predict.rasters import open_probability
 from jointnet.predict.vectors.polygonize import Tracer
@@ -108,16 +109,19 @@ def to_world(polygons: np.ndarray, grid: Grid) -> np.ndarray:
 def areas(table: gpd.GeoDataFrame) -> np.ndarray:
     """Area of each shape in m2, in its own units without a CRS: float64 (rows,)."""
     crs = local_crs(table)
-    shapes = table.geometry if crs is None else table.geometry.to_crs(crs)
-    return shapely.area(shapes.to_numpy())
+    if crs is not None:
+        return shapely.area(table.geometry.to_crs(crs).to_numpy())
+    axes = table.crs.axis_info if table.crs is not None else ()
+    unit = axes[0].unit_conversion_factor if axes else 1.0  # metres of a unit of a site grid
+    return shapely.area(table.geometry.to_numpy()) * unit**2
 
 
 def local_crs(table: gpd.GeoDataFrame) -> str | None:
-    """Lambert's azimuthal equal-area projection around a table's middle, in metres; None without a CRS or shapes.
+    """Lambert's azimuthal equal-area projection around a table's middle, in metres; None without a place on earth.
 
     It keeps areas true, where Web Mercator's, for one, are twice too large at 45 degrees.
     """
-    if table.crs is None or table.empty:
+    if not on_earth(table.crs) or table.empty:
         return None
     left, bottom, right, top = table.total_bounds
     to_degrees = pyproj.Transformer.from_crs(table.crs, "EPSG:4326", always_xy=True)

@@ -12,6 +12,7 @@ import pandas as pd
 import shapely
 import traitlets
 
+from jointnet.data.degrees import to_degrees
 from jointnet.data.scene import Dataset, Scene
 from jointnet.errors import InputError
 from jointnet.evaluate.inputs import Prediction, find_predictions
@@ -227,15 +228,15 @@ def _with_places(errors: pd.DataFrame, scenes: Mapping[str, Scene]) -> gpd.GeoDa
         table = pd.DataFrame(table.drop(columns="geometry"))
         table["outline"] = [
             _to_pixels(shape, errors.crs, scenes[s]) for shape, s in zip(shapes, table["scene"], strict=True)]
-        places = list(shapes) if errors.crs is None else list(gpd.GeoSeries(shapes, crs=errors.crs).to_crs(WGS84))
-    table["placed"] = [scenes[s].info.crs is not None for s in table["scene"]]
+        places = list(to_degrees(gpd.GeoSeries(shapes, crs=errors.crs)))
+    table["placed"] = [scenes[s].info.on_earth for s in table["scene"]]
     return gpd.GeoDataFrame(table, geometry=places)
 
 
 def _to_wgs84(shapes, scene: Scene) -> list:
     """Shapes in pixels of a scene in longitude and latitude; in pixels where it has no georeference."""
     placed = to_world(np.array(shapes, object), scene.info)
-    return list(placed) if scene.info.crs is None else list(gpd.GeoSeries(placed, crs=scene.info.crs).to_crs(WGS84))
+    return list(to_degrees(gpd.GeoSeries(placed, crs=scene.info.crs)))
 
 
 def _to_pixels(shape, crs, scene: Scene):

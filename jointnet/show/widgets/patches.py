@@ -144,8 +144,8 @@ def _grid(scene: Scene, size: int, class_name: str):
     height, width = scene.info.shape
     for row in range(0, height - size + 1, size):
         strip = (row, 0, size, width)
-        valid = scene.read_valid(strip)
         labelled = class_name in scene.labels
+        valid = scene.read_valid(strip, class_name if labelled else None)
         truth = scene.read_labels(class_name, strip) if labelled else np.zeros((size, width), np.uint8)
         codes = np.where(valid, truth, NOT_COUNTED).astype(np.uint8)
         for col in range(0, width - size + 1, size):

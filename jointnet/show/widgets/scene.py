@@ -274,11 +274,13 @@ class SceneExplorer(Explorer):
         if source is None:
             return None
         shape = fit((height, width), max_size)
-        if isinstance(source, str) and source == "labels":
+        own = isinstance(source, str) and source == "labels"
+        if own:
             truth = resize(self._scene.read_labels(class_name or self.class_name, window), shape, "nearest")
         else:
             truth = read_layer(source, self._scene, window, max_size)[..., 0]
-        valid = resize(self._scene.read_valid(window), shape, "nearest")
+        labels_of = (class_name or self.class_name) if own else None
+        valid = resize(self._scene.read_valid(window, labels_of), shape, "nearest")
         return np.where(valid, truth > 0, NOT_COUNTED).astype(np.uint8)
 
     def _count(self) -> dict:

@@ -106,7 +106,7 @@ class TileBrowser(SceneExplorer):
         valid = foreground = 0
         for row in range(0, height, STRIP):
             window = (row, 0, min(STRIP, height - row), width)
-            seen = scene.read_valid(window)
+            seen = scene.read_valid(window, class_name)
             valid += int(seen.sum())
             foreground += int((seen & (scene.read_labels(class_name, window) > 0)).sum())
         unseen = 1 - valid / (height * width)

@@ -1,0 +1,422 @@
+"""Label rasters in; 0, 1 and "not labelled" out: what a file's values mean and how it lies is decided once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pooch
+
+from jointnet.data.raster import (
+    Affine,
+    Grid,
+    RasterError,
+    RasterReader,
+    RasterWarning,
+    kept_raster,
+    project_points,
+    read_info,
+)
+from jointnet.files import written_whole
+
+STRIP = 4_000_000  # pixels looked at at a time
+MANY = 64  # values that no mask has
+WORTH_KEEPING = 2_000_000  # pixels of a mask from which on what was found in it is kept on disk
+EXACT = 0.1  # pixels that a mask may lie beside its image without a word: rounding in files
+SLACK = 0.5  # and at all: what lies farther off is another place
+
+Value = float | tuple[float, ...]  # of one band, or a colour
+
+
+class MaskError(RasterError):
+    """A mask whose values or place do not say what they mean; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class MaskValues:
+    """What the values of masks mean.
+
+    Attributes:
+        shown: values, or colours, of what the mask shows.
+        ignored: values of what nobody has labelled.
+        background: values of all else; None where it is every other value.
+        own_nodata: whether no-data, alpha and mask band of a file say "not labelled", too.
+        expand: whether the numbers of a palette are read as colours.
+    """
+
+    shown: frozenset[Value]
+    ignored: frozenset[Value] = frozenset()
+    background: frozenset[Value] | None = None
+    own_nodata: bool = True
+    expand: bool = False
+
+
+@dataclass(frozen=True)
+class MaskGroup:
+    """Masks that mean the same by the same value; what it is is found out when the first of them is read.
+
+    Attributes:
+        files: all of them.
+        label_values, ignore_values: as in `values_of`.
+    """
+
+    files: tuple[Path, ...]
+    label_values: tuple[Value, ...] | None = None
+    ignore_values: tuple[Value, ...] | None = None
+
+    @cached_property
+    def values(self) -> MaskValues:
+        """What their values mean. Errors as `values_of`."""
+        return values_of(self.files, self.label_values, self.ignore_values)
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What was found in a mask file.
+
+    Attributes:
+        values: of the pixels that its no-data, alpha or mask band leave, numbers or colours; `MANY` + 1 at most.
+        hidden: values of the others.
+        palette: number -> colour, of a paletted file.
+    """
+
+    values: frozenset[Value]
+    hidden: frozenset[Value]
+    palette: Mapping[float, tuple[float, ...]]
+
+
+def read_mask_window(
+    path: Path, window: tuple[int, int, int, int], values: MaskValues, flips: tuple[bool, bool] = (False, False)
+) -> tuple[np.ndarray, np.ndarray]:
+    """A window of a mask: uint8 {0, 1} and where it is labelled, bool, both (height, width).
+
+    Args:
+        path: of the mask.
+        window: (row, col, height, width) in pixels of its image.
+        values: what its values mean.
+        flips: whether the mask's rows, and columns, run against its image's, as `orientation` tells.
+
+    Raises:
+        MaskError: if it holds a value that means nothing.
+    """
+    raster = kept_raster(path, values.expand)
+    row, col, height, width = window
+    turned = (raster.info.height - row - height if flips[0] else row,
+              raster.info.width - col - width if flips[1] else col, height, width)
+    pixels = raster.read(turned)
+    shown, ignored = _is_one_of(pixels, values.shown), _is_one_of(pixels, values.ignored)
+    labelled = _known(raster, pixels, turned) if values.own_nodata else _finite(pixels)
+    if values.background is not None:
+        strange = labelled & ~(shown | ignored | _is_one_of(pixels, values.background))
+        if strange.any():
+            raise MaskError(f"{path} holds {_listed(set(map(_value, pixels[strange][:1])))}, which other parts of it, "
+                            f"or other masks, do not; say what its values mean with label_values= and ignore_values=")
+    labelled &= ~ignored
+    turn = np.s_[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
+    return (shown & labelled).astype(np.uint8)[turn], labelled[turn]
+
+
+def values_of(
+    files: Iterable[Path],
+    label_values: Value | Sequence[Value] | None = None,
+    ignore_values: Value | Sequence[Value] | None = None,
+) -> MaskValues:
+    """What the values of mask files of one kind mean: told, or found in all of them together.
+
+    0 and 1, 0 and 255, and one colour on black speak for themselves; so does 255 beside 0 and 1: not labelled.
+
+    Args:
+        files: masks that mean the same by the same value.
+        label_values: values, or colours, of what the masks show; everything else is background.
+        ignore_values: values of what nobody has labelled; given, the files' own no-data, alpha and mask bands
+            are passed over: `()` says that every pixel is labelled.
+
+    Raises:
+        MaskError: if they cannot be understood; the message says what was found and what to do.
+    """
+    own = ignore_values is None
+    ignored = _as_values(ignore_values)
+    if label_values is not None:
+        return MaskValues(_as_values(label_values), ignored, None, own)
+    facts = {path: look_at(path) for path in files}
+    values = _together(f.values if own else f.values | f.hidden for f in facts.values()) - ignored
+    colours = _together(_colours(f, own) for f in facts.values()) - ignored
+    hidden = _together(f.hidden for f in facts.values()) - ignored if own else frozenset()
+    some = next(iter(facts), Path("the mask"))
+    if {1, 255} <= values and not any({1, 255} <= f.values for f in facts.values()):
+        ones, others = (next(p for p, f in facts.items() if v in f.values) for v in (1, 255))
+        raise MaskError(f"{ones} holds 1 and {others} holds 255, and no mask both: is 255 the class or not labelled? "
+                        f"Say label_values=[1, 255], or label_values=1, ignore_values=255")
+    decided = _decide(values, ignored, own)
+    if decided is not None and not _contradicted(decided, facts.values()):
+        _check_sides(some, decided, values, hidden)
+        return decided
+    paletted = any(f.palette for f in facts.values())
+    decided = _decide(colours, ignored, own, expand=True) if paletted else None
+    if decided is None:
+        raise MaskError(_puzzled(next((p for p, f in facts.items() if not f.values <= {0, 1, 255}), some), values))
+    return decided
+
+
+def _decide(values: frozenset[Value], ignored: frozenset[Value], own: bool, expand: bool = False) -> MaskValues | None:
+    """The meaning of values that speak for themselves, else None."""
+    black = frozenset(v for v in values if v == 0 or (isinstance(v, tuple) and not any(v)))
+    rest = values - black
+    background = black | {0}
+    if rest <= {1} or rest <= {255}:
+        return MaskValues(rest or frozenset({1, 255}), ignored, background, own, expand)
+    if rest == {1, 255} and black:
+        return MaskValues(frozenset({1}), ignored | {255}, background, own, expand)
+    if len(rest) == 1 and black and isinstance(next(iter(rest)), tuple):
+        return MaskValues(rest, ignored, background, own, expand)
+    return None
+
+
+def _contradicted(decided: MaskValues, facts: Iterable[MaskFacts]) -> bool:
+    """Whether a palette paints what would be background white, and what would be shown black."""
+    for found in facts:
+        light = sum(found.palette.get(0, (0,))[:3])
+        dark = [sum(found.palette[v][:3]) for v in decided.shown & found.values if v in found.palette]
+        if dark and min(dark) == 0 and light > 0:
+            return True
+    return False
+
+
+def _check_sides(path: Path, decided: MaskValues, values: frozenset[Value], hidden: frozenset[Value]) -> None:
+    """Refuses masks whose own no-data hides all of one side.
+
+    Raises:
+        MaskError: says how to take it.
+    """
+    hides_background = hidden and not values & decided.background
+    hides_shown = hidden - {0} and not values & decided.shown
+    if hides_background or (hides_shown and hidden & {1, 255}):
+        raise MaskError(
+            f"{path} holds nothing but {_listed(values) or 'no-data'} beside what its own no-data, alpha or mask band "
+            f"leaves out ({_listed(hidden)}): is that background, or not labelled? ignore_values=() takes every pixel "
+            f"for labelled, ignore_values={_listed(hidden).split(', ')[0]} leaves those out"
+        )
+
+
+def _puzzled(path: Path, values: frozenset[Value]) -> str:
+    """What to do about values that do not speak for themselves."""
+    colour = any(isinstance(v, tuple) for v in values)
+    if len(values) > MANY:
+        return (f"{path} holds more than {MANY} values, so it is no mask of 0 and 1, or 0 and 255; make one of it, or "
+                f"say which values show the class, for example label_values=range(128, 256)")
+    if colour:
+        return (f"{path} holds several colours; make one mask of 0 and 255 for each class, or say which one shows the "
+                f"class, for example label_values=[(255, 0, 0)]: {_listed(values)}")
+    return (f"{path} holds values other than 0 and 1, or 0 and 255: {_listed(values)}; say which show the class and "
+            f"which are not labelled, for example label_values={_listed(values).split(', ')[-1]}, ignore_values=255")
+
+
+def look_at(path: Path) -> MaskFacts:
+    """What is in a mask file, looked up once: of a large one, in the cache on disk."""
+    return _look_at(path, _state(path))
+
+
+@lru_cache(maxsize=100_000)
+def _look_at(path: Path, state: tuple) -> MaskFacts:
+    raster = kept_raster(path)
+    keep = raster.info.height * raster.info.width >= WORTH_KEEPING
+    fingerprint = hashlib.sha256(repr(state).encode()).hexdigest()[:32]
+    kept = Path(pooch.os_cache("jointnet")) / "mask_values" / f"{fingerprint}.json"
+    if keep:
+        try:
+            return _from_json(kept.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not there, or damaged: looked at anew
+    facts = _facts(raster)
+    if keep:
+        try:
+            with written_whole(kept) as draft:
+                draft.write_text(_to_json(facts), encoding="utf-8")
+        except OSError:
+            pass  # a place that cannot be written to only costs the next look
+    return facts
+
+
+def _facts(raster: RasterReader) -> MaskFacts:
+    """The values of a whole raster, strip by strip."""
+    height, width = raster.info.shape
+    rows = max(1, STRIP // width)
+    values, hidden = set(), set()
+    for top in range(0, height, rows):
+        window = (top, 0, min(rows, height - top), width)
+        pixels = raster.read(window)
+        known = _known(raster, pixels, window)
+        whole = known.all()
+        if len(values) <= MANY:
+            values |= _distinct(pixels.reshape(-1, pixels.shape[-1]) if whole else pixels[known])
+        if len(hidden) <= MANY and not whole:
+            hidden |= _distinct(pixels[~known])
+    return MaskFacts(_as_numbers(values), _as_numbers(hidden), raster.palette)
+
+
+def _distinct(pixels: np.ndarray) -> set[Value]:
+    """The values among pixels (n, bands), `MANY` + 1 of them at most; NaN is none."""
+    if pixels.shape[-1] == 1 and pixels.dtype == np.uint8:
+        found = np.flatnonzero(np.bincount(pixels[:, 0], minlength=256))[:, None]
+    elif pixels.dtype == np.uint8 and pixels.shape[-1] <= 4:
+        packed = np.zeros(len(pixels), np.uint32)
+        for band in range(pixels.shape[-1]):
+            packed = packed << 8 | pixels[:, band]
+        packed = np.unique(packed)[: MANY + 1]
+        found = np.stack([packed >> 8 * b & 255 for b in reversed(range(pixels.shape[-1]))], axis=-1)
+    else:
+        found = np.unique(pixels[np.isfinite(pixels).all(axis=-1)], axis=0)
+    return set(map(_value, found[: MANY + 1]))
+
+
+def _value(pixel: np.ndarray) -> Value:
+    """One pixel: a number, or a colour."""
+    numbers = tuple(int(v) if float(v).is_integer() else float(v) for v in pixel)
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _as_numbers(values: set[Value]) -> frozenset[Value]:
+    """Colours that are all grey as one number each."""
+    if all(isinstance(v, tuple) and len(set(v)) == 1 for v in values):
+        return frozenset(v[0] for v in values)
+    return frozenset(values)
+
+
+def _colours(facts: MaskFacts, own: bool) -> frozenset[Value]:
+    """The colours that a paletted file's numbers stand for; the values of any other file."""
+    values = facts.values if own else facts.values | facts.hidden
+    return _as_numbers({facts.palette[v][:3] for v in values}) if facts.palette else values
+
+
+def _together(parts: Iterable[frozenset[Value]]) -> frozenset[Value]:
+    """The values of several files; where one is in colour, the greys of the others are colours, too."""
+    values = frozenset().union(*parts)
+    lengths = {len(v) for v in values if isinstance(v, tuple)}
+    if len(lengths) != 1:
+        return values
+    return frozenset(v if isinstance(v, tuple) else (v,) * next(iter(lengths)) for v in values)
+
+
+def _as_values(given: Value | Iterable[Value] | None) -> frozenset[Value]:
+    """One value or several, numbers or colours, as a set."""
+    if given is None:
+        return frozenset()
+    if isinstance(given, int | float):
+        return frozenset([given])
+    return frozenset(tuple(v) if isinstance(v, list | tuple) else v for v in given)
+
+
+def _is_one_of(pixels: np.ndarray, values: frozenset[Value]) -> np.ndarray:
+    """Where pixels (height, width, bands) are one of some values: bool (height, width)."""
+    found = np.zeros(pixels.shape[:2], bool)
+    numbers = [v for v in values if not isinstance(v, tuple)]
+    if pixels.shape[-1] == 1 and len(numbers) > 2:
+        return np.isin(pixels[..., 0], numbers)
+    for value in values:
+        if not isinstance(value, tuple) or len(value) == pixels.shape[-1]:
+            same = pixels == np.array(value) if isinstance(value, tuple) else pixels == value
+            found |= same[..., 0] if pixels.shape[-1] == 1 else same.all(axis=-1)
+    return found
+
+
+def _known(raster: RasterReader, pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+    """Where a file itself says that it is labelled."""
+    return raster.read_valid(window) & _finite(pixels)
+
+
+def _finite(pixels: np.ndarray) -> np.ndarray:
+    return np.isfinite(pixels).all(axis=-1) if pixels.dtype.kind == "f" else np.ones(pixels.shape[:2], bool)
+
+
+def _listed(values: Iterable[Value]) -> str:
+    """Values in order, a few of many."""
+    ordered = sorted(values, key=lambda v: v if isinstance(v, tuple) else (v,))
+    return ", ".join(map(str, ordered[:8])) + (", ..." if len(ordered) > 8 else "")
+
+
+def _state(path: Path) -> tuple:
+    """What changes when a mask, or what lies beside it to say more, is written anew."""
+    beside = (path, Path(f"{path}.msk"), Path(f"{path}.aux.xml"))
+    return (str(path.resolve()), *((p.stat().st_size, p.stat().st_mtime_ns) if p.exists() else None for p in beside))
+
+
+def _to_json(facts: MaskFacts) -> str:
+    return json.dumps({"values": sorted(facts.values, key=str), "hidden": sorted(facts.hidden, key=str),
+                       "palette": list(facts.palette.items())})
+
+
+def _from_json(text: str) -> MaskFacts:
+    found = json.loads(text)
+    values, hidden = (_as_values(found[name]) for name in ("values", "hidden"))
+    return MaskFacts(values, hidden, {number: tuple(colour) for number, colour in found["palette"]})
+
+
+def orientation(path: Path, image: Grid, name: str) -> tuple[bool, bool]:
+    """Whether a mask's rows, and its columns, run against its image's; a mask that lies elsewhere is refused.
+
+    Where the mask or the image has no place, the pixels are taken as they come.
+
+    Args:
+        path: of the mask.
+        image: the grid of the whole image.
+        name: of the image, for messages.
+
+    Raises:
+        MaskError: if it has another size or another place.
+    """
+    mask = read_info(path)
+    corners = _corners_in(mask, image)
+    if corners is None and mask.shape == image.shape:
+        return False, False
+    if corners is not None:
+        ends = ((0, image.width), (0, image.height))
+        for flips in ((False, False), (True, False), (False, True), (True, True)):
+            (x0, x1), (y0, y1) = (end[::-1] if flip else end for end, flip in zip(ends, flips[::-1], strict=True))
+            off = np.abs(corners - [(x0, y0), (x1, y0), (x0, y1)]).max()
+            if off <= SLACK and mask.shape == image.shape:
+                if off > EXACT:
+                    warnings.warn(f"{path} lies {off:.2f} px beside {name}; its pixels are taken for the image's",
+                                  RasterWarning, stacklevel=2)
+                return flips
+    raise MaskError(_misplaced(path, mask, image, name, corners))
+
+
+def _corners_in(mask: Grid, image: Grid) -> np.ndarray | None:
+    """A mask's upper left, upper right and lower left corners in pixels (column, row) of an image; None without place.
+
+    Coordinates are compared as they are where only one side has a CRS, or one has a site grid, which says nothing of
+    the other.
+    """
+    if any(grid.crs is None and grid.transform == Affine.identity() for grid in (mask, image)):
+        return None
+    corners = [mask.transform @ corner for corner in ((0, 0), (mask.width, 0), (0, mask.height))]
+    if mask.on_earth and image.on_earth and mask.crs != image.crs:
+        corners = project_points(corners, mask.crs, image.crs)
+    return np.array([~image.transform @ tuple(corner) for corner in corners])
+
+
+def _misplaced(path: Path, mask: Grid, image: Grid, name: str, corners: np.ndarray | None) -> str:
+    """What is wrong with the place of a mask, and what to do."""
+    if mask.shape != image.shape:
+        return (f"{path} is {mask.height} x {mask.width} px, its image {name} {image.height} x {image.width} px; "
+                f"rasterise the labels on the image's grid")
+    systems = "" if mask.crs == image.crs else f" (it is in {_named(mask)}, the image in {_named(image)})"
+    middle = (corners[1] + corners[2]) / 2 - (image.width / 2, image.height / 2)
+    if not np.isfinite(middle).all():
+        where = "off the map of its image"
+    elif np.abs(middle).max() <= SLACK:
+        where = "turned or stretched against its image"
+    else:
+        where = f"{middle[0]:+.1f} columns and {middle[1]:+.1f} rows beside its image"
+    return (f"{path} has the size of {name} but lies {where}{systems}: give the image its own mask, or warp this one "
+            f"onto its grid with: gdalwarp -r near -t_srs ... -te ... -ts {image.width} {image.height} ...")
+
+
+def _named(grid: Grid) -> str:
+    return grid.crs.to_string()[:60] if grid.crs else "no CRS"
