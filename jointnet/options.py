@@ -72,7 +72,15 @@ class PredictOptions:
 class FitOptions:
     """What a training on any batches may be told."""
 
-    learning_rate: float = option(1e-3, "peak of a cosine schedule with a short warm-up, for Adam")
+    learning_rate: float = option(1e-3, "of Adam, at its highest")
+    schedule: str = option(
+        "cosine", "how the rate goes: cosine, a short warm-up and a fall over all epochs; constant, a warm-up alone, "
+        "for a run that may end at any time; falling, in a straight line, to finish such a run")
+    average: float | None = option(
+        None, "share that a running average of the weights keeps at each step, as 0.998; then it is the average that "
+        "is validated and kept as the best")
+    branch_of: str | None = option(
+        None, "folder of another run: begin with its last state, the optimizer's included; that run stays as it is")
     patience: int | None = option(
         None, "stop after this many epochs without a better validation IoU; never early, if not given")
     precision: str = option(

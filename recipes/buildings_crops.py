@@ -2,6 +2,12 @@
 
     python recipes/buildings_crops.py CROPS --preset small --out runs/buildings-small [--resume]
 
+For a training without an end, at a constant rate with an average beside it, and the short fall of the rate that makes
+of its last state what is shipped; SIGTERM (`kill`) ends it, `--resume` goes on with the last finished epoch:
+
+    python recipes/buildings_crops.py CROPS --endless --average 0.998 --out runs/endless
+    python recipes/buildings_crops.py CROPS --finish 600 --branch-of runs/endless --out runs/finished
+
 CROPS is a folder with `manifest.csv` (group, city, name, split, gsd_m, fraction) and, for each group,
 `GROUP/images/NAME.jpg` and `GROUP/masks/NAME.png`. Needs NumPy, Pillow and Keras with any backend; neither rasterio
 nor TensorFlow.
@@ -19,9 +25,12 @@ from PIL import Image
 from jointnet.backend import keras  # before TensorFlow: it asks for oneDNN, twice as fast
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.network.card import Card
+from jointnet.network.checkpoints import StopOnSignal
 from jointnet.network.training import fit
 from jointnet.network.weights import load_model
 
+ENDLESS = 1_000_000  # epochs; it is stopped by hand
+FINISHED = 0.9  # average of the last ten steps: at a rate near 0 it hardly differs from the moment's weights
 TERMS = "crops re-published under a CC BY 4.0 claim of the uploader; terms not verified"
 CONTENTS = {
     "inria_crops": "crops of INRIA's training tiles (western Tyrol, Chicago, Austin by eye; tile numbers unknown)",
@@ -156,8 +165,16 @@ def main() -> None:
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help="go on from these weights, with a new schedule")
+    parser.add_argument("--average", type=float, help="share that the average of the weights keeps at each step")
+    parser.add_argument("--endless", action="store_true", help="constant rate, until SIGTERM")
+    parser.add_argument("--finish", type=int, help="so many steps with a falling rate, from the state of --branch-of")
+    parser.add_argument("--branch-of", type=Path, help="folder of the run to finish; it stays as it is")
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
+    if (args.finish is None) != (args.branch_of is None):
+        parser.error("--finish and --branch-of belong together: how many steps, and of which run")
+    if args.finish:
+        args.epochs, args.average = -(-args.finish // args.steps), FINISHED
     start = load_model(args.weights) if args.weights else None
     if start and start.card.normalization != args.normalization:
         parser.error(f"{args.weights} has {start.card.normalization} normalisation; go on with the same, or leave "
@@ -176,10 +193,12 @@ def main() -> None:
     run = fit(
         card,
         CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom), args.colour,
-                    args.seed, args.balanced),
+                    args.seed + bool(args.finish), args.balanced),  # a branch draws other patches than its run
         CropTiles(validation, args.patch_size, args.batch_size),
-        args.out, args.epochs, model=start, learning_rate=args.learning_rate, precision=args.precision,
-        resume=args.resume, verbose=2,
+        args.out, ENDLESS if args.endless else args.epochs, model=start, branch_of=args.branch_of,
+        learning_rate=args.learning_rate, average=args.average, precision=args.precision, resume=args.resume,
+        schedule="falling" if args.finish else "constant" if args.endless else "cosine",
+        callbacks=[StopOnSignal()], verbose=2,
     )
     print(f"{run.ended}: {run.out / 'best.weights.h5'}, validation {run.card.scores}")
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import signal
+import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import keras
 
 from jointnet.errors import JointNetError
 from jointnet.files import written_whole
+from jointnet.network.average import AverageCallback
 from jointnet.network.card import Card
 from jointnet.network.weights import save_model
 
@@ -62,17 +66,31 @@ class RunState:
         state = json.loads(self._state.read_text(encoding="utf-8"))
         model.optimizer.build(model.trainable_variables)
         try:
-            model.load_weights(self.out / state["weights"])
-        except (OSError, ValueError, KeyError) as error:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Skipping variable loading")  # an optimizer's, where they do not fit
+                model.load_weights(self.out / state["weights"])
+        except (OSError, ValueError, KeyError, UserWarning) as error:
             raise TrainingError(
                 f"the state in {self.out} does not fit this network; resume with the settings it began with ({error})"
             ) from error
         return int(state["epochs"])
 
+    def branch(self, model: keras.Model) -> None:
+        """Loads the last state into the network of another run.
+
+        Raises:
+            TrainingError: if there is none, or it does not fit the model.
+        """
+        if not self.restore(model):
+            raise TrainingError(
+                f"{self.out} holds no finished epoch to branch off from; give the folder of a run that has one"
+            )
+
     def save(self, model: keras.Model, logs: dict[str, float]) -> None:
         """Adds an epoch: its figures, the model's weights and the optimiser's state."""
-        history = {k: [*self.history.get(k, []), float(v)] for k, v in logs.items()}
-        epochs = len(next(iter(history.values())))
+        epochs = 1 + len(next(iter(self.history.values()), []))
+        unknown = [math.nan] * (epochs - 1)  # what earlier epochs did not measure
+        history = {k: [*self.history.get(k, unknown), float(v)] for k, v in logs.items()}
         weights = self.out / f"last-{epochs:04d}.weights.h5"
         with written_whole(weights) as draft:
             model.save_weights(draft)
@@ -104,15 +122,16 @@ class CheckpointCallback(keras.callbacks.Callback):
         card: of the weights; its steps are counted on and the validation score is filled in.
         patience: epochs without a better `monitor` before training ends; None never does.
         steps_per_epoch: batches in an epoch.
+        average: what was scored, where it was not the weights of the moment.
         monitor: the larger the better.
     """
 
     def __init__(self, state: RunState, card: Card, patience: int | None, steps_per_epoch: int,
-                 monitor: str = "val_iou"):
+                 average: AverageCallback | None = None, monitor: str = "val_iou"):
         super().__init__()
         self.state, self.card, self.patience = state, card, patience
-        self.steps_per_epoch, self.monitor = steps_per_epoch, monitor
-        self.ended = "finished"
+        self.steps_per_epoch, self.average, self.monitor = steps_per_epoch, average, monitor
+        self.ended, self._clock = "finished", time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
         """Stops at a loss that is no number, before it spoils a checkpoint."""
@@ -125,14 +144,15 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves what the epoch brought."""
-        logs = logs or {}
+        clock, self._clock = self._clock, time.process_time()
+        logs = {**(logs or {}), "cpu_seconds": self._clock - clock}
         before = self.state.history.get(self.monitor, [])
         try:
             if logs.get(self.monitor, 0.0) > max(before, default=-math.inf):
                 scores = {"validation": {k.removeprefix("val_"): round(float(v), 4)
                                          for k, v in logs.items() if k.startswith("val_")}}
                 card = replace(self.card, steps=self.card.steps + (epoch + 1) * self.steps_per_epoch, scores=scores)
-                save_model(self.model, self.state.best, card)
+                save_model(self._scored(card), self.state.best, card)
             self.state.save(self.model, logs)
         except OSError as error:
             raise TrainingError(
@@ -144,3 +164,32 @@ class CheckpointCallback(keras.callbacks.Callback):
         if self.patience is not None and len(values) - 1 - best >= self.patience:
             self.ended = "early"
             self.model.stop_training = True
+
+    def _scored(self, card: Card) -> keras.Model:
+        """The network with the weights that were scored."""
+        if self.average is None:
+            return self.model
+        network = card.build()
+        network.set_weights(self.average.scored)
+        return network
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends training after the running step when the process is told to end (SIGTERM); the last epoch's state stays."""
+
+    def on_train_begin(self, logs=None):
+        """Listens."""
+        self._told = False
+        self._before = signal.signal(signal.SIGTERM, self._tell)
+
+    def _tell(self, number, frame):
+        self._told = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Ends it where it was told to."""
+        if self._told:
+            raise StopTraining
+
+    def on_train_end(self, logs=None):
+        """What listened before listens again."""
+        signal.signal(signal.SIGTERM, self._before)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import importlib.util
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 
 from jointnet.errors import InputError
+from jointnet.network.average import AverageCallback
 from jointnet.network.card import DEFAULT_THRESHOLD, Card, card_of
 from jointnet.network.checkpoints import CheckpointCallback, RunState, StopTraining, TrainingError
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
+from jointnet.network.rates import SCHEDULES, RateCallback
 from jointnet.network.weights import load_model, save_model
 from jointnet.options import FitOptions, TrainOptions, chosen, takes
 
@@ -115,9 +117,14 @@ def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDa
 def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,
          model: keras.Model | None, wanted: FitOptions) -> Run:
     """`fit` with its options in hand."""
+    if wanted.schedule not in SCHEDULES:
+        raise InputError(f"schedule {wanted.schedule!r} is unknown; choose from {', '.join(SCHEDULES)}")
+    if wanted.average is not None and not 0 < wanted.average < 1:
+        raise InputError(f"average={wanted.average}; give the share that is kept at each step, as 0.998")
     strategy = _mirrored_strategy() if wanted.mirrored else None
     curves = [_tensorboard(out)] if wanted.tensorboard else []
-    others = [*curves, *(wanted.callbacks or [])]
+    averager = None if wanted.average is None else AverageCallback()
+    others = [*([averager] if averager else []), *curves, *(wanted.callbacks or [])]
     state = RunState(out)
     keras.utils.set_random_seed(card.seed or 0)
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -125,17 +132,20 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
         if model is not None:
             network.set_weights(model.get_weights())
         loss = SharedLoss(card.loss, strategy.num_replicas_in_sync) if strategy else PixelLoss(card.loss)
-        network.compile(_optimizer(wanted.learning_rate, wanted.accumulate), loss, weighted_metrics=_metrics(card),
+        network.compile(_optimizer(wanted), loss, weighted_metrics=_metrics(card),
                         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
         state.open(wanted.resume)
         first = state.restore(network) if wanted.resume else 0
+        if wanted.branch_of is not None and not first:
+            RunState(Path(wanted.branch_of)).branch(network)
     batches.epoch = first
-    card = replace(card, date=datetime.date.today().isoformat())
-    keeper = CheckpointCallback(state, card, wanted.patience, steps_per_epoch=len(batches))
-    rate = CosineRate(wanted.learning_rate, max(1, epochs * len(batches)), len(batches))
+    before = int(network.optimizer.iterations) * wanted.accumulate - first * len(batches)  # of the run branched from
+    card = replace(card, date=datetime.date.today().isoformat(), steps=card.steps + max(0, before))
+    keeper = CheckpointCallback(state, card, wanted.patience, len(batches), averager)
+    rate = functools.partial(SCHEDULES[wanted.schedule], peak=wanted.learning_rate, total=epochs * len(batches))
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
-                    callbacks=[rate, keeper, *others], verbose=wanted.verbose)
+                    callbacks=[RateCallback(rate, len(batches)), keeper, *others], verbose=wanted.verbose)
     except (KeyboardInterrupt, StopTraining):
         keeper.ended = "stopped"
         for callback in others:  # Keras tells nobody
@@ -190,10 +200,12 @@ def _typical_thresholds(card: Card) -> dict[str, float]:
     return {c: TYPICAL_THRESHOLD.get(loss, DEFAULT_THRESHOLD) for c, loss in zip(card.classes, losses, strict=True)}
 
 
-def _optimizer(learning_rate: float, accumulate: int = 1) -> keras.optimizers.Optimizer:
-    """Adam with the gradient's length limited, over one step or the mean of several."""
-    several = accumulate if accumulate > 1 else None
-    return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0, gradient_accumulation_steps=several)
+def _optimizer(wanted: FitOptions) -> keras.optimizers.Optimizer:
+    """Adam with the gradient's length limited, over one step or the mean of several; it may average the weights."""
+    several = wanted.accumulate if wanted.accumulate > 1 else None
+    averaged = {} if wanted.average is None else {"use_ema": True, "ema_momentum": wanted.average}
+    return keras.optimizers.Adam(
+        wanted.learning_rate, global_clipnorm=1.0, gradient_accumulation_steps=several, **averaged)
 
 
 class SharedLoss(PixelLoss):
@@ -239,36 +251,12 @@ def _tensorboard(out: Path) -> keras.callbacks.Callback:
     return keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False)
 
 
-class CosineRate(keras.callbacks.Callback):
-    """The learning rate climbs over the first twentieth of all steps, then falls to a hundredth along a cosine.
+def _some(dataset: Dataset, split: str, classes: Sequence[str]) -> Dataset:
+    """The scenes of a split that label any of the classes.
 
-    Set from outside at each step: a Keras schedule is worked out again for every variable of the network, which
-    makes the first step many times slower. It depends on the step's number alone, so a resumed run goes on exactly.
+    Raises:
+        TrainingError: if there are none; the message says how to fill it.
     """
-
-    def __init__(self, peak: float, total: int, steps_per_epoch: int):
-        super().__init__()
-        self.peak, self.total, self.steps_per_epoch, self.epoch = peak, total, steps_per_epoch, 0
-
-    def rate(self, step: int) -> float:
-        """At a step, counted from 0."""
-        warm_up = max(1, self.total // 20)
-        if step < warm_up:
-            return self.peak * (0.1 + 0.9 * step / warm_up)
-        way = min(1.0, (step - warm_up) / max(1, self.total - warm_up))
-        return self.peak * (0.01 + 0.99 * (1 + math.cos(math.pi * way)) / 2)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remembers where the run is."""
-        self.epoch = epoch
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Sets the rate of the step."""
-        self.model.optimizer.learning_rate = self.rate(self.epoch * self.steps_per_epoch + batch)
-
-
-def _some(dataset, split: str):
-    """The scenes of a split; an empty one is an error that says how to fill it."""
     scenes = dataset.select(split=split)
     if not len(scenes):
         raise TrainingError(

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import json
+import signal
 from dataclasses import replace
 
 import h5py
@@ -10,15 +11,22 @@ import keras
 import numpy as np
 import pytest
 
+from jointnet.network.average import AverageCallback
 from jointnet.network.card import Card, WeightsError, card_path
+from jointnet.network.checkpoints import StopOnSignal
 from jointnet.network.losses import TYPICAL_THRESHOLD, PixelLoss, focal
+from jointnet.network.rates import SCHEDULES
 from jointnet.network.training import TrainingError, _metrics, _optimizer, _typical_thresholds, fit, train
 from jointnet.network.weights import load_model, save_model
+from jointnet.options import FitOptions
 
 CARD = Card(
     name="toy", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,), patch_size=16, loss="cross_entropy_dice",
     seed=1,
 )
+
+
+WITH_BATCH = replace(CARD, normalization="batch")
 
 
 class BrightSquares(keras.utils.PyDataset):
@@ -57,16 +65,115 @@ def test_training_learns_and_keeps_the_best_weights_with_their_card(tmp_path):
 
 
 def test_two_and_two_epochs_give_the_weights_of_four(tmp_path):
+    """The moment's weights, their average, batch statistics and the optimizer's state, all to the last bit."""
     def four(out, **options):
-        return fit(CARD, BrightSquares(), BrightSquares(1, seed=9), out, 4, verbose=0, **options)
+        checks = BrightSquares(1, seed=9)
+        return fit(WITH_BATCH, BrightSquares(2), checks, out, 4, average=0.9, verbose=0, **options)
 
-    four(tmp_path / "whole")
+    whole = four(tmp_path / "whole")
     with pytest.raises(Killed):
         four(tmp_path / "parts", callbacks=[KillAfter(2)])
-    four(tmp_path / "parts", resume=True)
-    whole, parts = (last_weights(tmp_path / name) for name in ("whole", "parts"))
-    for a, b in zip(whole, parts, strict=True):
-        np.testing.assert_array_equal(a, b)
+    parts = four(tmp_path / "parts", resume=True)
+    assert parts.history["loss"] == whole.history["loss"]
+    one, other = (everything_saved(tmp_path / name) for name in ("whole", "parts"))
+    assert one.keys() == other.keys()
+    assert any("optimizer" in name for name in one)
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+def everything_saved(out):
+    """Name -> values in the last state: weights, the optimizer's moments and averages."""
+    found = {}
+    with h5py.File(out / json.loads((out / "state.json").read_text())["weights"]) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
+    return found
+
+
+def test_the_average_is_what_is_scored_and_kept_and_the_moment_trains_on(tmp_path):
+    """A weight goes 1, 2, 3; its average is 1, then 0.75 * 1 + 0.25 * 2, then 0.75 * 1.25 + 0.25 * 3."""
+    seen = {}
+    averager, model = AverageCallback(), keras.Sequential([keras.layers.Dense(1, use_bias=False)])
+    model.build((None, 1))
+    model.set_weights([np.zeros((1, 1))])
+    model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.75), lambda _, answer: -answer)
+    watch = keras.callbacks.LambdaCallback(
+        on_test_batch_end=lambda batch, logs: seen.setdefault("scored", []).append(model.get_weights()[0].item()),
+        on_epoch_end=lambda epoch, logs: seen.setdefault("moment", []).append(model.get_weights()[0].item()))
+    ones = np.ones((1, 1))
+    model.fit(ones, ones, epochs=3, validation_data=(ones, ones), callbacks=[averager, watch], verbose=0)
+    assert seen == {"scored": [1, 1.25, 1.6875], "moment": [1, 2, 3]}
+    assert averager.scored[0] == 1.6875
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory):
+    """An epoch of two steps of a run that keeps an average."""
+    checks = BrightSquares(1, seed=9)
+    return fit(WITH_BATCH, BrightSquares(2), checks, tmp_path_factory.mktemp("runs") / "endless", 1, average=0.9,
+               schedule="constant", verbose=0)
+
+
+def test_best_weights_are_those_of_the_average(endless):
+    network = endless.model
+    network.compile(loss=PixelLoss(CARD.loss))
+    loss = network.evaluate(BrightSquares(1, seed=9), verbose=0)
+    assert loss == pytest.approx(endless.history["val_loss"][0], abs=1e-6)
+    moment = {name: values for name, values in everything_saved(endless.out).items() if "optimizer" not in name}
+    kernel = network.get_layer("encoder1_atrous1").get_weights()[0]
+    assert sum(values.shape == kernel.shape for values in moment.values()) == 1
+    assert not any(np.array_equal(kernel, values) for values in moment.values())
+
+
+def test_a_branch_goes_on_from_a_state_and_leaves_the_run_as_it_was(endless, tmp_path):
+    before = {p.name: p.read_bytes() for p in endless.out.iterdir()}
+    branch = fit(WITH_BATCH, BrightSquares(2), BrightSquares(1, seed=9), tmp_path / "branch", 1, average=0.5,
+                 schedule="falling", branch_of=endless.out, verbose=0)
+    assert {p.name: p.read_bytes() for p in endless.out.iterdir()} == before
+    steps = [int(everything_saved(run.out)["optimizer/vars/0"]) for run in (endless, branch)]
+    assert steps == [2, 4] and branch.card.steps == 4  # the optimizer counted on
+    assert len(branch.history["loss"]) == 1
+
+
+def test_a_branch_of_nothing_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="holds no finished epoch to branch off from; give the folder of a run"):
+        fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path / "run", 1, branch_of=tmp_path / "nothing")
+
+
+def test_a_state_with_another_optimizer_is_refused(endless):
+    """Keras alone would warn, and go on with a new one."""
+    with pytest.raises(TrainingError, match="does not fit this network; resume with the settings it began with"):
+        fit(WITH_BATCH, BrightSquares(1), BrightSquares(1), endless.out, 2, average=None, resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("wrong", [{"average": 1.0}, {"schedule": "steep"}], ids=["average", "schedule"])
+def test_settings_without_meaning_are_refused_before_anything_is_made(wrong, tmp_path):
+    with pytest.raises(ValueError, match="give the share that is kept|choose from cosine, constant, falling"):
+        fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path / "run", 1, **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+class Terminate(keras.callbacks.Callback):
+    """What `kill` does, in the first step of the second epoch."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_sigterm_ends_training_after_the_step_with_the_state_of_the_last_epoch(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    run = fit(CARD, BrightSquares(2), BrightSquares(1), tmp_path, 5, callbacks=[StopOnSignal(), Terminate()], verbose=0)
+    assert run.ended == "stopped" and len(run.history["loss"]) == 1
+    assert int(everything_saved(tmp_path)["optimizer/vars/0"]) == 2
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_rates_by_hand():
+    cosine, constant, falling = (SCHEDULES[name] for name in ("cosine", "constant", "falling"))
+    assert [cosine(step, 1.0, 200) for step in (0, 5, 10, 105, 200)] == pytest.approx([0.1, 0.55, 1, 0.505, 0.01])
+    assert [constant(step, 1.0, 7) for step in (0, 50, 100, 10**9)] == pytest.approx([0.1, 0.55, 1, 1])
+    assert [falling(step, 1.0, 101) for step in (0, 50, 100, 200)] == pytest.approx([1, 0.505, 0.01, 0.01])
 
 
 class Killed(Exception):
@@ -159,7 +266,8 @@ def test_gradients_of_two_halves_make_the_step_of_the_whole():
     for parts, accumulate in (([slice(0, 4)], 1), ([slice(0, 2), slice(2, 4)], 2)):
         model = CARD.build()
         model.set_weights(start.get_weights())
-        model.compile(_optimizer(0.1, accumulate), PixelLoss("cross_entropy"), run_eagerly=True)
+        optimizer = _optimizer(FitOptions(learning_rate=0.1, accumulate=accumulate))
+        model.compile(optimizer, PixelLoss("cross_entropy"), run_eagerly=True)
         for part in parts:
             model.train_on_batch(image[part], labels[part])
         ends.append(model.get_weights())

@@ -1,0 +1,32 @@
+"""The running average of a network's weights: scored and kept, while training goes on with the weights of the moment.
+
+At a constant learning rate the weights swing about a good place, and their average lies nearer to it (Polyak and
+Juditsky 1992, doi:10.1137/0330046). Keras' optimizers keep it among their own variables (`use_ema`), so a saved state
+holds both.
+"""
+
+from __future__ import annotations
+
+import keras
+
+
+class AverageCallback(keras.callbacks.Callback):
+    """Puts the average in the network while it is scored, and afterwards the weights of the moment, to the last bit.
+
+    Attributes:
+        scored: the weights that were scored last, as `get_weights` gives them; None before.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.scored, self._moment = None, None
+
+    def on_test_begin(self, logs=None):
+        """The average goes in."""
+        self._moment = self.model.get_weights()
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def on_test_end(self, logs=None):
+        """The moment comes back."""
+        self.scored = self.model.get_weights()
+        self.model.set_weights(self._moment)
