@@ -1,5 +1,7 @@
 """The parts of the recipes that decide what is learnt and what is claimed, on crops of a few pixels."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,6 +100,19 @@ def test_training_goes_on_only_from_weights_of_the_same_normalisation(crops, tmp
         run("third", "--weights", weights)
     assert "has batch normalisation; go on with the same" in capsys.readouterr().err
     assert not (tmp_path / "third").exists()
+
+
+def test_the_training_of_crops_needs_none_of_the_libraries_that_open_imagery(tmp_path):
+    """On a machine that has NumPy, Pillow, h5py and Keras alone: every other library of ours fails to import."""
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(sys.argv.pop(1).split()))\n"
+        "from buildings_crops import CropBatches, fit, load_model\n"
+    )
+    missing = "rasterio pyproj shapely geopandas pyogrio pandas scipy matplotlib pooch tqdm filelock typer dask"
+    run = subprocess.run([sys.executable, "-c", code, missing], cwd=RECIPES, capture_output=True, text=True,
+                         env={**os.environ, "PYTHONPATH": str(RECIPES.parent)})
+    assert run.returncode == 0, run.stderr[-2000:]
 
 
 def test_a_difference_is_sure_where_every_crop_agrees_and_not_where_they_do_not():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jointnet.data.raster import valid_pixels
+from jointnet.data.nodata import valid_pixels
 
 SYMMETRIES = 8  # the square's: four turns, each as it is or mirrored
 

@@ -15,7 +15,7 @@ from jointnet.data.drawn import SAMPLE, draw_sample, scene_files, seed_of
 from jointnet.data.folder import open_folder
 from jointnet.data.inria import TILES, open_inria, parse_tile, tile_split
 from jointnet.data.massachusetts import COUNTS, open_massachusetts
-from jointnet.data.raster import NODATA_RULES
+from jointnet.data.nodata import NODATA_RULES
 from jointnet.data.real_cities import TEST_CITIES, open_test_cities
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, split_in_blocks

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,7 +52,6 @@ for _name, _value in {"GDAL_HTTP_CONNECTTIMEOUT": "15", "GDAL_HTTP_TIMEOUT": "60
 
 KEPT = 128  # files that a thread keeps open
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
-NODATA_RULES = (None, "black", "white")
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
 TRUE_TO_SCALE = 0.01  # a map whose metres are off by no more is measured in them
 WEB_MERCATOR = CRS.from_epsg(3857)
@@ -621,23 +620,6 @@ def _warp(
 def _degrees(x: float, y: float) -> tuple[float, float]:
     """(latitude, longitude) of a point in Web Mercator metres."""
     return math.degrees(math.atan(math.sinh(y / MERCATOR_RADIUS))), math.degrees(x / MERCATOR_RADIUS)
-
-
-def valid_pixels(image: np.ndarray, rule: str | None) -> np.ndarray:
-    """Where an image shows ground: bool (height, width).
-
-    Args:
-        image: uint8 (height, width, bands).
-        rule: "black" - pixels whose bands are all 0 are no-data; "white" - all 254 or more; None - all are valid.
-    """
-    bands = np.moveaxis(image, -1, 0)  # one band after the other is many times faster than `any` over three values
-    if rule == "black":
-        return reduce(np.logical_or, (band != 0 for band in bands))
-    if rule == "white":
-        return reduce(np.logical_or, (band < 254 for band in bands))
-    if rule is None:
-        return np.ones(image.shape[:2], bool)
-    raise InputError(f"no-data rule {rule!r} is unknown; choose one of {NODATA_RULES}")
 
 
 class RasterWriter:

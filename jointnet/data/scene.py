@@ -16,7 +16,8 @@ import pandas as pd
 from jointnet.data.addresses import is_remote, is_stac_item, stem_of
 from jointnet.data.labels import PlacedShapes, place_file
 from jointnet.data.masks import MaskGroup, MaskValues, orientation, read_mask_window, values_of
-from jointnet.data.raster import Grid, kept_raster, read_info, valid_pixels
+from jointnet.data.nodata import valid_pixels
+from jointnet.data.raster import Grid, kept_raster, read_info
 from jointnet.data.vectors import PIXELS, check_meets, read_features
 from jointnet.errors import InputError, NotFoundError
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jointnet.data.raster import Grid, RasterReader, open_raster, valid_pixels
+from jointnet.data.nodata import valid_pixels
+from jointnet.data.raster import Grid, RasterReader, open_raster
 from jointnet.data.scene import as_scene
 from jointnet.predict.resample import Axis
 from jointnet.predict.settings import PredictionError, PredictionWarning, Settings

@@ -7,6 +7,7 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
+from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import (
     Grid,
     RasterError,
@@ -14,7 +15,6 @@ from jointnet.data.raster import (
     read_info,
     read_mask,
     read_raster,
-    valid_pixels,
     write_raster,
 )
 
