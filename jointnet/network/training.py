@@ -6,8 +6,10 @@ import contextlib
 import datetime
 import functools
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -21,6 +23,9 @@ from jointnet.network.model import PRESETS, build_jointnet
 from jointnet.network.rates import SCHEDULES, RateCallback
 from jointnet.network.weights import load_model, save_model
 from jointnet.options import FitOptions, TrainOptions, chosen, takes
+
+if TYPE_CHECKING:  # `fit` trains on batches of any origin, where the libraries that open imagery may be missing
+    from jointnet.data.scene import Dataset
 
 PATCH_SIZE = {"tiny": 128, "small": 256, "base": 256}
 BATCH_SIZE = {"tiny": 8, "small": 4, "base": 4}
@@ -56,17 +61,20 @@ def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
     Args:
         model_or_preset: a preset's name; a network to go on with (fine-tuning keeps its card's description); or a
             `Card` that describes a new network, as `Card(architecture="unet", preset="tiny", patch_size=128)`.
-        dataset: a `Dataset` with scenes of both splits.
+        dataset: a `Dataset` with scenes of both splits, or several, which may label different classes: what a scene
+            does not label weighs nothing there.
         out: folder of the run.
         classes: the labels to learn, one output each; a card has its own.
         options: those of `TrainOptions`, by name, as `epochs=5`.
 
     Raises:
-        TrainingError: if a split is empty, `out` holds another run, the loss is no number, the disk is full, or
-            something that was asked for is not installed. What the run had kept stays, and `resume` goes on with it.
+        TrainingError: if a split is empty, datasets do not go together, `out` holds another run, the loss is no number,
+            the disk is full, or something that was asked for is not installed. What the run had kept stays, and
+            `resume` goes on with it.
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
     from jointnet.data.patches import GridBatches, PatchBatches
+    from jointnet.data.scene import Dataset
 
     wanted = chosen(TrainOptions, options)
     card = _card_to_begin_with(model_or_preset, classes)
@@ -74,7 +82,11 @@ def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
     if patch_size % 8:
         raise TrainingError(f"patch_size={patch_size} px cannot be halved three times; choose a multiple of 8, as 128")
     batch_size = wanted.batch_size or BATCH_SIZE[card.preset]
-    training, validation = (_some(dataset, split) for split in ("train", "validation"))
+    datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
+    parts = [_some(d, "train", card.classes) for d in datasets]
+    validation = [scene for d in datasets for scene in _some(d, "validation", card.classes)]
+    _check_alike(parts)
+    training = [scene for part in parts for scene in part]
     batches = PatchBatches(training, patch_size, batch_size, card.classes, wanted.steps, wanted.foreground_share,
                            wanted.colour_jitter, seed=wanted.seed)
     checks = GridBatches(validation, patch_size, batch_size, card.classes)
@@ -83,8 +95,9 @@ def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
         image_gsd=None, seed=wanted.seed,
         loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
-        data=f"{dataset.name}, split train: {len(training)} scenes of {', '.join(training.cities)}",
-        drawn=dataset.drawn, batch_size=batch_size, thresholds=dict(card.thresholds), scores={}, sha256="",
+        data="; ".join(_described(part, card.classes) for part in parts),
+        drawn=any(d.drawn for d in datasets), batch_size=batch_size, thresholds=dict(card.thresholds), scores={},
+        sha256="",
         terms=wanted.terms or card.terms, limits=wanted.limits or card.limits, recipe=wanted.recipe or card.recipe,
     )
     model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
@@ -264,7 +277,34 @@ def _some(dataset: Dataset, split: str, classes: Sequence[str]) -> Dataset:
             f"open the dataset with validation=0.2 (--validation 0.2) to deal its images to both, or see "
             f"jointnet.data.splits"
         )
-    return scenes
+    labelled = replace(scenes, scenes=tuple(s for s in scenes if set(classes) & set(s.labels)))
+    if not len(labelled):
+        known = ", ".join(sorted({name for scene in scenes for name in scene.labels})) or "none"
+        raise TrainingError(
+            f"no scene of split {split!r} in {dataset.name} has labels of {' or '.join(classes)}; they have {known}: "
+            f"choose among these classes, or another dataset"
+        )
+    return labelled
+
+
+def _described(part: Dataset, classes: Sequence[str]) -> str:
+    """A dataset's share of the training, for the card: which scenes, and what they label if that is not everything."""
+    labelled = [c for c in classes if any(c in scene.labels for scene in part)]
+    only = "" if len(labelled) == len(classes) else f", labels of {', '.join(labelled)} only"
+    return f"{part.name}, split train: {len(part)} scenes of {', '.join(part.cities)}{only}"
+
+
+def _check_alike(parts: Sequence[Dataset]) -> None:
+    """Raises TrainingError if datasets differ in their bands, or by more than a tenth in the size of their pixels."""
+    bands = {part.name: part[0].info.bands for part in parts}
+    gsds = {part.name: round(part[0].gsd, 3) for part in parts if part[0].gsd is not None}
+    for what, values in (("bands", bands), ("metres per pixel", gsds)):
+        if values and max(values.values()) > 1.1 * min(values.values()):
+            listed = ", ".join(f"{name} {value}" for name, value in values.items())
+            raise TrainingError(
+                f"the datasets differ in their {what} ({listed}); one network learns from images of one kind: bring "
+                f"them to the same, or train one network for each"
+            )
 
 
 __all__ = ["BATCH_SIZE", "PATCH_SIZE", "Run", "TrainingError", "build_jointnet", "fit", "train"]
