@@ -50,6 +50,18 @@ for _name, _value in {"GDAL_HTTP_CONNECTTIMEOUT": "15", "GDAL_HTTP_TIMEOUT": "60
                       "GDAL_HTTP_RETRY_DELAY": "1", "GDAL_HTTP_USERAGENT": AGENT}.items():
     os.environ.setdefault(_name, _value)
 
+os.environ.setdefault("GDAL_ERROR_ON_LIBJPEG_WARNING", "TRUE")  # a damaged JPEG is an error, not a grey patch
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FORMATS = {  # driver -> how its files begin
+    "GTiff": TIFF, "PNG": (b"\x89PNG",), "JPEG": (b"\xff\xd8\xff",), "HFA": (b"EHFA_HEADER_TAG",),
+    "JP2OpenJPEG": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), "GIF": (b"GIF8",), "BMP": (b"BM",), "WEBP": (b"RIFF",),
+    "NITF": (b"NITF", b"NSIF"),
+}
+OTHER_FORMATS = {  # ending -> driver, of files that do not begin alike
+    ".vrt": "VRT", ".asc": "AAIGrid", ".bil": "EHdr", ".bsq": "EHdr", ".ecw": "ECW", ".sid": "MrSID", ".gpkg": "GPKG",
+    ".mbtiles": "MBTiles", ".nc": "netCDF", ".h5": "HDF5",
+}
 KEPT = 128  # files that a thread keeps open
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
@@ -478,20 +490,63 @@ def _open(path: Path, **options: str) -> rasterio.DatasetReader:
         raise RasterError(f"{path} does not exist; check the path")
     if path.is_dir():
         raise RasterError(f"{path} is a folder; name an image file in it")
+    if not path.is_file():
+        raise RasterError(f"{path} is a pipe or a device; name an image file")
+    driver = driver_of(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(path, **options)
+            dataset = rasterio.open(path, driver=driver, **options)
     except RasterioIOError as error:
         raise RasterError(
             f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG ({error})"
         ) from error
+    _check_own_pixels(path, dataset)
     if dataset.count and dataset.width and dataset.height:
         return dataset
     with dataset:
         if dataset.count == 0:
             raise RasterError(f"{path} holds no bands; name one of its subdatasets, or another file")
         raise RasterError(f"{path} is empty: it has no pixels")
+
+
+def driver_of(path: Path) -> str:
+    """The GDAL driver that a file's first bytes, or else its ending, call for.
+
+    GDAL left to itself would follow a description of other files and addresses under any name. A .vrt is opened as
+    what it is, since only its user can have named it: folders are searched for images alone.
+
+    Raises:
+        RasterError: if it is no image of a known format, or one beside it is not.
+    """
+    for beside in (path.with_name(path.name + ending) for ending in (".msk", ".ovr", ".MSK", ".OVR")):
+        if beside.exists() and not (beside.is_file() and _first_bytes(beside).startswith(TIFF)):
+            raise RasterError(f"{beside} is not the TIFF that GDAL keeps there; remove it to read {path.name}")
+    head, ending = _first_bytes(path), path.suffix.lower()
+    by_head = [driver for driver, starts in FORMATS.items() if head.startswith(starts)]
+    driver = by_head[0] if by_head else OTHER_FORMATS.get(ending)
+    if driver is None:
+        raise RasterError(f"{path} is not an image that GDAL can read; convert it to GeoTIFF, PNG or JPEG (its first "
+                          f"bytes are those of no known format)")
+    return driver
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Enough of a file to tell its format."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise RasterError(f"{path} cannot be read; check its permissions ({error})") from error
+
+
+def _check_own_pixels(path: Path, dataset: rasterio.DatasetReader) -> None:
+    """Raises RasterError for an image whose metadata would have other files read in its place."""
+    for domain, name in (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET")):
+        if dataset.driver != "VRT" and name in dataset.tags(ns=domain):
+            with dataset:
+                raise RasterError(f"{path} names another file in its metadata ({name}), which is not followed; write "
+                                  f"it anew without, as with: gdal_translate -nomd {path.name} {path.stem}_clean.tif")
 
 
 def read_info(path: str | Path, expand: bool = False) -> Grid:

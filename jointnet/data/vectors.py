@@ -210,8 +210,20 @@ def _read_table(path: Path, layer: str | None, box: tuple[float, float, float, f
         raise LabelError(f"{path} is damaged or cut short; make or fetch it again ({error})") from error
 
 
+def _check_own_shapes(path: Path) -> None:
+    """Raises LabelError for what holds no shapes itself: pipes, devices, descriptions that GDAL would follow."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise LabelError(f"{path} is a pipe or a device; name a vector file")
+    if path.is_file():
+        with path.open("rb") as file:
+            if b"<OGR" in file.read(4096):  # OGRVRTDataSource, OGRWFSDataSource, ...
+                raise LabelError(f"{path} describes other files or addresses, which are not followed; save the shapes "
+                                 f"themselves, as GeoPackage")
+
+
 def _vector_info(path: Path, layer: str | None, force_total_bounds: bool = False) -> dict:
     """The description, by pyogrio, of a layer that has geometry."""
+    _check_own_shapes(path)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "More than one layer")
