@@ -76,7 +76,7 @@ def read_crops(root: Path, group: str, split: str, keep_empty: float = 1.0, seed
 class CropBatches(keras.utils.PyDataset):
     """Random patches of the crops: zoomed, turned and recoloured; the same for the same seed and epoch.
 
-    Crops with more buildings are drawn more often; with `balanced`, each city has the same share of the patches.
+    Crops with more buildings are chosen more often; with `balanced`, each city has the same share of the patches.
     """
 
     def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0, balanced=False):
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--keep-empty", type=float, default=0.3, help="share of crops without buildings")
-    parser.add_argument("--zoom", type=float, default=1.33, help="patches are drawn up to so much larger or smaller")
+    parser.add_argument("--zoom", type=float, default=1.33, help="patches are shown up to so much larger or smaller")
     parser.add_argument("--colour", type=float, default=0.3, help="strength of the colour jitter")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--seed", type=int, default=0)

@@ -89,14 +89,14 @@ def difference_interval(ours: list[dict], others: list[dict], resamples: int = 2
     Args:
         ours: results, one per seed; seeds are averaged.
         others: those it is compared with, scored on the same crops in the same order.
-        resamples: draws of crops.
+        resamples: number of bootstrap samples of the crops.
     """
     counts = [np.array([r["pixels"] for r in results]) for results in (ours, others)]  # (seeds, crops, tp fp fn)
     rng = np.random.default_rng(0)
     gains = []
     for _ in range(resamples):
-        drawn = rng.integers(0, counts[0].shape[1], counts[0].shape[1])
-        total = [c[:, drawn].sum(axis=1) for c in counts]
+        sample = rng.integers(0, counts[0].shape[1], counts[0].shape[1])
+        total = [c[:, sample].sum(axis=1) for c in counts]
         ours_iou, others_iou = (np.mean(t[:, 0] / t.sum(axis=1)) for t in total)
         gains.append(ours_iou - others_iou)
     return tuple(np.quantile(gains, (0.025, 0.975)))

@@ -27,12 +27,12 @@ def turn_back(array: np.ndarray, symmetry: int) -> np.ndarray:
 
 
 def jitter_colours(image: np.ndarray, rng: np.random.Generator, strength: float = 0.2) -> np.ndarray:
-    """The image under another light: gain, offset, contrast curve and colour cast drawn at random.
+    """The image under another light: gain, offset, contrast curve and colour cast chosen at random.
 
     Args:
         image: uint8 (height, width, bands). Pixels that are 0 in all bands stay 0, as they may mean no-data.
-        rng: source of the draws.
-        strength: half-width of the draws; 0 changes nothing, 0.2 is a hazy day, 0.4 another sensor.
+        rng: where the random numbers come from.
+        strength: how far they may lie from no change; 0 changes nothing, 0.2 is a hazy day, 0.4 another sensor.
 
     Returns:
         uint8, the same shape.

@@ -65,7 +65,7 @@ def download(
         progress: show bars with rate and time left.
         url: another address of the same files.
         keep_archive: keep INRIA's five volumes after they have been unpacked and checked.
-        fetcher: for other patience than the usual.
+        fetcher: what fetches the files, where its timeouts and retries should be others.
 
     Raises:
         ValueError: if the dataset, a tile or a city does not exist.

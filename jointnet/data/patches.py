@@ -55,7 +55,7 @@ class PatchBatches(keras.utils.PyDataset):
         foreground_share: share of the patches that surely hold foreground of any class.
         colour_jitter: strength, see `jitter_colours`; 0 leaves colours alone.
         turns: whether patches are flipped and turned.
-        seed: of every draw.
+        seed: start of every random choice; the same seed gives the same batches.
         workers: threads that read ahead.
 
     Raises:
@@ -104,7 +104,7 @@ class PatchBatches(keras.utils.PyDataset):
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One patch."""
-        number, row, col = self.sampler.draw(rng, rng.random() < self.foreground_share)
+        number, row, col = self.sampler.choose(rng, rng.random() < self.foreground_share)
         image, labels, weights = read_patch(self.scenes[number], row, col, self.patch_size, self.classes)
         if self.turns:
             symmetry = int(rng.integers(SYMMETRIES))
@@ -162,7 +162,7 @@ class _Sampler:
 
     Args:
         indexes: one for each scene.
-        size: of a patch, in pixels.
+        size: side of a patch, in pixels.
     """
 
     def __init__(self, indexes: Sequence[SceneIndex], size: int):
@@ -178,7 +178,7 @@ class _Sampler:
             {"valid": _cell_numbers(i.valid), "foreground": _cell_numbers(i.foreground)} for i in indexes
         ]
 
-    def draw(self, rng: np.random.Generator, foreground: bool) -> tuple[int, int, int]:
+    def choose(self, rng: np.random.Generator, foreground: bool) -> tuple[int, int, int]:
         """(number of the scene, row, col) of a patch that holds at least one cell of what is asked for."""
         kind = "foreground" if foreground and self.cells["foreground"] is not None else "valid"
         number = int(rng.choice(len(self.indexes), p=self.cells[kind]))

@@ -24,9 +24,9 @@ class Place:
     """Imagery of a service on a grid of its own.
 
     Attributes:
-        name: of the scene.
+        name: name of the scene.
         service: name, address, form, attribution and terms of the provider.
-        zoom: of the tiles.
+        zoom: zoom level of the tiles.
         crs: as "EPSG:32632", a UTM zone.
         transform: the six numbers of an affine transform, in metres.
         width, height: in pixels.

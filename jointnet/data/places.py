@@ -81,7 +81,7 @@ def open_place(
             to cover the place.
         gsd: metres per pixel of the scene; the zoom of the tiles follows from it and from the latitude.
         width: metres along the sides of a square around (longitude, latitude).
-        name: of the scene and of what is predicted for it; without it, one made of source and coordinates.
+        name: what the scene and the files predicted for it are called; without it, one made of source and coordinates.
         save: True fetches it whole and keeps it as a GeoTIFF that works offline for ever, in the cache or in the folder
             that is given.
         most_tiles: more than these are refused.

@@ -65,7 +65,7 @@ OTHER_FORMATS = {  # ending -> driver, of files that do not begin alike
 KEPT = 128  # files that a thread keeps open
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
-TRUE_TO_SCALE = 0.01  # a map whose metres are off by no more is measured in them
+TRUE_TO_SCALE = 0.01  # where a map's metres differ from those on the ground by less than this share, they are used
 WEB_MERCATOR = CRS.from_epsg(3857)
 WEB_MERCATOR_180 = CRS.from_proj4("+proj=merc +a=6378137 +b=6378137 +lon_0=180 +units=m +nadgrids=@null +no_defs")
 ALPHA_SAMPLE = 512  # rows and columns that are looked at to tell a mask from imagery
@@ -605,7 +605,7 @@ def warp_to_web_mercator(
 
     Args:
         source: raster file, or an array (height, width) or (height, width, bands) on `grid`.
-        grid: of the array; of a file, the part of it that is wanted (see `Grid.crop`), the whole without it.
+        grid: where an array lies; of a file, the part of it that is wanted (see `Grid.crop`), the whole without it.
         max_size: longest side of the picture in pixels; a smaller raster keeps its resolution.
         resampling: name of a rasterio `Resampling`; "nearest" for masks.
         bands: 1-based band numbers of a file; without it, every band that is not alpha.

@@ -114,13 +114,13 @@ def _shares_ground(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def split_by_share(dataset: Dataset, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Dataset:
-    """The dataset with whole scenes dealt to the splits by a seeded draw, city by city.
+    """The dataset with whole scenes dealt to the splits at random, city by city.
 
     Args:
         dataset: at least two scenes; for one scene, see `split_in_blocks`.
         validation: share of each city's scenes that validate, rounded; at least one of a city with two or more.
         test: share that tests, by the same rule.
-        seed: of the draw.
+        seed: start of the random choice; the same seed deals alike.
 
     Raises:
         ValueError: if the shares leave nothing to train on.
@@ -150,7 +150,7 @@ def split_in_blocks(
         validation: share of the blocks that validate, rounded, at least one.
         test: share that tests, by the same rule; none where it is 0.
         gap: pixels left unused between neighbouring blocks, at least.
-        seed: of the draw.
+        seed: start of the random choice; the same seed deals alike.
 
     Raises:
         ValueError: if the scene has fewer than two blocks, or the shares leave nothing to train on.

@@ -40,7 +40,7 @@ def unpack_volumes(
     Args:
         volumes: the files, in order.
         target: folder; it is made, and what it holds stays.
-        md5: of the zip inside, where known.
+        md5: checksum of the zip inside, where known.
         tell: called with the number of bytes just unpacked.
         strip: folder of the archive whose contents go straight into `target`.
 

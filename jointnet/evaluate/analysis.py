@@ -124,7 +124,7 @@ def analyse(
         threshold: as in `evaluate`.
         patch: side of the patches among which the worst are looked for, in pixels.
         patches: rows of that table at most.
-        seed: of the bootstrap.
+        seed: start of the bootstrap's random samples.
 
     Raises:
         ValueError: as `evaluate`, or if no scene has both labels and a prediction.

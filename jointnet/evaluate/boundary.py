@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from jointnet.evaluate.counts import Counts, TwoWay, as_masks, count_pixels
+from jointnet.evaluate.counts import Counts, MatchedCounts, as_masks, count_pixels
 
 RHO = 3.0  # pixels, as in Mnih's thesis
 BOUNDARY_WIDTH = 3.0  # pixels
@@ -20,7 +20,7 @@ def relaxed_counts(
     valid: np.ndarray | None = None,
     rho: float = RHO,
     rows: slice = slice(None),
-) -> TwoWay:
+) -> MatchedCounts:
     """Pixels that lie within `rho` of a pixel of the other mask.
 
     Relaxed precision is the share of predicted pixels with a label within rho, relaxed recall the share of labelled
@@ -36,9 +36,9 @@ def relaxed_counts(
     """
     truth, predicted, valid = as_masks(truth, predicted, valid)
     truth, predicted = truth & valid, predicted & valid
-    right = predicted & within(truth, rho)
-    found = truth & within(predicted, rho)
-    return TwoWay(*(int(m[rows].sum()) for m in (right, predicted, found, truth)))
+    predicted_matched = predicted & within(truth, rho)
+    truth_matched = truth & within(predicted, rho)
+    return MatchedCounts(*(int(m[rows].sum()) for m in (predicted_matched, predicted, truth_matched, truth)))
 
 
 def boundary_counts(
@@ -58,13 +58,13 @@ def boundary_counts(
         truth: labels (height, width).
         predicted: prediction (height, width).
         valid: where pixels count; everywhere without it.
-        width: of the band in pixels: how far a pixel's centre may lie from the nearest background pixel's.
+        width: width of the band in pixels: how far a pixel's centre may lie from the nearest background pixel's.
         rows: rows that are counted; the others only give their neighbourhood.
     """
     truth, predicted, valid = as_masks(truth, predicted, valid)
     bands = (mask & valid & within(~mask & valid, width) for mask in (truth, predicted))
-    actual, claimed = bands
-    return count_pixels(actual[rows], claimed[rows], valid[rows])
+    truth_band, predicted_band = bands
+    return count_pixels(truth_band[rows], predicted_band[rows], valid[rows])
 
 
 def within(mask: np.ndarray, distance: float) -> np.ndarray:

@@ -17,9 +17,9 @@ SCORES = ("iou", "accuracy", "background_accuracy", "precision", "recall", "f1")
 class Counts(NamedTuple):
     """Pixels (or objects) found, invented, missed and rightly left alone. Counts add up; scores do not.
 
-    Scores are always defined. With no pixel at all each is NaN. With nothing to find and nothing claimed IoU, F1,
+    Scores are always defined. With no pixel at all each is NaN. With nothing to find and nothing predicted IoU, F1,
     precision and recall are 1. Precision of no claim where there was something to find is 0, and so is
-    recall of nothing to find where something was claimed.
+    recall of nothing to find where something was predicted.
     """
 
     tp: int = 0
@@ -53,7 +53,7 @@ class Counts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Share of what was claimed that is there."""
+        """Share of what is predicted that is there."""
         return self._ratio(self.tp, self.tp + self.fp, float(self.fn == 0))
 
     @property
@@ -81,31 +81,31 @@ class Counts(NamedTuple):
         return part / whole if whole else empty
 
 
-class TwoWay(NamedTuple):
-    """What was claimed and is right, what is there and was found: pixels, objects or metres, each out of its own whole.
+class MatchedCounts(NamedTuple):
+    """Pixels, objects or metres of a prediction and of the truth, and how many of each have a match on the other side.
 
-    The two sides are counted apart where one claim need not answer to one truth, as with a tolerance. They add up.
-    Precision of no claim is 1 if there was nothing to find and 0 otherwise; recall likewise.
+    The two sides are counted apart, since with a tolerance one predicted pixel need not match one labelled pixel. They
+    add up. The precision of an empty prediction is 1 if the truth is empty, too, and 0 otherwise; recall likewise.
     """
 
-    right: float = 0
-    claimed: float = 0
-    found: float = 0
-    actual: float = 0
+    predicted_matched: float = 0
+    predicted: float = 0
+    truth_matched: float = 0
+    truth: float = 0
 
-    def __add__(self, other: TwoWay) -> TwoWay:
+    def __add__(self, other: MatchedCounts) -> MatchedCounts:
         """Both pooled."""
-        return TwoWay(*(a + b for a, b in zip(self, other, strict=True)))
+        return MatchedCounts(*(a + b for a, b in zip(self, other, strict=True)))
 
     @property
     def precision(self) -> float:
-        """Share of what was claimed that is right."""
-        return self.right / self.claimed if self.claimed else float(self.actual == 0)
+        """Share of the prediction that matches the truth."""
+        return self.predicted_matched / self.predicted if self.predicted else float(self.truth == 0)
 
     @property
     def recall(self) -> float:
-        """Share of what is there that was found."""
-        return self.found / self.actual if self.actual else float(self.claimed == 0)
+        """Share of the truth that the prediction matches."""
+        return self.truth_matched / self.truth if self.truth else float(self.predicted == 0)
 
     @property
     def f1(self) -> float:
@@ -130,9 +130,9 @@ def count_pixels(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | N
         ValueError: if the shapes differ, or a mask holds other values.
     """
     truth, predicted, valid = as_masks(truth, predicted, valid)
-    total, actual, claimed = valid.sum(), (truth & valid).sum(), (predicted & valid).sum()
+    total, positives, found = valid.sum(), (truth & valid).sum(), (predicted & valid).sum()
     tp = (truth & predicted & valid).sum()
-    return Counts(int(tp), int(claimed - tp), int(actual - tp), int(total - actual - claimed + tp))
+    return Counts(int(tp), int(found - tp), int(positives - tp), int(total - positives - found + tp))
 
 
 def as_masks(
@@ -164,26 +164,26 @@ def _as_mask(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def bootstrap_interval(
-    tiles: Sequence[Counts], score: str = "iou", level: float = 0.95, draws: int = 2000, seed: int = 0
+    tiles: Sequence[Counts], score: str = "iou", level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of a pooled score when the tiles are drawn anew, with replacement (Efron 1979).
+    """Percentile interval of a pooled score over bootstrap samples of the tiles (Efron 1979).
 
-    Tiles, not pixels, are drawn: neighbouring pixels are not independent. Fewer than two tiles with pixels give
+    Tiles, not pixels, are resampled: neighbouring pixels are not independent. Fewer than two tiles with pixels give
     (NaN, NaN), since nothing is known of how tiles vary.
 
     Args:
         tiles: counts of each tile.
         score: name of a `Counts` score.
-        level: share of draws inside the interval.
-        draws: number of draws.
-        seed: of the random draws; the same seed gives the same interval.
+        level: share of the bootstrap samples inside the interval.
+        resamples: number of bootstrap samples, each of as many tiles, chosen with replacement.
+        seed: start of the random choice; the same seed gives the same interval.
     """
     tiles = [t for t in tiles if t.total]
     if len(tiles) < 2:
         return math.nan, math.nan
     table = np.array(tiles, dtype=np.int64)
-    picks = np.random.default_rng(seed).integers(len(tiles), size=(draws, len(tiles)))
-    times = np.stack([(picks == i).sum(1) for i in range(len(tiles))], axis=1)  # (draws, tiles)
+    picks = np.random.default_rng(seed).integers(len(tiles), size=(resamples, len(tiles)))
+    times = np.stack([(picks == i).sum(1) for i in range(len(tiles))], axis=1)  # (resamples, tiles)
     values = [getattr(Counts(*map(int, row)), score) for row in times @ table]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

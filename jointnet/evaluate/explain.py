@@ -77,19 +77,19 @@ def recall_by(features: pd.DataFrame, column: str, bins: int = 4) -> pd.DataFram
     return table.reset_index(drop=True)
 
 
-def explain_recall(features: pd.DataFrame, draws: int = 200, seed: int = 0) -> pd.DataFrame:
+def explain_recall(features: pd.DataFrame, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
     """A logistic regression of `found` on the standardised features: what goes along with being found.
 
     `odds_ratio` says by what the odds of being found are multiplied when a feature grows by one standard deviation and
-    the others stay; `low` and `high` are its 95 % interval over objects drawn anew. The table's `attrs` hold the
-    number of objects, the recall and the cross-validated area under the ROC curve `auc`: at 0.5 the features explain
-    nothing. This is correlation: small buildings may be missed because they are small, or because they are sheds under
-    trees; the table cannot tell.
+    the others stay; `low` and `high` are its 95 % interval over bootstrap samples of the objects. The table's `attrs`
+    hold the number of objects, the recall and the cross-validated area under the ROC curve `auc`: at 0.5 the features
+    explain nothing. This is correlation: small buildings may be missed because they are small, or because they are
+    sheds under trees; the table cannot tell.
 
     Args:
         features: of `object_features`, of one or more scenes.
-        draws: of the bootstrap.
-        seed: of the draws and folds.
+        resamples: number of bootstrap samples.
+        seed: start of the random samples and folds; the same seed gives the same table.
 
     Raises:
         ValueError: if fewer than five objects were found, or fewer than five missed.
@@ -100,10 +100,10 @@ def explain_recall(features: pd.DataFrame, draws: int = 200, seed: int = 0) -> p
     spread = x.std(axis=0)
     x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
     odds = np.exp(_fit(x, y))
-    drawn = np.array([np.exp(_fit(x[i], y[i])) for i in _draws(y, draws, seed)])
+    resampled = np.array([np.exp(_fit(x[i], y[i])) for i in _samples(y, resamples, seed)])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     guessed = cross_val_predict(LogisticRegression(), x, y, cv=folds, method="predict_proba")[:, 1]
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     table = pd.DataFrame({"odds_ratio": odds, "low": low, "high": high}, index=pd.Index(FEATURES, name="feature"))
     table.attrs = {"objects": len(y), "recall": float(y.mean()), "auc": float(roc_auc_score(y, guessed))}
     return table
@@ -113,11 +113,11 @@ def _fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return LogisticRegression().fit(x, y).coef_[0]
 
 
-def _draws(y: np.ndarray, draws: int, seed: int):
-    """Indexes of objects drawn with replacement among the found and among the missed, so that both are always there."""
+def _samples(y: np.ndarray, resamples: int, seed: int):
+    """Indexes of objects, chosen with replacement among the found and among the missed: both are always there."""
     random = np.random.default_rng(seed)
     sides = np.flatnonzero(y), np.flatnonzero(~y)
-    for _ in range(draws):
+    for _ in range(resamples):
         yield np.concatenate([random.choice(side, len(side)) for side in sides])
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.ndimage import label
 
 from jointnet.errors import InputError
-from jointnet.evaluate.counts import TwoWay, as_masks
+from jointnet.evaluate.counts import MatchedCounts, as_masks
 
 MATCH_IOU = 0.5
-SPECKS = 0.1  # share of a labelled object below which what lies beside its largest part does not split it
+SPECKS = 0.1  # of a labelled object: where all predicted parts but the largest cover less, it is not split
 AREA_CLASSES = {"< 50 m2": (0.0, 50.0), "50-500 m2": (50.0, 500.0), "> 500 m2": (500.0, math.inf)}
 ANY_SIZE = "all"
 
@@ -87,29 +87,29 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class ObjectCounts:
-    """Objects found and claimed by area class, and how many were merged and split. Counts add up.
+    """Labelled and predicted objects by area class, and how many were merged and split. Counts add up.
 
     Attributes:
-        by_class: area class -> matched and all predicted objects of that area, found and all labelled ones. A pair
+        by_class: area class -> matched and all predicted objects of that area, matched and all labelled ones. A pair
             may lie in two classes: precision goes by the predicted area, recall by the labelled one.
         merged: predicted objects that cover several labelled ones.
         split: labelled objects that hold several predicted ones.
     """
 
-    by_class: dict[str, TwoWay]
+    by_class: dict[str, MatchedCounts]
     merged: int = 0
     split: int = 0
 
     def __add__(self, other: ObjectCounts) -> ObjectCounts:
         """Both pooled."""
         names = [*self.by_class, *(n for n in other.by_class if n not in self.by_class)]
-        pooled = {n: self.by_class.get(n, TwoWay()) + other.by_class.get(n, TwoWay()) for n in names}
+        pooled = {n: self.by_class.get(n, MatchedCounts()) + other.by_class.get(n, MatchedCounts()) for n in names}
         return ObjectCounts(pooled, self.merged + other.merged, self.split + other.split)
 
     @property
-    def all(self) -> TwoWay:
+    def all(self) -> MatchedCounts:
         """Objects of any size."""
-        return self.by_class.get(ANY_SIZE, TwoWay())
+        return self.by_class.get(ANY_SIZE, MatchedCounts())
 
 
 def find_overlaps(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | None = None) -> Overlaps:
@@ -126,10 +126,10 @@ def find_overlaps(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | 
 
 
 def count_objects(overlaps: Overlaps, pixel_area: float | None = None, iou: float = MATCH_IOU) -> ObjectCounts:
-    """Objects found and claimed, matched one to one at `iou`.
+    """Labelled and predicted objects, matched one to one at `iou`.
 
     Args:
-        overlaps: of labels and prediction.
+        overlaps: the objects of labels and prediction, and what they share.
         pixel_area: square metres of a pixel; without it there are no area classes.
         iou: least overlap of a match.
     """
@@ -140,9 +140,9 @@ def count_objects(overlaps: Overlaps, pixel_area: float | None = None, iou: floa
         matched[overlaps.pairs[rows, column]] = True
         sides.append((areas[1:], matched[1:]))
     classes = {} if pixel_area is None else AREA_CLASSES
-    by_class = {ANY_SIZE: TwoWay(*_count_between(sides, 0.0, math.inf))}
+    by_class = {ANY_SIZE: MatchedCounts(*_count_between(sides, 0.0, math.inf))}
     for name, (low, high) in classes.items():
-        by_class[name] = TwoWay(*_count_between(sides, low / pixel_area, high / pixel_area))
+        by_class[name] = MatchedCounts(*_count_between(sides, low / pixel_area, high / pixel_area))
     return ObjectCounts(by_class, len(overlaps.merged), len(overlaps.split))
 
 

@@ -57,14 +57,15 @@ def scene_shift(
 ) -> Shift:
     """`best_shift` of a scene, read strip by strip. Arguments and errors as `evaluate`."""
     size = 2 * max_shift + 1
-    shared, actual, claimed = np.zeros((size, size), np.int64), 0, 0
+    shared, truth_pixels, predicted_pixels = np.zeros((size, size), np.int64), 0, 0
     strips = read_strips(scene, prediction, class_name, threshold, probabilities=False)
     for strip, rows in with_halo(strips, max_shift):
         truth, predicted = strip.truth & strip.valid, strip.predicted & strip.valid
         above, below = max_shift - rows.start, max_shift - (len(truth) - rows.stop)
         shared += _shared(truth[rows], np.pad(predicted, ((above, below), (max_shift, max_shift))))
-        actual, claimed = actual + int(truth[rows].sum()), claimed + int(predicted[rows].sum())
-    return _best(shared, actual, claimed)
+        truth_pixels += int(truth[rows].sum())
+        predicted_pixels += int(predicted[rows].sum())
+    return _best(shared, truth_pixels, predicted_pixels)
 
 
 def shift_table(
@@ -101,12 +102,12 @@ def _shared(truth: np.ndarray, around: np.ndarray) -> np.ndarray:
     return np.rint(irfft2(spectrum, shape)[:size, :size]).astype(np.int64)
 
 
-def _best(shared: np.ndarray, actual: int, claimed: int) -> Shift:
+def _best(shared: np.ndarray, truth_pixels: int, predicted_pixels: int) -> Shift:
     middle = len(shared) // 2
-    if actual == 0 or claimed == 0:
-        iou = float(actual == claimed)  # with nothing to move, every place is as good
+    if truth_pixels == 0 or predicted_pixels == 0:
+        iou = float(truth_pixels == predicted_pixels)  # with nothing to move, every place is as good
         return Shift(0, 0, iou, iou)
-    ious = shared / (actual + claimed - shared)
+    ious = shared / (truth_pixels + predicted_pixels - shared)
     rows, cols = np.indices(shared.shape) - middle
     best = min(np.flatnonzero(ious == ious.max()), key=lambda i: rows.flat[i] ** 2 + cols.flat[i] ** 2)
     return Shift(int(rows.flat[best]), int(cols.flat[best]), float(ious.flat[best]), float(ious[middle, middle]))

@@ -10,7 +10,7 @@ import shapely
 
 from jointnet.data.degrees import on_earth
 from jointnet.errors import InputError
-from jointnet.evaluate.counts import TwoWay
+from jointnet.evaluate.counts import MatchedCounts
 
 BUFFER = 3.0  # metres
 ARC_SEGMENTS = 32  # per quarter circle: a buffer's round ends are within 0.03 % of its width
@@ -18,8 +18,8 @@ ARC_SEGMENTS = 32  # per quarter circle: a buffer's round ends are within 0.03 %
 Lines = gpd.GeoDataFrame | gpd.GeoSeries | Iterable[shapely.LineString]
 
 
-class LineCounts(TwoWay):
-    """Metres of line: extraction that is right and in all, reference that was found and in all. They add up."""
+class LineCounts(MatchedCounts):
+    """Metres of line: the extraction, the reference, and how much of each matches the other. They add up."""
 
     @property
     def completeness(self) -> float:
@@ -34,10 +34,10 @@ class LineCounts(TwoWay):
     @property
     def quality(self) -> float:
         """Matched extraction out of all extraction and unmatched reference; 1 where there is neither."""
-        whole = self.claimed + self.actual - self.found
-        return self.right / whole if whole else 1.0
+        whole = self.predicted + self.truth - self.truth_matched
+        return self.predicted_matched / whole if whole else 1.0
 
-    def __add__(self, other: TwoWay) -> LineCounts:
+    def __add__(self, other: MatchedCounts) -> LineCounts:
         """Both pooled."""
         return LineCounts(*super().__add__(other))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jointnet.data.scene import Scene
 from jointnet.evaluate.boundary import BOUNDARY_WIDTH, RHO, boundary_counts, relaxed_counts
-from jointnet.evaluate.counts import Counts, TwoWay, count_pixels
+from jointnet.evaluate.counts import Counts, MatchedCounts, count_pixels
 from jointnet.evaluate.inputs import Prediction, read_strips, with_halo
 from jointnet.evaluate.objects import ObjectCounts, count_objects, find_overlaps
 from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
@@ -20,8 +20,8 @@ class TileScores:
     """What was counted on one scene; everything in it adds up. What was not asked for, or cannot be had, is None.
 
     Attributes:
-        name: of the scene.
-        city: of the scene.
+        name: name of the scene.
+        city: city that the scene belongs to.
         pixels: pixel counts.
         relaxed: pixels within rho of the other mask.
         boundary: pixel counts of the bands along the outlines.
@@ -32,7 +32,7 @@ class TileScores:
     name: str
     city: str
     pixels: Counts
-    relaxed: TwoWay | None = None
+    relaxed: MatchedCounts | None = None
     boundary: Counts | None = None
     objects: ObjectCounts | None = None
     probabilities: ProbabilityCounts | None = None
@@ -48,7 +48,7 @@ def score_scene(
     detail: bool = True,
 ) -> TileScores:
     """The counts of one scene. Arguments and errors as `evaluate`."""
-    pixels, relaxed, boundary, probabilities = Counts(), TwoWay(), Counts(), None
+    pixels, relaxed, boundary, probabilities = Counts(), MatchedCounts(), Counts(), None
     masks = np.zeros((2, *scene.info.shape), bool) if detail else None
     halo = math.ceil(max(rho, boundary_width)) if detail else 0
     for strip, rows in with_halo(read_strips(scene, prediction, class_name, threshold), halo):

@@ -16,7 +16,7 @@ from jointnet.data.scene import Dataset
 from jointnet.errors import InputError
 from jointnet.evaluate.boundary import BOUNDARY_WIDTH, RHO
 from jointnet.evaluate.calibration import calibration_summary
-from jointnet.evaluate.counts import Counts, TwoWay, bootstrap_interval
+from jointnet.evaluate.counts import Counts, MatchedCounts, bootstrap_interval
 from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.evaluate.scene_scores import TileScores, score_scene
 from jointnet.evaluate.thresholds import ProbabilityCounts
@@ -38,8 +38,8 @@ class Scores:
         unpredicted: scenes with labels and no prediction.
         drawn: True if any scored scene was drawn by a program.
         rho: tolerance of the relaxed scores in pixels.
-        boundary_width: of the boundary IoU in pixels.
-        seed: of the bootstrap.
+        boundary_width: width of the boundary IoU's band, in pixels.
+        seed: start of the bootstrap's random samples.
     """
 
     dataset: str
@@ -111,7 +111,7 @@ class Scores:
             objects = self.pooled("objects", city)
             for name, counts in (objects.by_class if objects else {}).items():
                 rows.append({"city": city or OVERALL, "area": name, **counts.scores(), **counts._asdict()})
-        return pd.DataFrame(rows, columns=["city", "area", "precision", "recall", "f1", *TwoWay._fields])
+        return pd.DataFrame(rows, columns=["city", "area", "precision", "recall", "f1", *MatchedCounts._fields])
 
     def tile_table(self) -> pd.DataFrame:
         """One row per tile: city, scores, share of foreground, counts."""
@@ -186,7 +186,7 @@ def evaluate(
         rho: tolerance of the relaxed precision and recall, in pixels.
         boundary_width: width of the bands whose overlap is the boundary IoU, in pixels.
         detail: also relaxed, boundary and object scores, which take longer.
-        seed: of the bootstrap.
+        seed: start of the bootstrap's random samples.
 
     Raises:
         ValueError: if there is no prediction, one lies on another grid than its scene, or a threshold is asked for
@@ -203,9 +203,9 @@ def evaluate(
     )
 
 
-def _named(prefix: str, counts: TwoWay | None) -> dict[str, float]:
+def _named(prefix: str, counts: MatchedCounts | None) -> dict[str, float]:
     """The scores with a prefix to their names; NaN without counts."""
-    return {f"{prefix}_{k}": v if counts else math.nan for k, v in (counts or TwoWay()).scores().items()}
+    return {f"{prefix}_{k}": v if counts else math.nan for k, v in (counts or MatchedCounts()).scores().items()}
 
 
 def plain(value):

@@ -53,8 +53,8 @@ class ProbabilityCounts:
 
     def counts_at(self, threshold: float) -> Counts:
         """Pixel counts if every probability of at least `threshold` is called foreground."""
-        claimed = self.probabilities >= threshold
-        tp, fp = int(self.positives[claimed].sum()), int(self.negatives[claimed].sum())
+        found = self.probabilities >= threshold
+        tp, fp = int(self.positives[found].sum()), int(self.negatives[found].sum())
         return Counts(tp, fp, int(self.positives.sum()) - tp, int(self.negatives.sum()) - fp)
 
     def sweep(self, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
@@ -69,8 +69,8 @@ class ProbabilityCounts:
         """Precision and recall at each level that occurs, from the highest probability down."""
         levels = np.flatnonzero(self.positives + self.negatives)[::-1]
         tp, fp = np.cumsum(self.positives[levels]), np.cumsum(self.negatives[levels])
-        actual = self.positives.sum()
-        recall = tp / actual if actual else np.full(len(tp), math.nan)
+        total = self.positives.sum()
+        recall = tp / total if total else np.full(len(tp), math.nan)
         columns = {"threshold": self.probabilities[levels], "precision": tp / (tp + fp), "recall": recall}
         return pd.DataFrame(columns)
 

@@ -25,7 +25,7 @@ def tuned_card(
     masks stay as they are. It multiplies the card's own, at which the probabilities were predicted.
 
     Args:
-        card: of the weights that predicted the counted probabilities.
+        card: card of the weights that predicted the counted probabilities.
         counts: of validation scenes, `evaluate(...).probabilities`.
         class_name: class that was counted.
         score: that the threshold is to make highest.

@@ -37,14 +37,14 @@ class Card:
         patch_size: side of the patches seen in training, in pixels; prediction uses windows of this size.
         gsd: metres per pixel of what the network sees, in training and in prediction; None where unknown.
         image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
-        thresholds: class -> probability above which a pixel is foreground.
+        thresholds: class -> probability from which on a pixel is foreground.
         temperature: divides the logits before anything else is done with the probability.
         data, terms: what it was trained on, and the terms of that.
         drawn: True where the training scenes were drawn by a program.
         scores: measured results, as {"validation": {"austin": {"iou": ...}, ...}}.
         limits: known failures.
         purpose: why the weights are published, where that is not to map anything, as "lesson 06".
-        sha256: of the weights file.
+        sha256: checksum of the weights file.
     """
 
     name: str = "untitled"

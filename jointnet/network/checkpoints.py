@@ -119,7 +119,7 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     Args:
         state: the run's folder.
-        card: of the weights; its steps are counted on and the validation score is filled in.
+        card: card of the weights; its steps are counted on and the validation score is filled in.
         patience: epochs without a better `monitor` before training ends; None never does.
         steps_per_epoch: batches in an epoch.
         average: what was scored, where it was not the weights of the moment.

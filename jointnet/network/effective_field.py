@@ -50,7 +50,7 @@ def side_holding(field: np.ndarray, share: float = 0.95) -> int:
 
     Args:
         field: from `effective_field`.
-        share: of the field's sum, in (0, 1].
+        share: share of the field's sum, in (0, 1].
     """
     row, col = field.shape[0] // 2, field.shape[1] // 2
     wanted = share * field.sum() * (1 - 1e-6)  # float32 sums are not exact

@@ -13,9 +13,9 @@ class PixelMetric(keras.metrics.Metric):
     """Counts true and false positives and negatives at a threshold, no-data left out.
 
     Args:
-        threshold: probabilities above it are foreground; one for all classes, or one for each.
+        threshold: probabilities from it on are foreground, as in prediction; one for all classes, or one for each.
         class_index: the class to count; without it, all classes together.
-        name: of the metric.
+        name: name of the metric.
     """
 
     def __init__(self, threshold: float | list[float] = 0.6, class_index: int | None = None, name: str | None = None):
@@ -28,7 +28,7 @@ class PixelMetric(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Adds a batch: (batch, H, W, classes) labels and probabilities, weights 0 where there is no imagery."""
         truth = ops.cast(y_true, "float32")
-        found = ops.cast(ops.cast(y_pred, "float32") > ops.array(self.threshold, "float32"), "float32")
+        found = ops.cast(ops.cast(y_pred, "float32") >= ops.array(self.threshold, "float32"), "float32")
         weight = ops.ones_like(truth) if sample_weight is None else ops.cast(sample_weight, "float32")
         weight = ops.broadcast_to(weight, ops.shape(truth))
         if self.class_index is not None:

@@ -47,7 +47,7 @@ def build_jointnet(
         dilation_rates: one dilation for each 3x3 convolution of every block.
         normalization: "group" (4 channels a group), "batch" or "none".
         growth_rates: three widths in place of the preset's; the bridge is twice the last.
-        name: of the model.
+        name: name of the model.
 
     Raises:
         ValueError: if an argument is not one of the above.

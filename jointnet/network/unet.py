@@ -43,7 +43,7 @@ def build_unet(
         classes: probabilities per pixel, each a sigmoid of its own.
         normalization: "group" (4 channels a group), "batch" or "none".
         widths: channels at each of five sizes, in place of the preset's.
-        name: of the model.
+        name: name of the model.
 
     Raises:
         ValueError: if an argument is not one of the above.

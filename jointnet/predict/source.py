@@ -25,7 +25,7 @@ class Source:
     """An open scene, or a part of it, as the network sees it and as its prediction will be written.
 
     Attributes:
-        name: of the scene, which its outputs are called after.
+        name: name of the scene, which its outputs are called after.
         path: the image file.
         grid: size, CRS and transform of the part that is predicted: the grid of every output.
         origin: (row, col) of that part in the image, in pixels.

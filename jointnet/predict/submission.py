@@ -34,7 +34,7 @@ def write_submission(masks: str | Path | Mapping[str, Path], path: str | Path, t
         masks: folder of `{tile}_mask.tif`, as `predict_scene` writes them, or tile -> file.
         path: the zip, which appears complete or not at all.
         tiles: the tiles that it must hold.
-        side: of a tile, in pixels.
+        side: side of a tile, in pixels.
 
     Raises:
         SubmissionError: if masks are missing, all of them named, or one is no mask of a tile.
@@ -61,7 +61,7 @@ def check_submission(path: str | Path, tiles: Sequence[str] = TEST_TILES, side: 
     Args:
         path: the zip.
         tiles: the tiles that it must hold.
-        side: of a tile, in pixels.
+        side: side of a tile, in pixels.
     """
     path = Path(path)
     if not zipfile.is_zipfile(path):

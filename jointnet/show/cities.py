@@ -47,7 +47,7 @@ def show_cities(
         split: only the scenes of this split; None for all.
         basemap: as in `show_map`.
         max_size: longest side of a picture in pixels.
-        height: of the map, in CSS units.
+        height: height of the map, in CSS units.
 
     Raises:
         RasterError: if a scene has no georeference.

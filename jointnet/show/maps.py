@@ -82,7 +82,7 @@ def show_map(
         threshold: probabilities below it are transparent; one, or class -> threshold; without it the one that the
             probability was made with, else 0.6.
         max_size: longest side of a picture in pixels; a larger scene is shrunk for the map.
-        height: of the map, in CSS units.
+        height: height of the map, in CSS units.
         tiles: True reads the imagery piece by piece at full resolution as one moves. It needs the packages
             localtileserver and xarray, and a notebook server that passes tiles on; where they cannot be served the
             map says why, and shows the picture.

@@ -44,7 +44,7 @@ class PlaceExplorer(VBox):
         gsd: metres per pixel.
         out: folder of the predictions.
         most_tiles: larger places are refused.
-        height: of the map, in CSS units.
+        height: height of the map, in CSS units.
     """
 
     def __init__(self, where: Sequence[float] | None = None, source: str | None = None,

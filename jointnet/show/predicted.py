@@ -59,7 +59,7 @@ def explore(folder: str | Path, name: str | None = None, image: str | Path | Non
 
     Args:
         folder: that `predict_scene` wrote into.
-        name: of the scene; without it, the only or the first one.
+        name: name of the scene; without it, the only or the first one.
         image: where the image lies, if it was moved.
     """
     name = name or list_predictions(folder)[0]

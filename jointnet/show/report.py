@@ -114,8 +114,8 @@ def _outlines(analysis: Analysis) -> dict[str, object]:
     if analysis.errors is not None:
         columns += ["object_precision", "object_recall", "merged", "split"]
         areas = scores.object_table().query("city == @OVERALL").set_index("area")
-        objects = areas[["precision", "recall", "f1", "claimed", "actual"]].rename(
-            columns={"claimed": "predicted objects", "actual": "labelled objects"})
+        objects = areas[["precision", "recall", "f1", "predicted", "truth"]].rename(
+            columns={"predicted": "predicted objects", "truth": "labelled objects"})
     return {"cities": pd.concat([scores.table()["iou"], scores.detail_table()[columns]], axis=1), "objects": objects}
 
 

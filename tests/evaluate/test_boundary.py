@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from jointnet.evaluate.boundary import boundary_counts, relaxed_counts, within
-from jointnet.evaluate.counts import Counts, TwoWay
+from jointnet.evaluate.counts import Counts, MatchedCounts
 
 
 def square(shape, row, col, size):
@@ -31,18 +31,18 @@ def test_a_line_that_is_off_by_three_pixels_is_right_at_rho_three_and_wrong_at_t
     truth[2], predicted[5, :8] = True, True
     # At rho 3 each predicted pixel has a label straight above; the last two labels' nearest prediction is
     # sqrt(3^2 + 1) and sqrt(3^2 + 2^2) away.
-    assert relaxed_counts(truth, predicted, rho=3) == TwoWay(right=8, claimed=8, found=8, actual=10)
-    assert relaxed_counts(truth, predicted, rho=2) == TwoWay(right=0, claimed=8, found=0, actual=10)
+    assert relaxed_counts(truth, predicted, rho=3) == MatchedCounts(8, predicted=8, truth_matched=8, truth=10)
+    assert relaxed_counts(truth, predicted, rho=2) == MatchedCounts(0, predicted=8, truth_matched=0, truth=10)
 
 
 def test_relaxed_scores_are_the_shares_counted():
-    counts = TwoWay(right=6, claimed=8, found=5, actual=10)
+    counts = MatchedCounts(predicted_matched=6, predicted=8, truth_matched=5, truth=10)
     assert (counts.precision, counts.recall) == (0.75, 0.5)
     assert counts.f1 == pytest.approx(0.6)  # 2 * 0.75 * 0.5 / 1.25
 
 
 @pytest.mark.parametrize(("counts", "scores"), [
-    (TwoWay(), (1, 1, 1)), (TwoWay(0, 5, 0, 0), (0, 0, 0)), (TwoWay(0, 0, 0, 5), (0, 0, 0)),
+    (MatchedCounts(), (1, 1, 1)), (MatchedCounts(0, 5, 0, 0), (0, 0, 0)), (MatchedCounts(0, 0, 0, 5), (0, 0, 0)),
 ])
 def test_two_way_scores_of_nothing_are_defined(counts, scores):
     assert (counts.precision, counts.recall, counts.f1) == scores
@@ -50,15 +50,15 @@ def test_two_way_scores_of_nothing_are_defined(counts, scores):
 
 def test_relaxed_scores_at_rho_zero_are_the_plain_ones():
     truth, predicted = square((8, 8), 1, 1, 4), square((8, 8), 2, 3, 4)
-    assert relaxed_counts(truth, predicted, rho=0) == TwoWay(6, 16, 6, 16)
+    assert relaxed_counts(truth, predicted, rho=0) == MatchedCounts(6, 16, 6, 16)
 
 
 def test_pixels_without_imagery_neither_count_nor_help():
     truth, predicted, valid = np.zeros((1, 8), bool), np.zeros((1, 8), bool), np.ones((1, 8), bool)
     truth[0, 2], predicted[0, 4] = True, True
-    assert relaxed_counts(truth, predicted, valid, rho=2) == TwoWay(1, 1, 1, 1)
+    assert relaxed_counts(truth, predicted, valid, rho=2) == MatchedCounts(1, 1, 1, 1)
     valid[0, 2] = False
-    assert relaxed_counts(truth, predicted, valid, rho=2) == TwoWay(0, 1, 0, 0)
+    assert relaxed_counts(truth, predicted, valid, rho=2) == MatchedCounts(0, 1, 0, 0)
 
 
 def test_the_boundary_band_of_a_square_is_its_ring():

@@ -36,9 +36,9 @@ def test_scores_of_the_toy_are_those_computed_by_hand():
 @pytest.mark.parametrize(
     ("counts", "iou", "precision", "recall", "f1"),
     [
-        (Counts(0, 0, 0, 9), 1.0, 1.0, 1.0, 1.0),  # nothing there, nothing claimed
-        (Counts(0, 4, 0, 5), 0.0, 0.0, 0.0, 0.0),  # nothing there, something claimed
-        (Counts(0, 0, 4, 5), 0.0, 0.0, 0.0, 0.0),  # something there, nothing claimed
+        (Counts(0, 0, 0, 9), 1.0, 1.0, 1.0, 1.0),  # nothing there, nothing predicted
+        (Counts(0, 4, 0, 5), 0.0, 0.0, 0.0, 0.0),  # nothing there, something predicted
+        (Counts(0, 0, 4, 5), 0.0, 0.0, 0.0, 0.0),  # something there, nothing predicted
     ],
 )
 def test_scores_of_empty_masks_are_defined(counts, iou, precision, recall, f1):

@@ -61,19 +61,19 @@ def test_recall_is_told_by_bins_of_equally_many_objects():
 def test_a_feature_that_decides_is_told_from_those_that_do_not():
     random = np.random.default_rng(1)
     size = random.normal(size=400)
-    table = explain_recall(table_of(random.random(400) < 1 / (1 + np.exp(-2 * size)), log_area=size), draws=20)
+    table = explain_recall(table_of(random.random(400) < 1 / (1 + np.exp(-2 * size)), log_area=size), resamples=20)
     assert table.loc["log_area", "low"] > 3  # odds grow by e^2 = 7.4, a little less with the regression's penalty
     assert (table.drop("log_area")["low"] < 1.2).all()
     assert table.attrs["auc"] > 0.8
 
 
 def test_features_that_explain_nothing_have_an_auc_of_about_a_half():
-    table = explain_recall(table_of(np.random.default_rng(2).random(400) < 0.5), draws=2)
+    table = explain_recall(table_of(np.random.default_rng(2).random(400) < 0.5), resamples=2)
     assert 0.4 < table.attrs["auc"] < 0.6
 
 
 def test_a_feature_that_never_varies_explains_nothing():
-    table = explain_recall(table_of(np.arange(40) % 2 == 0, shadow=np.zeros(40)), draws=5)
+    table = explain_recall(table_of(np.arange(40) % 2 == 0, shadow=np.zeros(40)), resamples=5)
     assert table.loc["shadow", "odds_ratio"] == pytest.approx(1)
 
 

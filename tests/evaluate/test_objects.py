@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from skimage.measure import label
 
-from jointnet.evaluate.counts import TwoWay
+from jointnet.evaluate.counts import MatchedCounts
 from jointnet.evaluate.objects import count_objects, find_overlaps
 
 #            missed  merged    split   exact half
@@ -38,10 +38,10 @@ def test_matches_merges_and_splits_are_those_seen():
 def test_objects_are_counted_by_their_own_area():
     # 10 m2 a pixel: truths of 40, 40, 40, 120 and 40 m2, predictions of 90, 40, 60 and 20 m2.
     counts = count_objects(find_overlaps(scene(TRUTH), scene(GUESS)), pixel_area=10.0)
-    assert counts.all == TwoWay(right=2, claimed=4, found=2, actual=5)
-    assert counts.by_class["< 50 m2"] == TwoWay(right=1, claimed=2, found=1, actual=4)
-    assert counts.by_class["50-500 m2"] == TwoWay(right=1, claimed=2, found=1, actual=1)
-    assert counts.by_class["> 500 m2"] == TwoWay()
+    assert counts.all == MatchedCounts(predicted_matched=2, predicted=4, truth_matched=2, truth=5)
+    assert counts.by_class["< 50 m2"] == MatchedCounts(predicted_matched=1, predicted=2, truth_matched=1, truth=4)
+    assert counts.by_class["50-500 m2"] == MatchedCounts(predicted_matched=1, predicted=2, truth_matched=1, truth=1)
+    assert counts.by_class["> 500 m2"] == MatchedCounts()
     assert (counts.merged, counts.split) == (1, 1)
 
 
@@ -52,7 +52,7 @@ def test_without_a_pixel_size_there_are_no_area_classes():
 def test_two_exact_halves_give_one_match():
     truth, guess = np.array([[1, 1, 1, 1]], bool), np.array([[1, 1, 0, 1]], bool)
     halves = np.array([[1, 1, 1, 1], [0, 0, 0, 0]], bool)
-    assert count_objects(find_overlaps(truth, guess)).all == TwoWay(1, 2, 1, 1)
+    assert count_objects(find_overlaps(truth, guess)).all == MatchedCounts(1, 2, 1, 1)
     diagonal = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool)  # two objects that touch at a corner only
     overlaps = find_overlaps(diagonal, halves)
     assert overlaps.truth_areas.tolist() == [0, 2, 2]
@@ -67,13 +67,13 @@ def test_a_match_below_one_half_is_refused():
 def test_empty_masks_have_no_objects_and_defined_scores():
     empty = np.zeros((3, 3), bool)
     counts = count_objects(find_overlaps(empty, empty), 1.0)
-    assert counts.all == TwoWay(0, 0, 0, 0)
+    assert counts.all == MatchedCounts(0, 0, 0, 0)
     assert counts.all.f1 == 1
 
 
 def test_objects_without_imagery_are_no_objects():
     mask = np.array([[1, 0, 1]], bool)
-    assert count_objects(find_overlaps(mask, mask, np.array([[1, 1, 0]], bool))).all == TwoWay(1, 1, 1, 1)
+    assert count_objects(find_overlaps(mask, mask, np.array([[1, 1, 0]], bool))).all == MatchedCounts(1, 1, 1, 1)
 
 
 @given(arrays(bool, (8, 8)), arrays(bool, (8, 8)))

@@ -14,7 +14,7 @@ def test_a_network_against_itself_is_complete_and_correct():
     lines = [LineString([(0, 0), (100, 0)]), LineString([(50, -20), (50, 30)])]
     counts = line_counts(lines, lines)
     assert counts.scores() == pytest.approx({"completeness": 1, "correctness": 1, "quality": 1})
-    assert counts.actual == 150
+    assert counts.truth == 150
 
 
 def test_the_scores_of_a_toy_are_those_worked_out_by_hand():
@@ -34,7 +34,7 @@ def test_beyond_the_buffer_nothing_matches():
 
 def test_lines_drawn_twice_count_once():
     line = LineString([(0, 0), (10, 0)])
-    assert line_counts([line, line], [line]).actual == 10
+    assert line_counts([line, line], [line]).truth == 10
 
 
 @pytest.mark.parametrize(("truth", "predicted", "expected"), [
@@ -54,7 +54,7 @@ def test_counts_are_pooled_by_their_sums():
 def test_geographic_lines_are_measured_in_metres():
     # A degree of latitude near the equator is 110,574 m on the ellipsoid; UTM's scale on its middle meridian is 0.9996.
     line = gpd.GeoSeries([LineString([(3, 0), (3, 0.01)])], crs=4326)
-    assert line_counts(line, line.to_crs(32631)).actual == pytest.approx(1105.74 * 0.9996, rel=1e-4)
+    assert line_counts(line, line.to_crs(32631)).truth == pytest.approx(1105.74 * 0.9996, rel=1e-4)
 
 
 def test_lines_without_a_crs_are_not_measured_against_lines_with_one():

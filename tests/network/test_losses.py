@@ -7,6 +7,7 @@ import pytest
 from jointnet.network import losses
 from jointnet.network.losses import LOSSES, PixelLoss
 from jointnet.network.metrics import F1, IoU, Precision, Recall
+from jointnet.predict.scenes import predict_mask
 
 TRUTH = np.array([1, 0, 0, 1], "float32").reshape(1, 2, 2, 1)
 FOUND = np.array([0.8, 0.1, 0.6, 0.5], "float32").reshape(1, 2, 2, 1)
@@ -84,3 +85,15 @@ def test_metrics_pool_their_counts_over_batches_and_leave_no_data_out():
         assert float(metric.result()) == pytest.approx(value), metric_class
         metric.reset_state()
         assert float(metric.result()) == 0
+
+
+def test_a_probability_at_the_threshold_counts_as_foreground_as_in_prediction():
+    truth, probability = np.array([[[[1], [1]]]], np.float32), np.array([[[[0.6], [0.59]]]], np.float32)
+    metric = IoU(0.6)
+    metric.update_state(truth, probability)
+    assert float(metric.result()) == 0.5  # one of two
+
+    def always(windows):
+        return np.full((*windows.shape[:3], 1), 0.6, np.float32)
+
+    assert predict_mask(always, np.zeros((2, 2, 3), np.uint8)).all()  # at the default threshold of 0.6

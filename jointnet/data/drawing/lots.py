@@ -19,8 +19,8 @@ class Lots:
     """How lots along a street are built on. Ranges are (low, high) in metres, of `storeys` in storeys of 3 m.
 
     Attributes:
-        width: of the building along the street.
-        depth: of the building away from it.
+        width: length of the building along the street.
+        depth: length of the building away from it.
         setback: from the kerb to the front.
         gap: to the next building.
         shapes: plans to choose from.

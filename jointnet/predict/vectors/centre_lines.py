@@ -74,7 +74,7 @@ def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path |
     Args:
         mask_path: mask raster.
         probability_path: probability raster of the same size, uint8 or float32.
-        band: of both, from 1.
+        band: number of the class's band in both, from 1.
         scene: name that goes into every row.
         cleaning: see `Cleaning`.
         gsd: metres per pixel of an image without a georeference.

@@ -44,7 +44,7 @@ def regularise(table: gpd.GeoDataFrame, tolerance: float) -> gpd.GeoDataFrame:
 
     Args:
         table: polygons from `vectorize`.
-        tolerance: of the simplification before, in metres (pixels where the table has no CRS).
+        tolerance: how far the simplification before may move an outline, in metres (pixels where the table has no CRS).
     """
 
     def straightened(shapes: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ class Tracer:
     """Collects a mask from top to bottom; `take` and `finish` give its 4-connected patches.
 
     Attributes:
-        width: of the mask, in pixels.
+        width: width of the mask, in pixels.
     """
 
     def __init__(self, width: int):
@@ -134,7 +134,7 @@ def _corners(labels: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:
 
 
 def _nothing() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What no patches are."""
+    """An empty list of patches: polygons, pixels, mean value."""
     return np.empty(0, object), np.empty(0, int), np.empty(0)
 
 

@@ -57,7 +57,7 @@ def vectorize_raster(mask_path: str | Path, probability_path: str | Path | None 
     Args:
         mask_path: mask raster.
         probability_path: probability raster of the same size, uint8 or float32.
-        band: of both, from 1.
+        band: number of the class's band in both, from 1.
         scene: name that goes into every row.
         min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
     """
@@ -74,7 +74,7 @@ def polygon_tables(mask_path: str | Path, probability_path: str | Path | None = 
     Args:
         mask_path: mask raster.
         probability_path: probability raster of the same size, uint8 or float32.
-        band: of both, from 1.
+        band: number of the class's band in both, from 1.
         scene: name that goes into every row.
         min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
         held: polygons that a table holds at least, the last one aside.

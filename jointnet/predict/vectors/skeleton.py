@@ -50,7 +50,7 @@ class Skeleton:
     """The middle of the roads of a mask.
 
     Attributes:
-        mask: of the scene, small holes filled.
+        mask: mask of the scene, small holes filled.
         pixels: int (n, 2), row and column of the skeleton's pixels, row by row.
         radius: float (n,), distance from each to the roadside, in the units of `pixel_size`.
         probability: float (n,), of each; NaN without one.

@@ -46,7 +46,7 @@ class ErrorExplorer(SceneExplorer):
         notes: GeoJSON file for the notes; without it they live in the explorer until `save_notes`.
         limit: rows of the table at most, taken from its top.
         max_size: as in `SceneExplorer`.
-        height: of the scene, in CSS pixels.
+        height: height of the scene, in CSS pixels.
         bands: as in `SceneExplorer`.
 
     Raises:

@@ -18,12 +18,12 @@ class LossExplorer(Explorer):
     pixels, so that the three can be compared.
 
     Args:
-        gamma: of the focal loss.
-        alpha: of the focal loss: weight of the foreground; the background has 1 - alpha.
+        gamma: exponent of the focal loss.
+        alpha: weight of the foreground in the focal loss; the background has 1 - alpha.
         easy: probability that an easy pixel gives to its truth.
         hard: probability that a hard pixel gives to its truth.
         share: foreground in the patch, in (0, 1).
-        pixels: of the patch.
+        pixels: number of pixels in the patch.
     """
 
     _esm = code_of("loss")

@@ -32,7 +32,7 @@ class PatchExplorer(Explorer):
         size: side of a patch in pixels, of scenes.
         limit: patches to show.
         class_name: class of the scenes' labels.
-        seed: of the lights.
+        seed: start of the random lights.
 
     Raises:
         ValueError: if there is no patch, or arrays do not fit each other.

@@ -59,7 +59,7 @@ class SceneExplorer(Explorer):
         class_name: class to show, or the class of each band; without it those that the file names, else buildings and
             roads; where nothing is predicted, the classes of the scene's labels.
         max_size: longest side in pixels of what is sent at first; closer looks are fetched at full resolution.
-        height: of the canvas, in CSS pixels.
+        height: height of the canvas, in CSS pixels.
         bands: 1-based numbers of the bands to show as red, green, blue.
 
     Raises:

@@ -25,7 +25,7 @@ class TileBrowser(SceneExplorer):
         tile: name of the one to begin with; the first without it.
         class_name: class of the labels.
         max_size: longest side in pixels of what is sent at first; closer looks are fetched at full resolution.
-        height: of the canvas, in CSS pixels.
+        height: height of the canvas, in CSS pixels.
         bands: 1-based numbers of the bands to show as red, green, blue.
 
     Raises:
