@@ -22,6 +22,12 @@ DOORS = {
     "distributed": {"predict.many"},
     "tensorflow": {"network.training", "predict.engines", "predict.export"},
 }
+# Outside the network, Keras is loaded inside functions, when a network is run; batches alone are a class of it.
+LOADS_KERAS = {"backend", "data.patches"}
+ASKS_FOR_KERAS = {"predict.engines", "predict.export", "show.widgets.network", "show.widgets.training"}
+WITHOUT_KERAS = {"network", "network.card"}  # a card is read and checked in milliseconds
+FORMAT = {"LEVELS", "NODATA", "OURS", "to_values", "RUN", "SETTINGS", "VALUES"}  # of predict.rasters
+KNOWS_LEVELS = {"evaluate.thresholds", "evaluate.calibration"}  # histograms of one bin for each stored level
 # Geometry alone: these parts of rasterio open no file, and modules whose names begin so may use them.
 GEOMETRY = ("rasterio.features.", "rasterio.warp.", "rasterio.transform.", "rasterio.crs.")
 GEOMETERS = ("data.", "predict.vectors.polygons")
@@ -104,6 +110,38 @@ def renames(source: str) -> bool:
 def test_renaming_is_found_in_each_form():
     assert all(map(renames, ["os.replace(a, b)", "shutil.move(a, b)", "draft.rename(path)", "draft.replace(path)"]))
     assert not any(map(renames, ["text.replace('a', 'b')", "table.rename(columns=names)", "replace(card, name='x')"]))
+
+
+def is_keras(name: str) -> bool:
+    return name.split(".")[0] == "keras" or name == "jointnet.backend.keras"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_keras_is_loaded_by_the_network_alone_and_elsewhere_when_it_is_needed(module):
+    in_network = module.startswith("network") and module not in WITHOUT_KERAS
+    body = ast.parse(MODULES[module].read_text()).body
+    top = "\n".join(ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom))
+    if any(map(is_keras, imported(top, module))):
+        assert in_network or module in LOADS_KERAS
+    if any(map(is_keras, IMPORTS[module])) and module not in WITHOUT_KERAS:  # a card names its type
+        assert in_network or module in LOADS_KERAS | ASKS_FOR_KERAS
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_one_module_knows_the_format_of_a_prediction_raster(module):
+    if module == "predict.rasters":
+        return
+    words = [n.value for n in ast.walk(ast.parse(MODULES[module].read_text()))
+             if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    assert [w for w in words if w.startswith(("JOINTNET_RUN", "JOINTNET_SETTINGS", "JOINTNET_VALUES"))] == []
+    known = {n.rpartition(".")[2] for n in IMPORTS[module] if n.startswith("jointnet.predict.rasters.")} & FORMAT
+    allowed = {"LEVELS"} if module in KNOWS_LEVELS else {"to_values"} if module == "predict.scenes" else set()
+    assert known <= allowed
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("evaluate")])
+def test_scores_are_had_from_rasters_and_not_from_the_prediction_of_scenes(module):
+    assert {n for n in IMPORTS[module] if n.startswith("jointnet.predict.scenes")} == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
