@@ -43,7 +43,7 @@ bench: $(READY)  ## measure speed and memory
 
 lock: $(READY)  ## choose the newest versions that pyproject.toml allows, and write requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra dev --extra openvino --extra dask --extra onnx --extra parquet --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
+	  --extra dev --extra dask --extra onnx --extra parquet --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
 
 clean:  ## remove what these commands made, but keep .venv
 	rm -rf build data/sample jointnet.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Prediction: memory against scene height, seams, polygons against GDAL's, and speed as ratios; one table in one run.
 
-    python benchmarks/prediction.py [memory] [seams] [polygons] [speed] [real]
+    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [real]
 
 Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
 processes of their own. `--side 1024` makes the scene of the speed part smaller. PyTorch is compared where
@@ -25,10 +25,42 @@ from jointnet.predict.scenes import predict_scene
 from jointnet.predict.settings import Settings
 from jointnet.predict.windows import WindowGrid, predict_windows
 
-PARTS = ("memory", "seams", "polygons", "speed")
+PARTS = ("start", "memory", "seams", "polygons", "speed")
 TORCH = Path(__file__).parent / "torch" / "eager.py"
 MASKS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "test_city"
 WIDTH, SIZE = 5000, 256
+
+
+# what a process of its own says in the end; a peak that its parent knew of would hold what the parent had before
+SAY_PEAK = """
+import json, sys, time
+status = open("/proc/self/status", encoding="ascii").read()
+print(json.dumps([time.process_time(), int(status.split("VmHWM:")[1].split()[0]) / 1024]), file=sys.stderr)
+"""
+PREDICT = """
+import sys
+from jointnet.__main__ import main
+sys.argv = ["jointnet", "predict", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    if end.code:
+        raise
+"""
+WORKER = """
+import json, sys
+from distributed import Client, LocalCluster
+from jointnet import predict_many
+
+def peak():
+    return int(open("/proc/self/status", encoding="ascii").read().split("VmHWM:")[1].split()[0]) / 1024
+
+with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, memory_limit=None) as cluster:
+    report = predict_many(sys.argv[1], sys.argv[2:-1], sys.argv[-1], cluster.scheduler_address, progress=False)
+    with Client(cluster) as client:
+        (found,) = client.run(peak).values()
+print(json.dumps([sum(report.done.values()), found]), file=sys.stderr)
+"""
 
 
 def one_convolution(windows: np.ndarray) -> np.ndarray:
@@ -40,6 +72,44 @@ def one_convolution(windows: np.ndarray) -> np.ndarray:
 
 # the threshold leaves about as many polygons as a mask of a dense city has
 one_convolution.card = Settings(3, ("buildings",), patch_size=SIZE, gsd=0.3, thresholds={"buildings": 0.75})
+
+
+def start(_: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """Seconds and peak memory of small things in processes of their own: what a person waits for."""
+    from jointnet.show.widgets import __all__ as explorers
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = draw_scene("austin6", size=256)
+        images = [write_raster(Path(folder) / f"{name}.tif", drawn.image, drawn.grid) for name in "ab"]
+        own = weights_of_ones_own(Path(folder) / "own.weights.h5")
+        cache = {"XDG_CACHE_HOME": folder, "LOCALAPPDATA": folder}
+        for weights, goal in (("buildings-small", "<= 2.0 s, 350 MB"), (own, "")):
+            for turn in ("first", "second"):
+                name = f"{turn} prediction of 256 px, {Path(weights).name}"
+                told = process(PREDICT + SAY_PEAK, images[0], "-w", weights, "-o", Path(folder) / name, **cache)
+                rows.append((f"{name}, files written", told, goal))
+        told = process(WORKER, "buildings-small", *images, Path(folder) / "many", **cache)
+        rows.append(("a Dask worker that predicts two such images", told, "<= 400 MB"))
+    return rows + [(f"importing {name}", process(f"from jointnet.show.widgets import {name}{SAY_PEAK}"), "")
+                   for name in explorers]
+
+
+def weights_of_ones_own(path: Path) -> Path:
+    """Weights that bring no network ready to run, on disk."""
+    from jointnet.network.weights import save_model
+
+    return save_model(build("tiny"), path)
+
+
+def process(code: str, *arguments, **environment: str) -> str:
+    """What a Python program took, in words; the last line that it says is its seconds of work and its peak in MB."""
+    began = time.perf_counter()
+    told = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=os.environ | environment, check=True,
+                          capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
+    seconds = time.perf_counter() - began
+    work, peak = json.loads(told.stderr.splitlines()[-1])
+    return f"{seconds:.1f} s, {work:.1f} s of processor time, {peak:.0f} MB"
 
 
 def write_scene(path: Path, height: int, width: int) -> Path:

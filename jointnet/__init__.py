@@ -14,15 +14,16 @@ _HOME = {
     "build_jointnet": "jointnet.network.model",
     "train": "jointnet.network.training",
     "load_model": "jointnet.network.weights",
+    "open_weights": "jointnet.network.card",
     "predict_array": "jointnet.predict.scenes",
     "predict_mask": "jointnet.predict.scenes",
     "predict_scene": "jointnet.predict.scenes",
     "predict_many": "jointnet.predict.many",
     "evaluate": "jointnet.evaluate.scores",
     "show_map": "jointnet.show.maps",
-    "SceneExplorer": "jointnet.show.widgets",
+    "SceneExplorer": "jointnet.show.widgets.scene",
+    "ErrorExplorer": "jointnet.show.widgets.errors",
     "PlaceExplorer": "jointnet.show.places",
-    "ErrorExplorer": "jointnet.show.widgets",
 }
 __all__ = sorted(_HOME)
 

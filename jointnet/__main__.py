@@ -1,6 +1,16 @@
-"""`python -m jointnet` is the command line."""
+"""`jointnet` and `python -m jointnet`: the command line as a program of its own."""
 
-from jointnet.cli import app
+import sys
+
+
+def main() -> None:
+    """Runs the command that was typed."""
+    if "--parquet" not in sys.argv:  # pandas would load it where it is installed: 40 MB and a moment for nothing
+        sys.modules.setdefault("pyarrow", None)
+    from jointnet.cli import app
+
+    app()
+
 
 if __name__ == "__main__":  # the processes of a local cluster import this file, too
-    app()
+    main()

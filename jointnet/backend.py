@@ -1,4 +1,7 @@
-"""Keras, loaded without the announcements of its backend: `from jointnet.backend import keras`.
+"""Keras, loaded when it is first needed and without the announcements of its backend.
+
+Importing this module loads nothing: it prepares what happens when Keras is loaded later, by `import keras` or by
+`from jointnet.backend import keras`, in this process.
 
 TensorFlow 2.21 writes several lines to stderr while it is imported, before it reads its own TF_CPP_MIN_LOG_LEVEL; under
 a notebook's first cell they look like errors. TF_CPP_MIN_LOG_LEVEL=0 or 1 shows them.
@@ -9,11 +12,13 @@ of 2021 they halve the time of a training step, so they are asked for; TF_ENABLE
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 
 
 @contextmanager
@@ -35,11 +40,24 @@ def silent_stderr() -> Iterator[None]:
             os.close(saved)
 
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("2", "3"):
-    with silent_stderr():
-        import keras
-else:
-    import keras
+class _QuietKeras:
+    """A finder of modules that has Keras loaded inside `silent_stderr`, wherever it is imported first."""
 
-__all__ = ["keras", "silent_stderr"]
+    @staticmethod
+    def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
+        """Where Keras is and how it is loaded; nothing of other modules."""
+        spec = PathFinder.find_spec(name, path) if name == "keras" else None
+        if spec is not None:
+            spec.loader.exec_module = silent_stderr()(spec.loader.exec_module)
+        return spec
+
+
+def __getattr__(name: str):
+    if name == "keras":
+        return importlib.import_module("keras")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("2", "3") and "keras" not in sys.modules:
+    sys.meta_path.insert(0, _QuietKeras)

@@ -115,9 +115,9 @@ def predict(
     A run that was stopped goes on where it was when the same command is given again.
     """
     paths = expand(images)
-    from jointnet.network.weights import load_model
+    from jointnet.network.card import open_weights
 
-    model = load_model(weights)
+    model = open_weights(weights)
     if workers is not None or scheduler is not None:
         from jointnet.predict.many import predict_many
 
@@ -234,7 +234,7 @@ def place(
     from jointnet.network.weights import load_model
     from jointnet.predict.scenes import predict_scene
 
-    result = predict_scene(load_model(weights), scene, out, outlines=outlines, min_area=min_area)
+    result = predict_scene(weights, scene, out, outlines=outlines, min_area=min_area)
     for written in result.paths:
         typer.echo(written)
 
@@ -346,3 +346,20 @@ def weights() -> None:
 
     for card in published_cards():
         typer.echo(describe(card))
+
+
+@app.command(name="compile")
+def compile_network(
+    weights: Annotated[list[str], typer.Argument(help="Names from `jointnet weights`, or weights files.")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the windows in pixels, a multiple of 8; the card's, if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, NAME.openvino.zip; beside the weights, if not given.")
+    ] = None,
+) -> None:
+    """Make networks ready to run, so that predictions with them start in a second; needed after publishing weights."""
+    from jointnet.predict.compiled import compile_weights
+
+    for name in weights:
+        typer.echo(compile_weights(name, size, out))

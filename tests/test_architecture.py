@@ -20,7 +20,8 @@ DOORS = {
     "jinja2": {"show.pages"},
     "dask": {"predict.many"},
     "distributed": {"predict.many"},
-    "tensorflow": {"network.training", "predict.engines", "predict.export"},
+    "tensorflow": {"network.training", "predict.convert", "predict.engines", "predict.export"},
+    "openvino": {"predict.compiled", "predict.convert", "predict.engines", "predict.export"},
 }
 # Outside the network, Keras is loaded inside functions, when a network is run; batches alone are a class of it.
 LOADS_KERAS = {"backend", "data.patches"}

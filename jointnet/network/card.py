@@ -45,6 +45,7 @@ class Card:
         limits: known failures.
         purpose: why the weights are published, where that is not to map anything, as "lesson 06".
         sha256: checksum of the weights file.
+        digest: of the network, its form and weights, as `network_digest` has it of the model in memory.
     """
 
     name: str = "untitled"
@@ -75,6 +76,7 @@ class Card:
     limits: str = ""
     purpose: str = ""
     sha256: str = ""
+    digest: str = ""
 
     def __post_init__(self):
         for name in ("classes", "dilation_rates", "growth_rates"):
@@ -121,6 +123,40 @@ class Card:
             return cls(**{k: v for k, v in values.items() if k in known})
         except (TypeError, AttributeError, json.JSONDecodeError) as error:
             raise WeightsError(f"the card is not a JSON object of a card's fields ({error})") from error
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Weights on disk that are whole, with their card: enough to predict with, as long as nobody needs Keras.
+
+    Attributes:
+        path: of the `.weights.h5` file.
+        sha256: of its bytes.
+        card: beside it.
+    """
+
+    path: Path
+    sha256: str
+    card: Card = field(compare=False)
+
+
+def open_weights(name_or_path: str | Path) -> WeightsFile:
+    """The weights of a name or path, found and checked against their card; the network itself is not built.
+
+    Args:
+        name_or_path: one of `published_weights()`, or a `.weights.h5` file with its card beside it.
+
+    Raises:
+        WeightsError: if there is no such name or file, no card, or the file is not the one that its card is of.
+    """
+    path = find_weights(name_or_path)
+    if not card_path(path).exists():
+        raise WeightsError(f"{path.name} has no card; put {card_path(path).name} beside it")
+    card = Card.from_json(card_path(path).read_text(encoding="utf-8"))
+    found = file_digest(path)
+    if card.sha256 and card.sha256 != found:
+        raise WeightsError(f"{path} is damaged: its SHA-256 is not its card's; fetch it again or save the model anew")
+    return WeightsFile(path.resolve(), found, card)
 
 
 def card_of(model: keras.Model) -> Card:

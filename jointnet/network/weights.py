@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from jointnet.files import written_whole
-from jointnet.network.card import SUFFIX, Card, WeightsError, card_of, card_path, file_digest, find_weights
+from jointnet.network.card import SUFFIX, Card, WeightsError, card_of, card_path, file_digest, open_weights
+from jointnet.network.digest import network_digest
 
 
 def save_model(model: keras.Model, path: str | Path, card: Card | None = None, half: bool = False) -> Path:
@@ -30,7 +31,7 @@ def save_model(model: keras.Model, path: str | Path, card: Card | None = None, h
     with written_whole(path, card_path(path)) as draft:
         plain = _in_half_precision(model, card) if half else _without_optimizer(model, card)
         plain.save_weights(draft)
-        card.sha256 = file_digest(draft)
+        card.sha256, card.digest = file_digest(draft), network_digest(plain)
         card_path(draft).write_text(card.to_json(), encoding="utf-8")
     return path
 
@@ -44,12 +45,8 @@ def load_model(name_or_path: str | Path) -> keras.Model:
     Raises:
         WeightsError: if there is no such name or file, no card, or the weights do not fit it or are damaged.
     """
-    path = find_weights(name_or_path)
-    if not card_path(path).exists():
-        raise WeightsError(f"{path.name} has no card; put {card_path(path).name} beside it")
-    card = Card.from_json(card_path(path).read_text(encoding="utf-8"))
-    if card.sha256 and card.sha256 != file_digest(path):
-        raise WeightsError(f"{path} is damaged: its SHA-256 is not its card's; fetch it again or save the model anew")
+    weights = open_weights(name_or_path)
+    path, card = weights.path, weights.card
     try:
         model = card.build()
     except ValueError as error:

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import zlib
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from jointnet.errors import InputError, MissingPackageError
+from jointnet.network.card import WeightsFile, open_weights
+from jointnet.network.digest import is_keras, network_digest
+from jointnet.predict.compiled import compile_weights, read_compiled
+from jointnet.predict.convert import CompileError, openvino_window, traced
 
 ENGINES = ("auto", "keras", "openvino")
+GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # what a driver shows: NVIDIA's, AMD's, Windows' under Linux
 TOLERANCE = 1e-3  # how far a runtime may stray from float32 Keras
 
 
@@ -41,6 +48,10 @@ class Engine:
         return self.run(windows)
 
 
+class EngineWarning(UserWarning):
+    """A network that runs on another runtime than it would best."""
+
+
 def available_engines() -> tuple[str, ...]:
     """The runtimes that this environment has."""
     return tuple(name for name in ENGINES[1:] if name == "keras" or _has_openvino())
@@ -58,7 +69,8 @@ def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
     """The network of `model` on a runtime.
 
     Args:
-        model: a Keras model, or any function of a batch (a network of another library), which is used as it is.
+        model: `WeightsFile`, or a name or path of one; a Keras model; or any function of a batch (a network of another
+            library), which is used as it is.
         name: "keras", "openvino", or "auto" for the one that is likely the fastest here.
         size: side of the windows in pixels; OpenVINO and TensorFlow compile for it.
 
@@ -68,31 +80,87 @@ def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
     """
     if name not in ENGINES:
         raise InputError(f"engine {name!r} is unknown; choose from {', '.join(ENGINES)}")
-    if not _is_keras(model):
+    model = open_weights(model) if isinstance(model, str | Path) else model
+    if not isinstance(model, WeightsFile) and not is_keras(model):
         if not callable(model):
             raise TypeError(f"a model is a Keras model, a name or a function, not {type(model).__name__}")
         return Engine("function", lambda windows: np.asarray(model(windows), np.float32))
     if name == "openvino" and not _has_openvino():
-        raise MissingPackageError("OpenVINO cannot run here; pip install 'jointnet[openvino]' and keep KERAS_BACKEND "
-                                  "at tensorflow, or use engine='keras' (--engine keras)")
-    runtime = automatic_engine() if name == "auto" else name
-    return _compiled(model, runtime, size, weights_digest(model))
+        raise MissingPackageError("OpenVINO is not installed here; pip install openvino, or use engine='keras' "
+                                  "(--engine keras)")
+    digest = model.sha256 if isinstance(model, WeightsFile) else network_digest(model)
+    return _compiled(model, _runtime(model) if name == "auto" else name, size, digest, name == "auto")
+
+
+def prepare(weights: WeightsFile, name: str = "auto", size: int | None = None, beside: bool = False) -> None:
+    """Has a network made ready to run before several processes want it at once; where that fails, each of them says so.
+
+    Args:
+        weights: the network's.
+        name: as in `make_engine`.
+        size: side of the windows in pixels; without it the card's patch size.
+        beside: makes it in this process, which has Keras loaded, and leaves it beside the weights, which will go.
+    """
+    if (_runtime(weights) if name == "auto" else name) != "openvino":
+        return
+    with suppress(CompileError):
+        if beside:
+            compile_weights(weights.path, size)
+        else:
+            read_compiled(weights, size or weights.card.patch_size)
+
+
+def _runtime(model) -> str:
+    """The runtime behind "auto" for this model: what is in memory is converted out of TensorFlow, or not at all."""
+    if isinstance(model, WeightsFile):
+        if not _has_openvino():
+            _say_once("OpenVINO is not installed; networks run on Keras, which takes longer to start")
+        return automatic_engine()
+    from jointnet.backend import keras
+
+    return automatic_engine() if keras.backend.backend() == "tensorflow" else "keras"
 
 
 @lru_cache(maxsize=4)
-def _compiled(model, runtime: str, size: int, digest: str) -> Engine:
+def _compiled(model, runtime: str, size: int, digest: str, falls_back: bool) -> Engine:
     """One compiled engine per model, runtime and window; `digest` is there to compile anew when weights change."""
-    return _openvino_engine(model, size) if runtime == "openvino" else _keras_engine(model, size)
+    if runtime == "openvino":
+        try:
+            is_file = isinstance(model, WeightsFile)
+            return _openvino_engine(read_compiled(model, size)[0] if is_file else openvino_window(model, size))
+        except CompileError as error:
+            if not falls_back:
+                raise
+            warnings.warn(EngineWarning(f"{error}; it runs on Keras, which takes longer to start"), stacklevel=3)
+    return _keras_engine(_loaded(model) if isinstance(model, WeightsFile) else model, size)
 
 
-def weights_digest(model) -> str:
-    """A checksum of a Keras model's weights; of a function, its name."""
-    if not _is_keras(model):
-        return getattr(model, "__qualname__", type(model).__qualname__)
-    check = 0
-    for variable in model.weights:
-        check = zlib.crc32(np.ascontiguousarray(variable.numpy()), check)
-    return f"{check:08x}"
+def weights_digest(model, size: int = 256) -> str:
+    """`network_digest` of a Keras model or a function; of a `WeightsFile` the same, as its card has it.
+
+    Args:
+        model: as in `make_engine`.
+        size: of the windows that are about to be predicted, in pixels.
+    """
+    return _file_digest(model, size) if isinstance(model, WeightsFile) else network_digest(model)
+
+
+@lru_cache(maxsize=4)
+def _file_digest(weights: WeightsFile, size: int) -> str:
+    """`network_digest` of the network of a weights file."""
+    if weights.card.digest:
+        return weights.card.digest
+    if _runtime(weights) == "openvino":  # a card of earlier days
+        with suppress(CompileError):
+            return read_compiled(weights, size)[1]
+    return network_digest(_loaded(weights))
+
+
+def _loaded(weights: WeightsFile):
+    """The Keras model of a weights file."""
+    from jointnet.network.weights import load_model
+
+    return load_model(weights.path)
 
 
 def _keras_engine(model, size: int) -> Engine:
@@ -106,7 +174,7 @@ def _keras_engine(model, size: int) -> Engine:
     return Engine("keras", lambda windows: keras.ops.convert_to_numpy(model(windows, training=False)), batch)
 
 
-def _openvino_engine(model, size: int) -> Engine:
+def _openvino_engine(graph) -> Engine:
     """OpenVINO on the processor, in float32 throughout."""
     import openvino
 
@@ -114,38 +182,8 @@ def _openvino_engine(model, size: int) -> Engine:
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine
     if threads:
         settings["INFERENCE_NUM_THREADS"] = int(threads)
-    single = openvino_model(model, size)
-    single.reshape([1, size, size, model.input_shape[-1]])
-    compiled = openvino.Core().compile_model(single, "CPU", settings)
+    compiled = openvino.Core().compile_model(graph, "CPU", settings)
     return Engine("openvino", lambda windows: np.concatenate([compiled(w[None])[0] for w in windows]), 1)
-
-
-def openvino_model(model, size: int):
-    """The network as an `openvino.Model` of uint8 (n, size, size, bands), scaling inside, with one output."""
-    import openvino
-
-    whole = openvino.convert_model(traced(model, size).get_concrete_function())
-    output = next(o for o in whole.outputs if o.get_element_type() == openvino.Type.f32)
-    return openvino.Model([output], whole.get_parameters(), "jointnet")
-
-
-def traced(model, size: int):
-    """The network as a TensorFlow function of uint8 (n, size, size, bands), with the weights as they are now.
-
-    They are constants of its graph, which oneDNN brings into its own order once and not at every call: a window of
-    256 px takes two thirds of the time.
-    """
-    import tensorflow as tf
-
-    trainable, other = ([v.numpy() for v in group]
-                        for group in (model.trainable_variables, model.non_trainable_variables))
-
-    def run(windows):
-        weights = ([tf.constant(value) for value in group] for group in (trainable, other))
-        return model.stateless_call(*weights, windows, training=False)[0]
-
-    shape = (None, size, size, model.input_shape[-1])
-    return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
 
 def _batch_for(size: int) -> int:
@@ -153,26 +191,28 @@ def _batch_for(size: int) -> int:
     return max(1, 16 * 256 * 256 // (size * size)) if _has_gpu() else 1
 
 
-def _is_keras(model) -> bool:
-    """Whether this is a Keras model, without importing Keras to find out."""
-    return any(base.__module__.split(".")[0] == "keras" for base in type(model).__mro__)
-
-
 def _has_openvino() -> bool:
-    """Whether OpenVINO is installed and Keras runs on TensorFlow, from which it is converted."""
-    if importlib.util.find_spec("openvino") is None:
-        return False
-    import keras
-
-    return keras.backend.backend() == "tensorflow"
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
 
 
+@lru_cache(maxsize=1)
 def _has_gpu() -> bool:
-    """Whether Keras runs on TensorFlow and that sees a GPU."""
-    import keras
+    """Whether Keras would run on a GPU; it is asked only where the machine shows signs of one."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    plugged = importlib.util.find_spec("tensorflow-plugins") is not None  # Apple's, for one
+    if not plugged and (hidden or not any(map(os.path.exists, GPUS))):
+        return False
+    from jointnet.backend import keras
 
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+@cache
+def _say_once(text: str) -> None:
+    """Warns of something, the first time that it happens in this process."""
+    warnings.warn(EngineWarning(text), stacklevel=4)

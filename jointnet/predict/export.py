@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import settle, written_whole
-from jointnet.predict.engines import openvino_model, traced
+from jointnet.predict.convert import openvino_model, traced
 
 FORMATS = {"openvino": ".xml", "savedmodel": "", "onnx": ".onnx"}
 CARD_KEY = "jointnet_card"

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -20,7 +19,10 @@ from jointnet.data.addresses import stem_of
 from jointnet.data.scene import Scene
 from jointnet.errors import MissingPackageError
 from jointnet.files import written_whole
+from jointnet.network.card import WeightsFile, open_weights
+from jointnet.network.digest import is_keras
 from jointnet.options import PredictOptions, chosen, takes
+from jointnet.predict.engines import prepare
 from jointnet.predict.settings import PredictionError, PredictionWarning
 
 REPORT = "prediction_report.json"
@@ -84,7 +86,7 @@ def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | Non
     wanted = chosen(PredictOptions, options)
     names = _names(sources)
     report = ManyReport(len(names))
-    with _client(scheduler, workers, len(names)) as client, _shared(model, out) as weights:
+    with _client(scheduler, workers, len(names)) as client, _shared(model, out, wanted) as weights:
         futures = {
             client.submit(_predict_one, weights, source, str(out.resolve()), wanted, retries=retries, pure=False): name
             for name, source in zip(names, sources, strict=True)
@@ -112,20 +114,11 @@ def _predict_one(weights, source, out: str, wanted: PredictOptions) -> tuple[flo
     """(seconds, pixels) of one scene, on a worker. 0 seconds: it was there already."""
     from jointnet.predict.scenes import predict_scene
 
-    model = _loaded(weights) if isinstance(weights, str) else weights
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)
-        result = predict_scene(model, source, out, progress=False, **vars(wanted))
+        result = predict_scene(weights, source, out, progress=False, **vars(wanted))
     height, width = result.shape
     return result.seconds, height * width
-
-
-@lru_cache(maxsize=1)
-def _loaded(weights: str):
-    """The network, once per worker."""
-    from jointnet.network.weights import load_model
-
-    return load_model(weights)
 
 
 def _collect(client, futures: dict, report: ManyReport, progress: bool) -> None:
@@ -178,18 +171,22 @@ def _client(scheduler: str | None, workers: int | None, scenes: int) -> Iterator
 
 
 @contextmanager
-def _shared(model, out: Path) -> Iterator:
-    """The model in a form that workers can get: a name or path, or a function as it is."""
-    if isinstance(model, Path):
-        model = str(model.resolve())
-    if isinstance(model, str) or not hasattr(model, "save_weights"):
-        out.mkdir(parents=True, exist_ok=True)
+def _shared(model, out: Path, wanted: PredictOptions) -> Iterator:
+    """The model in a form that workers can get: weights that are ready to run, or a function as it is."""
+    out.mkdir(parents=True, exist_ok=True)
+    if isinstance(model, str | Path):
+        model = open_weights(model)
+    if not is_keras(model):
+        if isinstance(model, WeightsFile):
+            prepare(model, wanted.engine, wanted.size)
         yield model
         return
     from jointnet.network.weights import save_model
 
     folder = out / ".shared_weights"
     try:
-        yield str(save_model(model, folder / "model.weights.h5").resolve())
+        weights = open_weights(save_model(model, folder / "model.weights.h5"))
+        prepare(weights, wanted.engine, wanted.size, beside=True)
+        yield weights
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,20 +15,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
 
 from jointnet.data.raster import Grid, RasterError, identity_of
 from jointnet.files import InUseError, alone, written_whole
+from jointnet.network.digest import OLD
 from jointnet.options import PredictOptions
 from jointnet.predict.rasters import create_mask, create_probability, run_of
 from jointnet.predict.settings import PredictionError, Settings
 from jointnet.predict.source import Source
-from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
 from jointnet.predict.vectors.files import create_vectors, read_notes
 from jointnet.predict.vectors.outlines import PIXELS, Tidying
 from jointnet.predict.vectors.polygons import polygon_tables
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,14 @@ def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, w
         "part": [*scene.origin, *scene.grid.shape],
     }
     layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if wanted.polygons else {}
-    return ScenePrediction(
+    result = ScenePrediction(
         scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, scene.grid.shape,
         json.loads(json.dumps(made_with)), _tidying(scene.grid, wanted), wanted.parquet,
     )
+    before = replace(result, settings=result.settings | {"weights": weights[:OLD]})
+    if wanted.overwrite or not result.probability.exists():
+        return result
+    return before if run_of(result.probability) == _digest(before) else result
 
 
 def _tidying(grid: Grid, wanted: PredictOptions) -> Tidying:
@@ -305,7 +312,9 @@ def write_vectors(result: ScenePrediction) -> ScenePrediction:
 def _tables(result: ScenePrediction, band: int, name: str, tidying: Tidying) -> Iterator[gpd.GeoDataFrame]:
     """The shapes of a class, a table at a time: centre lines of roads, tidied polygons of all else."""
     scene = result.probability.stem.removesuffix("_probability")
-    if name == "roads":
+    if name == "roads":  # each brings libraries of its own
+        from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
+
         yield centre_lines_of_raster(result.mask, result.probability, band, scene)
         return
     for table in polygon_tables(result.mask, result.probability, band, scene):

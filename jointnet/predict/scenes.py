@@ -16,7 +16,8 @@ from jointnet.data.places import check_covered
 from jointnet.data.raster import DamagedRasterError, block_cache
 from jointnet.data.services import PlaceError
 from jointnet.files import settle
-from jointnet.network.card import class_names
+from jointnet.network.card import class_names, open_weights
+from jointnet.network.digest import is_keras
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import make_engine, weights_digest
 from jointnet.predict.outputs import (
@@ -43,19 +44,21 @@ CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which
 Progress = Callable[[int, int], object]
 
 def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
-                  engine: str = "keras", gsd: float | None = None) -> np.ndarray:
+                  engine: str | None = None, gsd: float | None = None) -> np.ndarray:
     """Probability of every pixel: float32 (height, width, classes).
 
     Where the network was trained at another gsd, it is shown the image enlarged or shrunk, and the answer comes back
     on the image's own pixels.
 
     Args:
-        model: a Keras model, a name or path for `load_model`, or a function of a batch of windows.
+        model: a name or path as `open_weights` takes it, what that gives, a Keras model, or a function of a batch of
+            windows.
         image: uint8 (height, width, bands), of any height and width.
         overlap: share of a window that it has in common with its neighbour.
         size: window in pixels, a multiple of 8; without it the patch size that the weights were trained at.
         tta: True averages over the eight turns and flips of each window, at eight times the cost.
-        engine: "keras", "openvino" or "auto".
+        engine: "keras", "openvino" or "auto" for the one that is likely the fastest here; without it "keras" for a
+            Keras model, which is there already, else "auto".
         gsd: metres per pixel of the image; without it, what the card takes for images that do not state theirs.
 
     Raises:
@@ -76,8 +79,8 @@ def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | N
 
 
 def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float] | None = None,
-                 overlap: float = 0.25, size: int | None = None, tta: bool = False, engine: str = "keras",
-                 gsd: float | None = None) -> np.ndarray:
+                 overlap: float = 0.25, size: int | None = None, tta: bool = False,
+                 engine: str | None = None, gsd: float | None = None) -> np.ndarray:
     """uint8 {0, 1} at the card's threshold: (height, width), or (height, width, classes) of several classes.
 
     Args:
@@ -106,7 +109,8 @@ def predict_scene(model, source, out: str | Path, progress: bool | Progress = Tr
     Where the rasters are there already, only the vector files that are missing are made.
 
     Args:
-        model: a Keras model, a name or path for `load_model`, or a function of a batch of windows.
+        model: a name or path as `open_weights` takes it, what that gives, a Keras model, or a function of a batch of
+            windows; a name starts in a second, without TensorFlow.
         source: path or address of an image (https://, s3://, gs://, /vsi..., or of a STAC item), or a scene of a
             dataset or of `open_place`, or a part of one (`Scene.part`).
         out: folder for the outputs; it is made.
@@ -132,7 +136,7 @@ def predict_scene(model, source, out: str | Path, progress: bool | Progress = Tr
         grid = WindowGrid(*scene.shape, wanted.size, stride_of(wanted.size, wanted.overlap))
         settings = _with_classes(settings, model, wanted.size, len(scene.bands))
         limits = settings.threshold_array(wanted.threshold)
-        result = plan(scene, Path(out), settings, wanted, weights_digest(model), limits)
+        result = plan(scene, Path(out), settings, wanted, weights_digest(model, wanted.size), limits)
         if not wanted.overwrite:
             refuse_to_replace(result)
             if is_finished(result):
@@ -164,11 +168,7 @@ def _kept_rows(result: ScenePrediction) -> Iterator[Spool]:
 
 def _resolve(model):
     """The network behind a name or path; anything else as it is."""
-    if not isinstance(model, str | Path):
-        return model
-    from jointnet.network.weights import load_model
-
-    return load_model(model)
+    return open_weights(model) if isinstance(model, str | Path) else model
 
 
 def _check_image(image: np.ndarray, settings: Settings) -> None:
@@ -181,9 +181,9 @@ def _check_image(image: np.ndarray, settings: Settings) -> None:
                               f"choose them, for example image[..., :{settings.bands}]")
 
 
-def _network(model, engine: str, size: int, tta: bool):
+def _network(model, engine: str | None, size: int, tta: bool):
     """(engine, windows at once)."""
-    run = make_engine(model, engine, size)
+    run = make_engine(model, engine or ("keras" if is_keras(model) else "auto"), size)
     return (with_flips(run) if tta else run), run.batch
 
 

@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
-import networkx as nx
 import numpy as np
 import shapely
 from scipy.sparse import coo_array
@@ -19,6 +19,9 @@ from jointnet.data.raster import Grid, open_raster
 from jointnet.predict.rasters import open_probability
 from jointnet.predict.vectors.polygons import local_crs, to_world
 from jointnet.predict.vectors.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 STRAIGHT = np.cos(np.deg2rad(35))  # a gap is joined where both ends point at each other within this angle
 
@@ -104,6 +107,8 @@ def street_graph(lines: gpd.GeoDataFrame) -> nx.MultiGraph:
     Args:
         lines: table of LineStrings.
     """
+    import networkx as nx  # who draws no graph goes without it
+
     crs = local_crs(lines)
     metric = lines.geometry if crs is None else lines.geometry.to_crs(crs)
     widths = lines["width_m"] if "width_m" in lines else [None] * len(lines)
@@ -307,10 +312,8 @@ def _long_enough(lines: np.ndarray, shortest: float) -> np.ndarray:
     if not len(lines):
         return lines
     nodes, ends = _nodes(lines)
-    graph = nx.Graph(ends.tolist())
-    part = np.zeros(len(nodes), int)
-    for number, members in enumerate(nx.connected_components(graph)):
-        part[list(members)] = number
+    graph = coo_array((np.ones(len(ends)), ends.T), shape=(len(nodes), len(nodes)))
+    part = connected_components(graph, directed=False)[1]
     total = np.bincount(part[ends[:, 0]], shapely.length(lines))
     return lines[total[part[ends[:, 0]]] >= shortest]
 

@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import geopandas as gpd
-import pyogrio
+from typing import TYPE_CHECKING
 
 from jointnet.data.degrees import on_earth, to_degrees
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import written_whole
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 NOTE = "JOINTNET_"  # begins the names of what is noted in a GeoPackage
 
@@ -102,6 +103,8 @@ class GeoPackage(VectorFile):
         self._write(self._last, {NOTE + key.upper(): json.dumps(value) for key, value in notes.items()})
 
     def _write(self, table: gpd.GeoDataFrame, metadata: dict[str, str]) -> None:
+        import pyogrio  # loads GeoPandas, which whoever wants no polygons keeps
+
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             pyogrio.write_dataframe(
@@ -135,6 +138,8 @@ class GeoJson(VectorFile):
     @staticmethod
     def _features(table: gpd.GeoDataFrame) -> bytes:
         """The rows as GDAL writes them for RFC 7946: rings wound its way, seven decimals, a line each."""
+        import pyogrio
+
         buffer = io.BytesIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
@@ -180,6 +185,10 @@ FORMATS = {".geojson": GeoJson, ".gpkg": GeoPackage, ".parquet": GeoParquet}
 
 def read_notes(path: str | Path) -> dict[str, object]:
     """What was noted in a GeoPackage; nothing where there is no such file."""
+    if not Path(path).exists():
+        return {}
+    import pyogrio
+
     try:
         found = pyogrio.read_info(path)["layer_metadata"] or {}
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):

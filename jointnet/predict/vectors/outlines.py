@@ -6,13 +6,16 @@ Everything happens in metres, in a projection around the table's middle (in pixe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
 import shapely
 
 from jointnet.errors import InputError
 from jointnet.predict.vectors.polygons import area_column, areas, local_crs
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 OUTLINES = ("traced", "simplified", "regular")
 PIXELS = 2  # that an outline may move by when no tolerance is given
@@ -133,6 +136,8 @@ def _reshaped(table: gpd.GeoDataFrame, change) -> gpd.GeoDataFrame:
     """The table with other shapes, `change`d in metres, and their areas."""
     if table.empty:
         return table.copy()
+    import geopandas as gpd
+
     crs = local_crs(table)
     metric = table.geometry if crs is None else table.geometry.to_crs(crs)
     shapes = gpd.GeoSeries(shapely.make_valid(change(metric.to_numpy())), index=table.index, crs=metric.crs)

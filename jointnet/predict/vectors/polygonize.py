@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 SIMPLE, LEFT, RIGHT = 0, 1, 2  # kinds of corner; where four pieces meet there is one for the left and one for the right
 
@@ -41,6 +38,8 @@ class Tracer:
             mask: (rows, width), foreground where it is not 0.
             values: (rows, width), whose mean over each patch is wanted.
         """
+        from scipy import ndimage  # SciPy takes a third of a second, which whoever wants no polygons keeps
+
         labels = np.zeros((len(mask) + 1, self.width + 2), np.int32)
         count = ndimage.label(mask, output=labels[1:, 1:-1])
         self._measure(labels[1:, 1:-1], count, values)
@@ -107,6 +106,11 @@ class Tracer:
         if not self._labels:
             return np.empty(0, int)
         one, other = np.concatenate(self._same).T
+        if not len(one):
+            return np.arange(self._labels)
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(self._labels, self._labels))
         return connected_components(graph, directed=False)[1]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyproj
 import shapely
 
@@ -16,6 +15,9 @@ from jointnet.data.degrees import on_earth
 from jointnet.data.raster import Grid, open_raster
 from jointnet.predict.rasters import open_probability
 from jointnet.predict.vectors.polygonize import Tracer
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 STRIP = 512  # rows of a raster that are looked at together
 HELD = 10_000  # polygons of a raster that are held before they are handed on
@@ -61,6 +63,8 @@ def vectorize_raster(mask_path: str | Path, probability_path: str | Path | None 
         scene: name that goes into every row.
         min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
     """
+    import pandas as pd
+
     tables = list(polygon_tables(mask_path, probability_path, band, scene, min_area))
     return pd.concat([t for t in tables if len(t)], ignore_index=True) if any(map(len, tables)) else tables[0]
 
@@ -132,6 +136,8 @@ def local_crs(table: gpd.GeoDataFrame) -> str | None:
 def _table(patches: tuple[np.ndarray, ...], grid: Grid, scene: str, min_area: float, with_mean: bool
            ) -> gpd.GeoDataFrame:
     """A tracer's patches with their attributes, largest enough ones only."""
+    import geopandas as gpd
+
     polygons, _, mean = patches
     table = gpd.GeoDataFrame({"scene": [scene] * len(polygons)}, geometry=to_world(polygons, grid), crs=grid.crs)
     if with_mean:

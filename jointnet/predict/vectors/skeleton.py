@@ -15,7 +15,6 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
-from skimage.morphology import skeletonize
 
 STRIP = 1024  # rows that are thinned together
 REACH = 64  # pixels: half the width of the broadest road that is thinned and measured exactly where strips meet
@@ -125,6 +124,8 @@ def skeleton_of_strips(
         shape: (height, width) of the mask.
         pixel_size, hole, read_probability: as of `find_skeleton`.
     """
+    from skimage.morphology import skeletonize  # late, as it takes a while and looks at what else is installed
+
     filled = _filled(read_mask, shape, hole / (pixel_size[0] * pixel_size[1]))
     excess = (pixel_size[0] + pixel_size[1]) / 8
     pixels, radius, probability = [np.empty((0, 2), int)], [np.empty(0)], [np.empty(0)]

@@ -1,14 +1,20 @@
-"""Explorers: widgets that run in any notebook and as pages of their own."""
+"""Explorers: widgets that run in any notebook and as pages of their own, each loaded when it is first used."""
 
-from jointnet.show.widgets.errors import ErrorExplorer
-from jointnet.show.widgets.loss import LossExplorer
-from jointnet.show.widgets.network import NetworkExplorer
-from jointnet.show.widgets.patches import PatchExplorer
-from jointnet.show.widgets.scene import SceneExplorer
-from jointnet.show.widgets.tiles import TileBrowser
-from jointnet.show.widgets.training import TrainingMonitor
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "ErrorExplorer", "LossExplorer", "NetworkExplorer", "PatchExplorer", "SceneExplorer", "TileBrowser",
-    "TrainingMonitor",
-]
+_HOME = {
+    "ErrorExplorer": "errors", "LossExplorer": "loss", "NetworkExplorer": "network", "PatchExplorer": "patches",
+    "SceneExplorer": "scene", "TileBrowser": "tiles", "TrainingMonitor": "training",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,143 @@
+"""A weights file in; its network ready to run (OpenVINO's IR) out, without Keras.
+
+A network for windows of one size is one file, `NAME.openvino.zip`: OpenVINO's own `network.xml` and `network.bin`, and
+`made_of.json`. The published weights bring theirs; of others it is made once, by another process, because that takes
+Keras and TensorFlow, and kept in the user's cache. A file that is damaged, or of other weights, is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import platformdirs
+
+from jointnet.files import written_whole
+from jointnet.network.card import SUFFIX, WeightsFile, open_weights
+from jointnet.predict.convert import CompileError, halve_exactly, openvino_window
+
+ENDING = ".openvino.zip"
+FORM = ("architecture", "preset", "bands", "classes", "reduction_from", "normalization", "dilation_rates",
+        "growth_rates")  # what of a card makes another network of the same weights
+KEPT = 20  # networks in the cache; those used longest ago go
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+BEGINNING = (1980, 1, 1, 0, 0, 0)  # no date inside, so that the same network is the same file
+
+
+def compiled_beside(path: Path) -> Path:
+    """Where the network ready to run lies that belongs to a weights file."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + ENDING)
+
+
+def read_compiled(weights: WeightsFile, size: int):
+    """(`openvino.Model` of uint8 (1, size, size, bands), digest of the network), made first where it has to be.
+
+    Raises:
+        CompileError: if it is not there and cannot be made.
+    """
+    cached = _cache() / f"{_key(weights, size)}{ENDING}"
+    found = _read(compiled_beside(weights.path), weights, size) or _read_cached(cached, weights, size)
+    if found is not None:
+        return found
+    _compile_apart(weights, size, cached)
+    found = _read_cached(cached, weights, size)
+    if found is None:
+        raise CompileError(f"OpenVINO cannot read what was made of {weights.path.name}")
+    return found
+
+
+def compile_weights(name_or_path: str | Path, size: int | None = None, out: Path | None = None) -> Path:
+    """Makes a weights file's network ready to run, in this process, with Keras and TensorFlow; returns its path.
+
+    Args:
+        name_or_path: as in `load_model`.
+        size: side of the windows in pixels; without it the card's patch size.
+        out: file to write; without it the one beside the weights, which predictions look for.
+    """
+    import openvino
+
+    from jointnet.network.digest import network_digest
+    from jointnet.network.weights import load_model
+
+    weights, model = open_weights(name_or_path), load_model(name_or_path)
+    size = size or weights.card.patch_size
+    graph = openvino_window(model, size)
+    halve_exactly(graph)
+    made_of = _made_of(weights, size) | {"digest": network_digest(model), "openvino": openvino.__version__}
+    path = out or compiled_beside(weights.path)
+    with tempfile.TemporaryDirectory() as folder:
+        openvino.save_model(graph, Path(folder) / "network.xml", compress_to_fp16=False)
+        _write(path, {"made_of.json": json.dumps(made_of, indent=1).encode()} | {
+            file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())})
+    return path
+
+
+def _made_of(weights: WeightsFile, size: int) -> dict:
+    """What a network ready to run must have been made of."""
+    card = asdict(weights.card)
+    return json.loads(json.dumps({"sha256": weights.sha256, "size": size} | {name: card[name] for name in FORM}))
+
+
+def _key(weights: WeightsFile, size: int) -> str:
+    """The name of a network in the cache."""
+    return hashlib.sha256(json.dumps(_made_of(weights, size), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _read(path: Path, weights: WeightsFile, size: int):
+    """(`openvino.Model`, digest) of a file; None where there is none that is whole and made of these weights."""
+    import openvino
+
+    wanted = _made_of(weights, size)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            made_of = json.loads(archive.read("made_of.json"))
+            if {name: made_of.get(name) for name in wanted} != wanted:
+                return None
+            graph, digest = (archive.read(name) for name in ("network.xml", "network.bin")), made_of["digest"]
+            return openvino.Core().read_model(*graph), digest
+    except UNREADABLE:
+        return None
+
+
+def _read_cached(path: Path, weights: WeightsFile, size: int):
+    """As `_read`; the cache keeps the networks that were used last."""
+    found = _read(path, weights, size)
+    if found is not None:
+        with suppress(OSError):
+            os.utime(path)
+            for old in sorted(path.parent.glob(f"*{ENDING}"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+                old.unlink()
+    return found
+
+
+def _compile_apart(weights: WeightsFile, size: int, out: Path) -> None:
+    """`compile_weights` in a process of its own, which takes TensorFlow's memory with it when it ends."""
+    command = [sys.executable, "-m", "jointnet", "compile", weights.path, "--size", str(size), "--out", out]
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+    told = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+    if told.returncode:
+        said = [line for line in told.stderr.splitlines() if line.startswith("jointnet: ")]
+        why = said[-1] if said else f"its process ended with {told.returncode}"
+        raise CompileError(f"{weights.path.name} cannot be made ready for OpenVINO: {why.removeprefix('jointnet: ')}")
+
+
+def _write(path: Path, parts: dict[str, bytes]) -> None:
+    """A ZIP archive of some files, whole or not at all, and the same for the same content."""
+    with written_whole(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, BEGINNING), content, zipfile.ZIP_DEFLATED)
+
+
+def _cache() -> Path:
+    """The folder of the networks that were made here."""
+    return platformdirs.user_cache_path("jointnet") / "compiled"

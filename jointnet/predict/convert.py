@@ -1,0 +1,73 @@
+"""A Keras model in; its graph for other runtimes out. Keras must run on TensorFlow, which writes the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jointnet.errors import JointNetError
+
+LARGE = 64  # numbers; a smaller constant is not worth an operation of its own
+
+
+class CompileError(JointNetError, RuntimeError):
+    """A network that cannot be made ready for another runtime here; the message says why."""
+
+
+def traced(model, size: int):
+    """The network as a TensorFlow function of uint8 (n, size, size, bands), with the weights as they are now.
+
+    They are constants of its graph, which oneDNN brings into its own order once and not at every call: a window of
+    256 px takes two thirds of the time.
+    """
+    import tensorflow as tf
+
+    trainable, other = ([v.numpy() for v in group]
+                        for group in (model.trainable_variables, model.non_trainable_variables))
+
+    def run(windows):
+        weights = ([tf.constant(value) for value in group] for group in (trainable, other))
+        return model.stateless_call(*weights, windows, training=False)[0]
+
+    shape = (None, size, size, model.input_shape[-1])
+    return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+
+
+def openvino_model(model, size: int):
+    """The network as an `openvino.Model` of uint8 (n, size, size, bands), scaling inside, with one output.
+
+    Raises:
+        CompileError: if OpenVINO has no equal of one of its layers.
+    """
+    import openvino
+
+    function = traced(model, size).get_concrete_function()
+    try:
+        whole = openvino.convert_model(function)
+    except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
+        why = " ".join(line[3:] for line in str(error).splitlines() if line.startswith("-- ")) or error
+        raise CompileError(f"OpenVINO cannot take the network {model.name!r}: {why}") from error
+    output = next(o for o in whole.outputs if o.get_element_type() == openvino.Type.f32)
+    return openvino.Model([output], whole.get_parameters(), "jointnet")
+
+
+def openvino_window(model, size: int):
+    """As `openvino_model`, for one window at a time, which runs faster than any number."""
+    graph = openvino_model(model, size)
+    graph.reshape([1, size, size, model.input_shape[-1]])
+    return graph
+
+
+def halve_exactly(graph) -> None:
+    """Stores the constants of an `openvino.Model` as float16, where that changes none of their numbers."""
+    import openvino
+    from openvino import opset8
+
+    for constant in graph.get_ops():
+        if constant.get_type_name() != "Constant" or constant.get_element_type() != openvino.Type.f32:
+            continue
+        half = constant.data.astype(np.float16) if constant.data.size >= LARGE else None
+        if half is None or not np.array_equal(half, constant.data):
+            continue
+        whole = opset8.convert(opset8.constant(half), "f32").output(0)
+        for target in constant.output(0).get_target_inputs():
+            target.replace_source_output(whole)

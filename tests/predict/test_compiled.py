@@ -1,0 +1,212 @@
+"""Networks ready to run: beside the published weights, made once for others, equal to Keras, and never a stale one."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from jointnet.data.drawn import draw_scene
+from jointnet.network.card import PUBLISHED, SUFFIX, Card, card_path, open_weights, published_weights
+from jointnet.predict import compiled
+from jointnet.predict.compiled import compiled_beside, read_compiled
+from jointnet.predict.convert import CompileError
+from jointnet.predict.engines import make_engine, weights_digest
+
+pytest.importorskip("openvino")
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A network of random weights, saved: (Keras model, weights file)."""
+    from jointnet.network.model import build_jointnet
+    from jointnet.network.weights import save_model
+
+    model = build_jointnet("tiny", growth_rates=(4, 4, 4), dilation_rates=(1, 2))
+    model.card = Card(preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1, 2), patch_size=SIZE)
+    return model, save_model(model, tmp_path_factory.mktemp("small") / f"small{SUFFIX}")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setattr(compiled, "_cache", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def made_here(monkeypatch):
+    """What would be made by another process is made by this one, which has TensorFlow loaded; counts the times."""
+    made = []
+
+    def make(weights, size, out):
+        made.append(size)
+        compiled.compile_weights(weights.path, size, out)
+
+    monkeypatch.setattr(compiled, "_compile_apart", make)
+    return made
+
+
+@pytest.mark.parametrize("name", published_weights())
+def test_published_weights_bring_the_network_that_is_made_of_them(name, monkeypatch):
+    monkeypatch.setattr(compiled, "_compile_apart", lambda *_: pytest.fail("it had to be made"))
+    weights = open_weights(name)
+    assert read_compiled(weights, weights.card.patch_size)[1] == weights.card.digest
+    assert compiled_beside(weights.path).stat().st_size < 1.3 * weights.path.stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", published_weights())
+def test_published_networks_answer_as_keras_does(name):
+    from jointnet.network.weights import load_model
+
+    model, weights = load_model(name), open_weights(name)
+    size = weights.card.patch_size
+    image = draw_scene("vienna6", size=2 * size).image
+    windows = np.stack([image[:size, :size], image[-size:, -size:]])
+    ready = make_engine(weights, "openvino", size)
+    np.testing.assert_allclose(ready(windows), make_engine(model, "keras", size)(windows), atol=1e-5)
+    assert weights_digest(model) == weights.card.digest
+
+
+@pytest.mark.slow
+def test_buildings_small_answers_as_keras_does_on_real_crops(shared_data):
+    from PIL import Image
+
+    from jointnet import predict_array
+
+    for path in sorted((shared_data / "inria_crops" / "images").iterdir())[::40]:
+        image = np.asarray(Image.open(path).convert("RGB"))[:256, :256]
+        ready, keras = (predict_array("buildings-small", image, engine=name) for name in ("openvino", "keras"))
+        np.testing.assert_allclose(ready, keras, atol=1e-5, err_msg=path.name)
+
+
+def test_weights_of_ones_own_are_made_ready_once_and_give_the_same(small, cache, made_here):
+    model, path = small
+    windows = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    for _ in range(2):
+        graph, digest = read_compiled(open_weights(path), SIZE)
+    assert made_here == [SIZE]
+    assert [p.suffix for p in cache.iterdir()] == [".zip"]
+    assert digest == weights_digest(model) == open_weights(path).card.digest
+    answer = make_engine(open_weights(path), "openvino", SIZE)(windows)
+    np.testing.assert_allclose(answer, make_engine(model, "keras", SIZE)(windows), atol=1e-5)
+    read_compiled(open_weights(path), 2 * SIZE)
+    assert made_here == [SIZE, 2 * SIZE]
+    assert tuple(graph.input(0).shape) == (1, SIZE, SIZE, 3)
+
+
+@pytest.mark.parametrize("damage", ["cut", "a bit", "other weights", "another network"])
+def test_a_damaged_or_stale_network_is_made_anew(small, cache, made_here, damage):
+    weights = open_weights(small[1])
+    read_compiled(weights, SIZE)
+    (file,) = cache.iterdir()
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    elif damage == "a bit":
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    else:
+        with zipfile.ZipFile(file) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        changed = {"sha256": "0" * 64} if damage == "other weights" else {"dilation_rates": [1, 3]}
+        parts["made_of.json"] = json.dumps(json.loads(parts["made_of.json"]) | changed).encode()
+        compiled._write(file, parts)
+    read_compiled(weights, SIZE)
+    assert made_here == [SIZE, SIZE]
+
+
+def test_the_cache_forgets_what_was_used_longest_ago(small, cache, made_here, monkeypatch):
+    monkeypatch.setattr(compiled, "KEPT", 2)
+    for size in (8, 16, 8, 24):  # 16 was used longest ago when 24 comes
+        read_compiled(open_weights(small[1]), size)
+    for size in (8, 24):
+        read_compiled(open_weights(small[1]), size)
+    assert made_here == [8, 16, 24]
+
+
+def test_a_network_that_cannot_be_made_ready_runs_on_keras_and_says_so_once(small, cache, monkeypatch):
+    def fail(*_):
+        raise CompileError("no room")
+
+    monkeypatch.setattr(compiled, "_compile_apart", fail)
+    windows = np.zeros((1, 40, 40, 3), np.uint8)
+    with pytest.warns(UserWarning, match="no room; it runs on Keras") as said:
+        engines = [make_engine(open_weights(small[1]), "auto", 40) for _ in range(2)]
+    assert len(said) == 1
+    assert [engine.name for engine in engines] == ["keras", "keras"]
+    assert engines[0](windows).shape == (1, 40, 40, 1)
+    with pytest.raises(CompileError):
+        make_engine(open_weights(small[1]), "openvino", 40)
+
+
+def test_a_network_with_a_layer_that_openvino_lacks_runs_on_keras_and_says_so():
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("runs on TensorFlow alone")
+    import tensorflow as tf
+
+    class Doubled(keras.layers.Layer):
+        def call(self, x):
+            doubled = tf.numpy_function(lambda values: 2 * values, [tf.cast(x, tf.float32)], tf.float32)
+            return tf.ensure_shape(doubled, x.shape)
+
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid")(Doubled()(image)))
+    with pytest.warns(UserWarning, match=r"PyFunc; it runs on Keras"):
+        assert make_engine(model, "auto", SIZE).name == "keras"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_process_that_makes_a_network_leaves_it_or_says_why(small, tmp_path):
+    weights, out = open_weights(small[1]), tmp_path / "cache" / "network.openvino.zip"
+    compiled._compile_apart(weights, SIZE, out)
+    assert compiled._read(out, weights, SIZE)[1] == weights.card.digest
+    broken = tmp_path / f"broken{SUFFIX}"
+    shutil.copy(small[1], broken)
+    card_path(broken).write_text(Card(preset="base").to_json())  # of another network
+    with pytest.raises(CompileError, match="cannot be loaded into the network its card describes"):
+        compiled._compile_apart(open_weights(broken), SIZE, out)
+
+
+BEFORE = "import sys, warnings; warnings.simplefilter('ignore')\n"
+AFTER = "\nprint(sorted({'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)))"
+PREDICT = """
+import jointnet, numpy as np
+jointnet.predict_scene("sample-joint", sys.argv[1], sys.argv[2], progress=False)
+jointnet.predict_mask("sample-joint", np.zeros((64, 64, 3), np.uint8))
+from jointnet.show import widgets
+for name in widgets.__all__:
+    getattr(widgets, name)
+widgets.SceneExplorer(sys.argv[1])
+widgets.NetworkExplorer()
+from typer.testing import CliRunner
+from jointnet.cli import app
+told = CliRunner().invoke(app, ["weights"])
+assert "sample-joint" in told.stdout, told.output
+"""
+
+
+def test_predictions_explorers_and_lists_of_weights_load_no_keras(scene_path, tmp_path, project_root):
+    code = BEFORE + PREDICT + AFTER
+    told = subprocess.run([sys.executable, "-c", code, scene_path, tmp_path / "out"], cwd=project_root,
+                          capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip() == "[]"
+
+
+def test_a_card_is_read_without_keras(project_root):
+    code = BEFORE + "from jointnet.network.card import open_weights; open_weights('sample-joint').card" + AFTER
+    told = subprocess.run([sys.executable, "-c", code], cwd=project_root, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_every_published_network_ready_to_run_has_its_weights():
+    assert sorted(p.name.removesuffix(compiled.ENDING) for p in PUBLISHED.glob("*.zip")) == published_weights()
