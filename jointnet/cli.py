@@ -231,7 +231,6 @@ def place(
     found = numbers(where, "WHERE") or ()
     scene = open_place(found, source, gsd, width, name, out if save else False, most_tiles)
     typer.echo(f"{scene.name}: {scene.info.width} x {scene.info.height} px; {scene.credit}")
-    from jointnet.network.weights import load_model
     from jointnet.predict.scenes import predict_scene
 
     result = predict_scene(weights, scene, out, outlines=outlines, min_area=min_area)
