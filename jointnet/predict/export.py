@@ -78,7 +78,7 @@ def _openvino(model, path: Path, size: int, card: str) -> None:
     try:
         import openvino
     except ImportError as error:
-        raise MissingPackageError("exporting to OpenVINO needs it; pip install 'jointnet[openvino]'") from error
+        raise MissingPackageError("exporting to OpenVINO needs it; pip install openvino") from error
     converted = openvino_model(model, size)
     converted.set_rt_info(card, CARD_KEY)
     openvino.save_model(converted, path, compress_to_fp16=False)
