@@ -72,7 +72,7 @@ class PredictOptions:
 class FitOptions:
     """What a training on any batches may be told."""
 
-    learning_rate: float = option(1e-3, "of Adam, at its highest")
+    learning_rate: float = option(1e-3, "highest learning rate of Adam")
     schedule: str = option(
         "cosine", "how the rate goes: cosine, a short warm-up and a fall over all epochs; constant, a warm-up alone, "
         "for a run that may end at any time; falling, in a straight line, to finish such a run")

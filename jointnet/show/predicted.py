@@ -7,9 +7,8 @@ from pathlib import Path
 
 from jointnet.data.addresses import is_remote
 from jointnet.data.place_files import SUFFIX, cache_folder
-from jointnet.data.scene import Scene
+from jointnet.data.scene import Scene, as_scene
 from jointnet.predict.rasters import made_with
-from jointnet.show.layers import as_scene
 from jointnet.show.widgets.scene import SceneExplorer
 
 ENDING = "_probability.tif"
