@@ -65,6 +65,7 @@ class CityMap(VBox):
         self._scenes = {scene.name: scene for scene in scenes}
         self._predictions, self._max_size, self._panel = predictions, max_size, None
         self.map = SceneMap(basemap, height)
+        self.map.show_land()
         self.outlines = _tile_outlines(scenes)
         self._done = {s.name for s in scenes if self.files(s)}
         for known, style in ((True, {"weight": 2, "fillOpacity": 0.15}),

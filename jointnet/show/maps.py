@@ -38,6 +38,7 @@ from jointnet.show.layers import (
     origin_of,
     paint,
 )
+from jointnet.show.pages import read_asset
 from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.stills import Still, draw_still
 from jointnet.show.tile_server import tile_prefix, why_no_tiles
@@ -50,6 +51,8 @@ BASEMAPS = {
 }
 BASEMAP_NAMES = {"osm": "OpenStreetMap (online)"}
 FINEST_ZOOM = 24
+LAND = {"color": "#B9BDB2", "weight": 1, "opacity": 1, "fillColor": "#E4E6DF", "fillOpacity": 1}
+FAR = 7  # zoom up to which the outline of land is true to a pixel or so
 MAP_WIDTH = 760  # pixels: what a notebook beside an open file list leaves a map
 PANEL_WIDTH = 296  # pixels that the list of layers takes of it
 PHOTOGRAPH = ("#5B7F4B", "#A89A86")  # of its legend
@@ -149,6 +152,17 @@ class SceneMap(leafmap.Map):
         else:  # leafmap's own `remove` would close them for good
             ipyleaflet.Map.remove(self, self.basemap)
             ipyleaflet.Map.remove(self, self._credit)
+
+    def show_land(self) -> None:
+        """Puts the land of the world under everything, for views from afar; its outline is too rough for near ones."""
+        land = json.loads(read_asset("land.geojson"))
+        layer = ipyleaflet.GeoJSON(data={"type": "FeatureCollection", "features": [land]}, name="land", style=LAND)
+        self.add(layer)
+
+        def fade(change) -> None:
+            layer.style = LAND if change["new"] <= FAR else {**LAND, "opacity": 0, "fillOpacity": 0}
+
+        self.observe(fade, "zoom")
 
     def look_at(self, bounds: tuple[float, float, float, float]) -> None:
         """Moves to (south, west, north, east) in degrees, beside the list of layers if there is one."""

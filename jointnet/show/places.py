@@ -60,6 +60,8 @@ class PlaceExplorer(VBox):
         self._stop = threading.Event()
         self._seconds = dict(SECONDS)
         self.map = SceneMap(None, height)
+        self.map.show_land()
+        self.map.add(ipyleaflet.AttributionControl(position="bottomright", prefix=""))
         self._make_controls(weights)
         self._make_draw_control()
         bars = [HBox(row, layout=Layout(flex_flow="row wrap", align_items="center"))
