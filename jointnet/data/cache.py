@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from jointnet.data.place_files import cache_folder
+from jointnet.data.place_files import cache_folder, tile_folder
 from jointnet.errors import InputError
+
+MOST = 2_000_000_000  # bytes of tiles
 
 WHAT = {
     "tiles": "imagery of places, fetched from services",
@@ -21,6 +23,17 @@ def kept() -> dict[str, int]:
     folder = cache_folder()
     parts = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
     return {part.name: sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in parts}
+
+
+def forget_oldest_tiles(most: int = MOST) -> None:
+    """Deletes the tiles that were fetched longest ago, until the others take no more bytes than that."""
+    held = [(f.stat().st_mtime, f.stat().st_size, f) for f in tile_folder().rglob("*") if f.is_file()]
+    surplus = sum(size for _, size, _ in held) - most
+    for _, size, file in sorted(held):
+        if surplus <= 0:
+            return
+        file.unlink(missing_ok=True)
+        surplus -= size
 
 
 def clear(*kinds: str) -> Path:

@@ -16,7 +16,6 @@ from jointnet.files import written_whole
 
 SUFFIX = ".place"
 FORMAT = "jointnet place 1"
-KEPT_TILES = 2_000_000_000  # bytes; of more, GDAL forgets the tiles that were used longest ago
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Place:
 
     def gdal_text(self) -> str:
         """The description that GDAL opens; it may hold keys, and stays in memory."""
-        return gdal_text(self.service, self.zoom, str(tile_folder()), KEPT_TILES)
+        return gdal_text(self.service, self.zoom, str(tile_folder()))
 
 
 def cache_folder() -> Path:

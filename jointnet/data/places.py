@@ -13,6 +13,7 @@ import numpy as np
 import pyproj
 from tqdm.auto import tqdm
 
+from jointnet.data.cache import forget_oldest_tiles
 from jointnet.data.place_files import Place, cache_folder, read_place, write_place
 from jointnet.data.raster import RasterError, RasterReader, ServiceError, create_raster, open_raster
 from jointnet.data.scene import Scene
@@ -100,6 +101,7 @@ def open_place(
         warnings.warn(PlaceWarning(
             f"the finest pixels of {plan.place.service.name} are {plan.pixel:.2f} m there; a scene of {gsd} m shows no "
             f"more than they do"), stacklevel=2)
+    forget_oldest_tiles()
     path = write_place(plan.place)
     place = read_place(path)  # it may be of an earlier day
     if save:

@@ -22,6 +22,7 @@ AGENT = f"JointNet/{__version__} (Python package jointnet; buildings and roads f
 CONNECTIONS = 4  # at once, to one provider
 PATIENCE = "60"  # seconds until a request is given up, where GDAL_HTTP_TIMEOUT does not say
 TILE = 256  # pixels
+FOR_EVER = 315_360_000  # seconds, ten years: GDAL would ask for each tile again after a week
 HALF = math.pi * 6_378_137.0  # of the Web Mercator square, in metres
 FINEST = 22  # zoom; a finer square has more pixels than GDAL counts
 
@@ -228,7 +229,7 @@ def _tile(lon: float, lat: float, zoom: int) -> tuple[int, int]:
     return tuple(min(2**zoom - 1, max(0, math.floor(share * 2**zoom))) for share in (across, down))
 
 
-def gdal_text(service: Service, zoom: int, cache: str, cache_bytes: int) -> str:
+def gdal_text(service: Service, zoom: int, cache: str) -> str:
     """The description that GDAL opens, with keys: it stays in memory.
 
     Four bands: where a tile is missing, the fourth is 0. Tiles that the service has not (204, 404) are missing; any
@@ -239,7 +240,7 @@ def gdal_text(service: Service, zoom: int, cache: str, cache_bytes: int) -> str:
     common = (f"<BandsCount>4</BandsCount><MaxConnections>{CONNECTIONS}</MaxConnections><Timeout>{patience}</Timeout>"
               f"<ZeroBlockHttpCodes>204,404</ZeroBlockHttpCodes>"
               f"<UserAgent>{escape(AGENT)}</UserAgent><Cache><Path>{escape(cache)}</Path><Type>file</Type>"
-              f"<Depth>2</Depth><MaxSize>{cache_bytes}</MaxSize></Cache>")
+              f"<Depth>2</Depth><Expires>{FOR_EVER}</Expires></Cache>")
     if service.form == "wmts":
         return _wmts_text(address, zoom, common)
     rows = "bottom" if "{-y}" in address else "top"

@@ -78,7 +78,7 @@ class PlaceExplorer(VBox):
     def _make_controls(self, weights: str | Path) -> None:
         names = list(dict.fromkeys([str(weights), *published_weights()]))
         self.where = Text(placeholder="lon, lat  or  west, south, east, north", description="place",
-                          continuous_update=False, layout=Layout(width="330px"))
+                          continuous_update=False, layout=Layout(width="380px"))
         self.width = FloatText(600, description="width (m)", layout=Layout(width="160px"))
         self.weights = Dropdown(options=[(Path(name).name, name) for name in names], description="find with",
                                 layout=Layout(width="260px"))
@@ -86,7 +86,7 @@ class PlaceExplorer(VBox):
         self.stop = _button("Stop", "stops; Predict then goes on where it was", "warning")
         self.explore = _button("open in SceneExplorer", "opens the place below the map", width=170)
         self.download = _button("Download", "a zip of the rasters and the outlines")
-        self.progress = FloatProgress(0, min=0, max=1, layout=Layout(width="180px", visibility="hidden"))
+        self.progress = FloatProgress(0, min=0, max=1, layout=Layout(width="180px", display="none"))
         self.cut = Cut()
         self.message = HTML("Draw a box with the square at the left of the map, or type a place.")
         self.where.observe(lambda change: self._typed(), "value")
@@ -153,7 +153,8 @@ class PlaceExplorer(VBox):
         self.message.value = (
             f"{width:,.0f} x {height:,.0f} m, {place.width:,} x {place.height:,} px of {self.gsd} m, "
             f"{self.plan.tiles:,} tiles of {escape(place.service.name)} (zoom {place.zoom}, {self.plan.pixel:.2f} m); "
-            f"about {max(1, round(seconds)):,} s. {escape(place.service.credit)}; {escape(place.service.terms)}")
+            f"about {max(1, round(seconds)):,} s. "
+            f"{escape('; '.join(filter(None, (place.service.credit, place.service.terms))))}")
 
     def _megapixels(self) -> float:
         """Millions of pixels that the network will be shown."""
@@ -175,7 +176,7 @@ class PlaceExplorer(VBox):
             return
         self._stop.clear()
         self.predict.disabled, self.stop.disabled = True, False
-        self.progress.value, self.progress.layout.visibility = 0, "visible"
+        self.progress.value, self.progress.layout.display = 0, ""
         self._thread = threading.Thread(target=self._work, args=(self.plan,), daemon=True)
         thread = self._thread
         thread.start()
@@ -201,7 +202,7 @@ class PlaceExplorer(VBox):
         finally:
             self._thread = None
             self.predict.disabled, self.stop.disabled = False, True
-            self.progress.layout.visibility = "hidden"
+            self.progress.layout.display = "none"
 
     def _tell(self, done: int, total: int) -> None:
         self.progress.value = done / max(1, total)
@@ -220,6 +221,7 @@ class PlaceExplorer(VBox):
         shapes = {name: path.with_suffix(".geojson") for name, path in self.result.layers.items()}
         add_outlines(self._panel, shapes, self.scene)
         self._panel.finish([escape(self.scene.credit)], basemap=False)
+        self.draw.clear()  # the box has served, and its line would look like an outline
         self.explore.disabled = self.download.disabled = False
         self.message.value = "; ".join(self.counts()) + f". Written to {escape(str(self.out))}."
 

@@ -1,12 +1,14 @@
 """Places read from a provider on this machine, against the scene that its tiles were cut from."""
 
 import json
+import os
 import time
 
 import numpy as np
 import pytest
 
 import jointnet.data.raster as door
+from jointnet.data.cache import forget_oldest_tiles, kept
 from jointnet.data.place_files import read_place, tile_folder
 from jointnet.data.places import PlaceWarning, open_place, plan_place
 from jointnet.data.raster import RasterError, ServiceError, open_raster, read_info, read_raster
@@ -245,6 +247,18 @@ def test_tiles_lie_in_the_kits_cache_and_nowhere_else(provider, tmp_path):
     open_place((11.39, 47.26), provider.tiles, width=30)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix == ".place" or tile_folder() in path.parents for path in files} == {True}
+
+
+def test_tiles_that_were_fetched_longest_ago_are_forgotten_when_there_are_too_many(tmp_path, monkeypatch):
+    monkeypatch.setenv("JOINTNET_CACHE", str(tmp_path / "small"))
+    for day, name in enumerate(("oldest", "middle", "newest")):
+        file = tile_folder() / "x" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(100))
+        os.utime(file, (day, day))
+    forget_oldest_tiles(most=210)  # 300 bytes: one goes
+    assert kept() == {"tiles": 200}
+    assert sorted(path.name for path in tile_folder().rglob("*") if path.is_file()) == ["middle", "newest"]
 
 
 def test_an_image_at_an_address_is_read_by_windows(provider, original):

@@ -70,10 +70,10 @@ def test_a_key_is_filled_from_the_environment_and_hidden_from_messages(monkeypat
 
 
 def test_gdal_gets_rows_from_the_south_where_the_address_asks_for_it():
-    north = gdal_text(find_service("https://a.org/{z}/{y}/{x}?a=1&b=2", HERE), 19, "/tmp", 1)
+    north = gdal_text(find_service("https://a.org/{z}/{y}/{x}?a=1&b=2", HERE), 19, "/tmp")
     assert "https://a.org/${z}/${y}/${x}?a=1&amp;b=2" in north
     assert "<YOrigin>top" in north
-    south = gdal_text(find_service("https://a.org/{z}/{x}/{-y}", HERE), 19, "/tmp", 1)
+    south = gdal_text(find_service("https://a.org/{z}/{x}/{-y}", HERE), 19, "/tmp")
     assert "https://a.org/${z}/${x}/${y}<" in south
     assert "<YOrigin>bottom" in south
 

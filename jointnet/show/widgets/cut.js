@@ -22,7 +22,7 @@ function slider(model) {
   input.setAttribute("aria-label", "threshold");
   input.setAttribute("data-lm-suppress-shortcuts", "true");
   label.append("threshold ", input, " ", number);
-  label.style.cssText = "display:flex;gap:6px;align-items:center;font:13px system-ui,sans-serif";
+  label.style.cssText = "display:flex;gap:6px;margin-left:12px;align-items:center;font:13px system-ui,sans-serif";
   input.addEventListener("input", () => {
     model.set("threshold", Number(input.value));
     model.save_changes();
