@@ -66,6 +66,9 @@ def train(
         float | None, typer.Option(help="Deal the images anew: this share validates, as 0.2; a lone one is cut up.")
     ] = None,
     nodata: NoData = None,
+    stretch: Annotated[
+        str | None, typer.Option(help="For images of more than 8 bits: dataset, scene, or two numbers, as 0,3000.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
     weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
     classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
@@ -81,7 +84,8 @@ def train(
     from jointnet.data.catalogue import open_dataset
 
     scenes = open_dataset(
-        dataset, root, names(cities), held_out_city=held_out_city, validation=validation, nodata=nodata
+        dataset, root, names(cities), held_out_city=held_out_city, validation=validation, nodata=nodata,
+        stretch=stretch if stretch in (None, "dataset", "scene") else numbers(stretch, "--stretch", 2),
     )
     from jointnet.network.card import Card
     from jointnet.network.training import PATCH_SIZE

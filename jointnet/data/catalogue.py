@@ -19,6 +19,7 @@ from jointnet.data.nodata import NODATA_RULES
 from jointnet.data.real_cities import TEST_CITIES, open_test_cities
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, split_in_blocks
+from jointnet.data.stretch import stretched
 from jointnet.errors import InputError
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
@@ -54,6 +55,7 @@ def open_dataset(
     width: float | str | None = None,
     label_values=None,
     ignore_values=None,
+    stretch: str | Sequence[float] | None = None,
 ) -> Dataset:
     """The scenes of a dataset, with their labels, cities and splits.
 
@@ -80,6 +82,9 @@ def open_dataset(
             shows several classes, as `{"buildings": 1, "roads": 2}`. All other values are background.
         ignore_values: for "folder", the values of masks that nobody has labelled: they count in no loss and no score.
             Given, what the files themselves declare (no-data, alpha, mask band) is passed over; `()` ignores nothing.
+        stretch: makes 0 to 255 of images of more than 8 bits, or of fractions: "dataset" or "scene" take the 2nd and
+            98th percentile of all training scenes or of each image, two numbers are taken as they are. Training notes
+            it on the card, and prediction does the same. See `stretched`.
 
     Warns:
         UserWarning: if parts of the dataset are not on disk, or images of a folder share ground across splits.
@@ -111,7 +116,9 @@ def open_dataset(
         dataset = leave_city_out(dataset, held_out_city)
     if validation:
         alone = len(dataset) == 1
-        dataset = split_in_blocks(dataset[0], 512, validation) if alone else split_by_share(dataset, validation)
+        dataset = split_in_blocks(dataset[0], None, validation) if alone else split_by_share(dataset, validation)
+    if stretch is not None:
+        dataset = stretched(dataset, stretch)
     if name == "folder":
         _warn_of_leaks(dataset)
     found = dataset.select(cities, split)

@@ -154,7 +154,10 @@ def values_of(
         raise MaskError(f"{ones} holds 1 and {others} holds 255, and no mask both: is 255 the class or not labelled? "
                         f"Say label_values=[1, 255], or label_values=1, ignore_values=255")
     decided = _decide(values, ignored, own)
-    if decided is not None and not _contradicted(decided, facts.values()):
+    if decided is not None:
+        if _contradicted(decided, facts.values()):
+            raise MaskError(f"{some} numbers its pixels {_listed(values)}, and its palette paints 0 light and the others "
+                            f"black: say which show the class, for example label_values=0 or label_values=1")
         _check_sides(some, decided, values, hidden)
         return decided
     paletted = any(f.palette for f in facts.values())

@@ -18,6 +18,9 @@ def valid_pixels(image: np.ndarray, rule: str | None) -> np.ndarray:
         image: uint8 (height, width, bands).
         rule: "black" - pixels whose bands are all 0 are no-data; "white" - all 254 or more; None - all are valid.
     """
+    if rule == "white" and image.dtype != np.uint8:
+        raise InputError(f"the no-data rule 'white' is for 8-bit images, not for {image.dtype} values; declare "
+                         f"no-data in the files in its place")
     bands = np.moveaxis(image, -1, 0)  # one band after the other is many times faster than `any` over three values
     if rule == "black":
         return reduce(np.logical_or, (band != 0 for band in bands))

@@ -41,6 +41,9 @@ def read_patch(
     return image, labels, weights
 
 
+GSD_TOLERANCE = 0.1  # share by which the metres per pixel of images may differ, in training as in prediction
+
+
 class PatchBatches(keras.utils.PyDataset):
     """Random patches of labelled scenes, augmented: (image, labels, weights) by the batch, for `fit`.
 
@@ -83,6 +86,7 @@ class PatchBatches(keras.utils.PyDataset):
         if not self.scenes:
             raise InputError("there is no scene to cut patches from; check the split and the cities")
         _check_labelled(self.scenes, self.classes)
+        check_images(self.scenes)
         for scene in self.scenes:
             scene.prepare(self.classes)
         self.sampler = _Sampler([index_scene(s, self.classes) for s in self.scenes], patch_size)
@@ -129,6 +133,7 @@ class GridBatches(keras.utils.PyDataset):
         super().__init__(workers=workers)
         self.patch_size, self.batch_size, self.classes = patch_size, batch_size, tuple(classes)
         scenes = list(scenes)
+        check_images(scenes)
         for scene in scenes:
             scene.prepare(classes)
         self.places = [
@@ -190,6 +195,25 @@ class _Sampler:
             starts.append(int(np.clip(rng.integers(min(low, position * CELL), position * CELL + 1), 0,
                                       max(0, length - self.size))))
         return number, starts[0], starts[1]
+
+
+def check_images(scenes: Sequence[Scene]) -> None:
+    """Refuses images that one network cannot be shown: of other types than 8 bits, or of differing bands or gsd.
+
+    Raises:
+        InputError: names the file and says what to do.
+    """
+    for scene in scenes:
+        first, info = scenes[0], scene.info
+        if info.dtype != "uint8" and scene.stretch is None:
+            raise InputError(f"{scene.image} holds {info.dtype} values and a network is shown 0 to 255; let them be "
+                             f"stretched to that: open_dataset(..., stretch='dataset'), or --stretch dataset")
+        if info.bands != first.info.bands:
+            raise InputError(f"{scene.image} has {info.bands} bands, {first.image} {first.info.bands}; one network "
+                             f"takes images of as many bands: convert them, or take the others out of the dataset")
+        if scene.gsd and first.gsd and abs(scene.gsd / first.gsd - 1) > GSD_TOLERANCE:
+            raise InputError(f"{scene.image} has {scene.gsd:.3g} m per pixel, {first.image} {first.gsd:.3g} m; one "
+                             f"network learns one: resample, for example with gdalwarp -tr, or take the others out")
 
 
 def _check_labelled(scenes: Sequence[Scene], classes: Sequence[str]) -> None:

@@ -248,10 +248,14 @@ class RasterReader:
 
     def read_valid(self, window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """Where the file itself says that there is imagery: bool (height, width), from alpha, mask band or nodata."""
-        if not self._has_mask:
+        if self._has_mask:
+            valid = self._read(window, self._read_mask, Resampling.nearest) > 0
+        else:
             _, _, height, width = window or (0, 0, *self.info.shape)
-            return np.ones((height, width), bool)
-        return self._read(window, self._read_mask, Resampling.nearest) > 0
+            valid = np.ones((height, width), bool)
+        if self.info.dtype.startswith("float"):  # what is no number shows nothing, said or not
+            valid &= np.isfinite(self.read(window, resampling="nearest")).all(axis=-1)
+        return valid
 
     def _any_band(self, **arguments) -> np.ndarray:
         """The mask of a file whose alpha is none: valid where any band is."""

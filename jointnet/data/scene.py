@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import geopandas as gpd
 import numpy as np
@@ -20,6 +20,9 @@ from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, kept_raster, read_info
 from jointnet.data.vectors import PIXELS, check_meets, read_features
 from jointnet.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from jointnet.data.stretch import Stretch
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
@@ -45,6 +48,7 @@ class Scene:
             blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
             itself must heed it.
         credit: who provided the imagery, as every figure and map of it must say; "" where nobody asks for that.
+        stretch: what makes 0 to 255 of an image of more bits; `read` then gives uint8. See `stretch.stretched`.
         masks: class name -> the masks whose values decide together what they mean; without it, each file by itself.
     """
 
@@ -61,6 +65,7 @@ class Scene:
     part: tuple[int, int, int, int] | None = None
     credit: str = ""
     masks: dict[str, MaskGroup] = field(default_factory=dict)
+    stretch: Stretch | None = None
 
     @cached_property
     def info(self) -> Grid:
@@ -79,7 +84,11 @@ class Scene:
 
     def read(self, window: tuple[int, int, int, int] | None = None, bands: Sequence[int] | None = None) -> np.ndarray:
         """uint8 (height, width, bands) of `window`, (row, col, height, width) in pixels; without it, the whole."""
-        return kept_raster(self.image, expand=True).read(self._in_image(window), bands)
+        raster = kept_raster(self.image, expand=True)
+        pixels = raster.read(self._in_image(window), bands)
+        if self.stretch is None:
+            return pixels
+        return (self.stretch if bands is None else self.stretch.of(bands))(pixels)
 
     def read_valid(
         self, window: tuple[int, int, int, int] | None = None, class_name: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import shapely
 from jointnet.data.scene import SPLITS, Dataset, Scene
 from jointnet.errors import InputError
 
+LARGEST_BLOCK, SMALLEST_BLOCK = 512, 128  # pixels: a tile of a usual file, a patch of the smallest network
 Placed = tuple[Scene, tuple[float, float, float, float]]  # a scene and its box
 
 
@@ -137,7 +139,7 @@ def split_by_share(dataset: Dataset, validation: float = 0.2, test: float = 0.0,
 
 
 def split_in_blocks(
-    scene: Scene, block: int = 512, validation: float = 0.2, test: float = 0.0, gap: int = 0, seed: int = 0
+    scene: Scene, block: int | None = 512, validation: float = 0.2, test: float = 0.0, gap: int = 0, seed: int = 0
 ) -> Dataset:
     """One scene cut into square blocks that share no pixel, each a scene of its own, dealt to the splits.
 
@@ -146,7 +148,8 @@ def split_in_blocks(
 
     Args:
         scene: the image to cut; a `part` of an image is cut inside its rectangle.
-        block: side of a block in pixels; what remains at the right and lower edge joins the last block.
+        block: side of a block in pixels; what remains at the right and lower edge joins the last block. None takes
+            the side that fits the image, see `fitting_block`.
         validation: share of the blocks that validate, rounded, at least one.
         test: share that tests, by the same rule; none where it is 0.
         gap: pixels left unused between neighbouring blocks, at least.
@@ -156,6 +159,7 @@ def split_in_blocks(
         ValueError: if the scene has fewer than two blocks, or the shares leave nothing to train on.
     """
     _check_shares(validation, test)
+    block = fitting_block(scene.info.shape, validation, test) if block is None else block
     rows, cols = _cuts(scene.info.height, block, gap), _cuts(scene.info.width, block, gap)
     if len(rows) * len(cols) < 2:
         raise InputError(
@@ -171,6 +175,30 @@ def split_in_blocks(
         f"{scene.name} in blocks",
         tuple(replace(scene, name=names[i], part=part, split=deal[i]) for i, part in enumerate(parts)),
     )
+
+
+def fitting_block(shape: tuple[int, int], validation: float = 0.2, test: float = 0.0) -> int:
+    """Side in pixels of the blocks that an image is cut into: the largest that give each split its share.
+
+    So many blocks that the smallest share is one of them, but no side above 512 px, and none below 128 px unless the
+    image would stay whole.
+
+    Args:
+        shape: (height, width) of the image, in pixels.
+        validation: share of the blocks that validate.
+        test: share that tests.
+
+    Raises:
+        InputError: if the image is too small to be cut at all.
+    """
+    shares = [share for share in (validation, test, 1 - validation - test) if share > 0]
+    wanted, least = math.ceil(1 / min(shares) - 1e-9), len(shares)
+    for side in range(LARGEST_BLOCK, 0, -1):
+        count = max(1, shape[0] // side) * max(1, shape[1] // side)
+        if count >= (wanted if side >= SMALLEST_BLOCK else least):
+            return side
+    raise InputError(f"an image of {shape[0]} x {shape[1]} px cannot be cut into blocks for {least} splits; "
+                     f"bring more images, or a larger one")
 
 
 def _cuts(length: int, block: int, gap: int) -> list[tuple[int, int]]:

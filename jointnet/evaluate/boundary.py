@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -47,24 +48,39 @@ def boundary_counts(
     valid: np.ndarray | None = None,
     width: float = BOUNDARY_WIDTH,
     rows: slice = slice(None),
+    edge: bool = True,
 ) -> Counts:
     """Counts of the inner bands along both masks' outlines; their IoU is the boundary IoU (Cheng et al., CVPR 2021).
 
-    Cheng and others take a width of 2 % of the image's diagonal, meant for photographs of one object; on a scene of
-    hundreds of buildings that would be whole buildings, so the width is in pixels here. The scene's edge and pixels
-    without imagery make no outline: nobody knows what lies beyond.
+    As in the authors' program (bowenc0221/boundary-iou-api): the band is what as many 3 x 3 erosions as it is wide
+    take away, so distances are chessboard's, and the image's edge is an outline. Cheng and others take a width of 2 %
+    of the image's diagonal, meant for photographs of one object; on a scene of hundreds of buildings that would be
+    whole buildings, so the width is in pixels here. Pixels without imagery make no outline.
 
     Args:
         truth: labels (height, width).
         predicted: prediction (height, width).
         valid: where pixels count; everywhere without it.
-        width: width of the band in pixels: how far a pixel's centre may lie from the nearest background pixel's.
-        rows: rows that are counted; the others only give their neighbourhood.
+        width: of the band in pixels, rounded down: rows or columns from the nearest background pixel.
+        rows: rows that are counted; the others only give their neighbourhood, `width` of them at least.
+        edge: whether what lies beyond the image's edge is background, as the authors have it. With False the edge
+            makes no outline; such a score cannot be compared with published ones.
     """
     truth, predicted, valid = as_masks(truth, predicted, valid)
-    bands = (mask & valid & within(~mask & valid, width) for mask in (truth, predicted))
-    truth_band, predicted_band = bands
-    return count_pixels(truth_band[rows], predicted_band[rows], valid[rows])
+    actual, claimed = (mask & valid & _near_background(~mask & valid, int(width), edge) for mask in (truth, predicted))
+    return count_pixels(actual[rows], claimed[rows], valid[rows])
+
+
+def _near_background(background: np.ndarray, width: int, edge: bool) -> np.ndarray:
+    """Where a background pixel lies within `width` rows and columns: bool (height, width).
+
+    A square is a row of pixels moved over a column of them; what lies beyond the array is background or nothing.
+    """
+    near = np.pad(background, width, constant_values=edge)
+    for axis, length in enumerate(background.shape):
+        moved = [near[(slice(None),) * axis + (slice(k, k + length),)] for k in range(2 * width + 1)]
+        near = reduce(np.logical_or, moved)
+    return near
 
 
 def within(mask: np.ndarray, distance: float) -> np.ndarray:

@@ -45,12 +45,13 @@ def score_scene(
     threshold: float | None = None,
     rho: float = RHO,
     boundary_width: float = BOUNDARY_WIDTH,
+    boundary_edge: bool = True,
     detail: bool = True,
 ) -> TileScores:
     """The counts of one scene. Arguments and errors as `evaluate`."""
     pixels, relaxed, boundary, probabilities = Counts(), MatchedCounts(), Counts(), None
     masks = np.zeros((2, *scene.info.shape), bool) if detail else None
-    halo = math.ceil(max(rho, boundary_width)) if detail else 0
+    halo = math.ceil(max(rho, boundary_width)) if detail else 0  # so that a strip's end is not taken for the edge
     for strip, rows in with_halo(read_strips(scene, prediction, class_name, threshold), halo):
         truth, predicted, valid = strip.truth, strip.predicted, strip.valid
         pixels += count_pixels(truth[rows], predicted[rows], valid[rows])
@@ -59,7 +60,7 @@ def score_scene(
             probabilities = counted if probabilities is None else probabilities + counted
         if detail:
             relaxed += relaxed_counts(truth, predicted, valid, rho, rows)
-            boundary += boundary_counts(truth, predicted, valid, boundary_width, rows)
+            boundary += boundary_counts(truth, predicted, valid, boundary_width, rows, boundary_edge)
             masks[:, strip.row : strip.row + len(truth)] = truth & valid, predicted & valid
     if not detail:
         return TileScores(scene.name, scene.city, pixels, probabilities=probabilities)

@@ -39,6 +39,7 @@ class Scores:
         drawn: True if any scored scene was drawn by a program.
         rho: tolerance of the relaxed scores in pixels.
         boundary_width: width of the boundary IoU's band, in pixels.
+        boundary_edge: whether the scene's edge counted as an outline there, as its authors have it.
         seed: start of the bootstrap's random samples.
     """
 
@@ -51,6 +52,7 @@ class Scores:
     drawn: bool = False
     rho: float = RHO
     boundary_width: float = BOUNDARY_WIDTH
+    boundary_edge: bool = True
     seed: int = field(default=0, repr=False)
 
     @property
@@ -130,7 +132,7 @@ class Scores:
             "cities": {c: self._row(c) | self._deeper(c) for c in self.cities},
             "objects": self.object_table().to_dict("records"),
             "tiles": self.tile_table().reset_index().to_dict("records"),
-            "rho": self.rho, "boundary_width": self.boundary_width,
+            "rho": self.rho, "boundary_width": self.boundary_width, "boundary_edge": self.boundary_edge,
             "predicted_only": list(self.predicted_only), "unpredicted": list(self.unpredicted),
         })
 
@@ -171,6 +173,7 @@ def evaluate(
     boundary_width: float = BOUNDARY_WIDTH,
     detail: bool = True,
     seed: int = 0,
+    boundary_edge: bool = True,
 ) -> Scores:
     """Pooled scores of the predictions of a dataset, as INRIA's contest pools them.
 
@@ -187,6 +190,7 @@ def evaluate(
         boundary_width: width of the bands whose overlap is the boundary IoU, in pixels.
         detail: also relaxed, boundary and object scores, which take longer.
         seed: start of the bootstrap's random samples.
+        boundary_edge: False makes no outline of a scene's edge; the boundary IoU is then not the published one.
 
     Raises:
         ValueError: if there is no prediction, one lies on another grid than its scene, or a threshold is asked for
@@ -194,12 +198,14 @@ def evaluate(
     """
     found = find_predictions(predictions, dataset)
     scored = [s for s in dataset if s.name in found and class_name in s.labels]
-    tiles = tuple(score_scene(s, found[s.name], class_name, threshold, rho, boundary_width, detail) for s in scored)
+    tiles = tuple(score_scene(s, found[s.name], class_name, threshold, rho, boundary_width, boundary_edge, detail)
+                  for s in scored)
     return Scores(
         dataset.name, class_name, threshold, tiles,
         predicted_only=tuple(s.name for s in dataset if s.name in found and class_name not in s.labels),
         unpredicted=tuple(s.name for s in dataset if s.name not in found and class_name in s.labels),
-        drawn=any(s.drawn for s in scored), rho=rho, boundary_width=boundary_width, seed=seed,
+        drawn=any(s.drawn for s in scored), rho=rho, boundary_width=boundary_width, boundary_edge=boundary_edge,
+        seed=seed,
     )
 
 

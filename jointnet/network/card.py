@@ -37,6 +37,7 @@ class Card:
         patch_size: side of the patches seen in training, in pixels; prediction uses windows of this size.
         gsd: metres per pixel of what the network sees, in training and in prediction; None where unknown.
         image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
+        stretch: what makes 0 to 255 of images of more bits before the network, see `data.stretch`; {} of 8-bit images.
         thresholds: class -> probability from which on a pixel is foreground.
         temperature: divides the logits before anything else is done with the probability.
         data, terms: what it was trained on, and the terms of that.
@@ -60,6 +61,7 @@ class Card:
     patch_size: int = 256
     gsd: float | None = None
     image_gsd: float | None = None
+    stretch: dict = field(default_factory=dict)
     scaling: str = "pixel values 0 to 255, divided by 255 inside the network"
     thresholds: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import functools
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +74,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
             `resume` goes on with it.
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
-    from jointnet.data.patches import GridBatches, PatchBatches
+    from jointnet.data.patches import GridBatches, PatchBatches, check_images
     from jointnet.data.scene import Dataset
 
     wanted = chosen(TrainOptions, options)
@@ -90,10 +91,11 @@ def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
     batches = PatchBatches(training, patch_size, batch_size, card.classes, wanted.steps, wanted.foreground_share,
                            wanted.colour_jitter, seed=wanted.seed)
     checks = GridBatches(validation, patch_size, batch_size, card.classes)
+    check_images([*training, *validation])
     card = replace(
         card,
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
-        image_gsd=None, seed=wanted.seed,
+        image_gsd=None, seed=wanted.seed, stretch=_stretch_of(dataset),
         loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
         data="; ".join(_described(part, card.classes) for part in parts),
         drawn=any(d.drawn for d in datasets), batch_size=batch_size, thresholds=dict(card.thresholds), scores={},
@@ -182,6 +184,18 @@ def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...
         return card
     named = {"classes": classes, "thresholds": {}} if len(classes) == len(card.classes) else {}
     return replace(card, patch_size=PATCH_SIZE[card.preset], **named)
+
+
+def _stretch_of(dataset) -> dict:
+    """What the card keeps of how images became 0 to 255.
+
+    Raises:
+        TrainingError: if they did in several ways.
+    """
+    ways = {json.dumps(s.stretch.on_card() if s.stretch else {}) for s in dataset}
+    if len(ways) > 1:
+        raise TrainingError("the images are stretched in several ways; open them together with one stretch=")
+    return json.loads(ways.pop())
 
 
 def _network(card: Card, precision: str) -> keras.Model:

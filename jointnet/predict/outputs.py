@@ -104,6 +104,8 @@ def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, w
         "shown": list(scene.shape), **identity_of(scene.path), "nodata": scene.nodata_rule,
         "part": [*scene.origin, *scene.grid.shape],
     }
+    if scene.stretch is not None:
+        made_with["stretch"] = [scene.stretch.low, scene.stretch.high]
     layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if wanted.polygons else {}
     result = ScenePrediction(
         scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, scene.grid.shape,

@@ -15,6 +15,7 @@ from jointnet.data.place_files import is_place
 from jointnet.data.places import check_covered
 from jointnet.data.raster import DamagedRasterError, block_cache
 from jointnet.data.services import PlaceError
+from jointnet.data.stretch import Stretch
 from jointnet.files import settle
 from jointnet.network.card import class_names, open_weights
 from jointnet.network.digest import is_keras
@@ -66,7 +67,7 @@ def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | N
     """
     model = _resolve(model)
     settings = settings_of(model)
-    image = np.asarray(image)
+    image = _as_bytes(np.asarray(image), settings)
     _check_image(image, settings)
     size, whole = size or settings.patch_size, image.shape[:2]
     shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
@@ -169,6 +170,14 @@ def _kept_rows(result: ScenePrediction) -> Iterator[Spool]:
 def _resolve(model):
     """The network behind a name or path; anything else as it is."""
     return open_weights(model) if isinstance(model, str | Path) else model
+
+
+def _as_bytes(image: np.ndarray, settings: Settings) -> np.ndarray:
+    """An image of the type that the network was trained on as 0 to 255, by the card's limits; others as they are."""
+    kept = settings.stretch
+    if kept.get("dtype") != str(image.dtype) or image.shape[-1] != len(kept["low"]):
+        return image
+    return Stretch(tuple(kept["low"]), tuple(kept["high"]))(image)
 
 
 def _check_image(image: np.ndarray, settings: Settings) -> None:

@@ -33,6 +33,7 @@ class Settings:
         image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
         thresholds: class -> probability from which a pixel belongs to it.
         temperature: that its logits are divided by.
+        stretch: what a card says of images of more than 8 bits; {} of a network for 8-bit images.
     """
 
     bands: int | None = None
@@ -42,6 +43,7 @@ class Settings:
     image_gsd: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
+    stretch: Mapping = field(default_factory=dict)
 
     @property
     def assumed_gsd(self) -> float | None:
@@ -77,7 +79,7 @@ def settings_of(model, classes: int | None = None) -> Settings:
     card = getattr(model, "card", None)
     if card is not None:
         return Settings(card.bands, tuple(card.classes), card.patch_size, card.gsd, card.image_gsd,
-                        dict(card.thresholds), card.temperature)
+                        dict(card.thresholds), card.temperature, dict(getattr(card, "stretch", {})))
     bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
     count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
     return Settings(bands, None if count is None else class_names(count))

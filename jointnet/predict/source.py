@@ -14,6 +14,7 @@ import numpy as np
 from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, RasterReader, open_raster
 from jointnet.data.scene import as_scene
+from jointnet.data.stretch import Stretch, of_card
 from jointnet.predict.resample import Axis
 from jointnet.predict.settings import PredictionError, PredictionWarning, Settings
 
@@ -32,6 +33,7 @@ class Source:
         window: (row, col, height, width) of that part on the network's grid.
         rows, columns: from the network's grid to the output's; None where they are the same.
         bands: 1-based numbers of the bands that the network is shown.
+        stretch: what makes 0 to 255 of its pixels; None of an 8-bit image.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Source:
     columns: Axis | None
     bands: list[int]
     nodata_rule: str | None
+    stretch: Stretch | None
     _image: RasterReader = field(repr=False)
     _seen: RasterReader = field(repr=False)
 
@@ -53,7 +56,8 @@ class Source:
 
     def read(self, row: int, col: int, height: int, width: int) -> np.ndarray:
         """uint8 (height, width, bands) of a window on the network's grid."""
-        return self._seen.read((row + self.window[0], col + self.window[1], height, width), self.bands)
+        pixels = self._seen.read((row + self.window[0], col + self.window[1], height, width), self.bands)
+        return pixels if self.stretch is None else self.stretch(pixels)
 
     def read_valid(self, start: int, stop: int) -> np.ndarray:
         """bool (stop - start, width): where rows [start, stop) of the output have imagery under them."""
@@ -84,14 +88,14 @@ def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None
     path = Path(scene.image)
     with open_raster(path, expand=True) as image:
         info = image.info
-        _check_dtype(path, info)
         chosen = _choose_bands(path, image, settings.bands, bands)
+        stretch = _stretch_of(scene, image, settings, chosen)
         whole = scene.part or (0, 0, *info.shape)
         part = whole if bounds is None else _part(path, info.crop(*whole), whole[:2], bounds)
         shape = _network_shape(path, info, settings, gsd or scene.gsd_hint)
         if shape is None:
-            yield Source(scene.name, path, info.crop(*part), part[:2], part, None, None, chosen, scene.nodata, image,
-                         image)
+            yield Source(scene.name, path, info.crop(*part), part[:2], part, None, None, chosen, scene.nodata, stretch,
+                         image, image)
             return
         down, across = shape[0] / info.height, shape[1] / info.width
         top, height = _covering(part[0], part[2], down, shape[0])
@@ -100,7 +104,7 @@ def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None
         columns = Axis.between(part[3], width, across, part[1] * across - left)
         with open_raster(path, shape, expand=True) as seen:
             yield Source(scene.name, path, info.crop(*part), part[:2], (top, left, height, width), rows, columns,
-                         chosen, scene.nodata, image, seen)
+                         chosen, scene.nodata, stretch, image, seen)
 
 
 def _covering(start: int, length: int, scale: float, limit: int) -> tuple[int, int]:
@@ -108,6 +112,16 @@ def _covering(start: int, length: int, scale: float, limit: int) -> tuple[int, i
     low = min(limit - 1, math.floor(start * scale + 1e-9))
     high = min(limit, math.ceil((start + length) * scale - 1e-9))
     return low, max(1, high - low)
+
+
+def _stretch_of(scene, image: RasterReader, settings: Settings, bands: Sequence[int]) -> Stretch | None:
+    """What makes 0 to 255 of an image: what the card says, else what the scene brings, else nothing for 8 bits."""
+    if settings.stretch:
+        return of_card(settings.stretch, image, bands)
+    if scene.stretch is not None:
+        return scene.stretch.of(bands)
+    _check_dtype(image.path, image.info)
+    return None
 
 
 def _check_dtype(path: Path, info: Grid) -> None:

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import binary_erosion
 
 from jointnet.evaluate.boundary import boundary_counts, relaxed_counts, within
 from jointnet.evaluate.counts import Counts, MatchedCounts
@@ -79,12 +80,29 @@ def test_a_wide_band_is_the_whole_object_and_its_iou_the_plain_one():
     assert boundary_counts(truth, predicted, width=20).iou == 48 / 80
 
 
-def test_the_edge_of_the_scene_and_of_the_imagery_is_no_outline():
+def eroded(mask, times):
+    """What 3 x 3 erosions leave, as the authors' program calls them; beyond the array is background."""
+    return binary_erosion(mask, np.ones((3, 3)), times, border_value=0)
+
+
+@given(arrays(bool, (9, 11)), arrays(bool, (9, 11)), st.sampled_from([1, 2, 3, 5]))
+def test_the_boundary_iou_is_the_one_of_its_authors(truth, predicted, width):
+    actual, claimed = (mask & ~eroded(mask, width) for mask in (truth, predicted))
+    counts = boundary_counts(truth, predicted, width=width)
+    assert (counts.tp, counts.tp + counts.fp + counts.fn) == ((actual & claimed).sum(), (actual | claimed).sum())
+
+
+def test_the_edge_of_the_image_is_an_outline_unless_that_is_not_wanted():
+    mask = np.ones((6, 6), bool)
+    assert boundary_counts(mask, mask, width=2).tp == 36 - 4  # all but the middle of 2 x 2
+    assert boundary_counts(mask, mask, width=2, edge=False).tp == 0
+
+
+def test_the_edge_of_the_imagery_is_no_outline():
     mask, valid = np.ones((6, 6), bool), np.ones((6, 6), bool)
-    assert boundary_counts(mask, mask, width=2).tp == 0
     valid[:, 4:] = False
     mask[:, 4:] = False
-    assert boundary_counts(mask, mask, valid, width=2).tp == 0
+    assert boundary_counts(mask, mask, valid, width=2, edge=False).tp == 0
 
 
 masks = arrays(bool, (14, 5))
