@@ -156,8 +156,8 @@ def values_of(
     decided = _decide(values, ignored, own)
     if decided is not None:
         if _contradicted(decided, facts.values()):
-            raise MaskError(f"{some} numbers its pixels {_listed(values)}, and its palette paints 0 light and the others "
-                            f"black: say which show the class, for example label_values=0 or label_values=1")
+            raise MaskError(f"{some} numbers its pixels {_listed(values)}, and its palette paints 0 light and the "
+                            f"others black: say which show the class, for example label_values=0 or label_values=1")
         _check_sides(some, decided, values, hidden)
         return decided
     paletted = any(f.palette for f in facts.values())
