@@ -21,18 +21,19 @@ warnings.simplefilter("error")
 from pathlib import Path
 import jointnet
 from jointnet.data.patches import GridBatches, PatchBatches
-from jointnet.network.card import Card
-from jointnet.network.training import fit
+from jointnet.network.losses import PixelLoss
+
+network = jointnet.build_jointnet("tiny", growth_rates=(4, 4, 4))
+network.compile("adam", PixelLoss("dice"), jit_compile=False)
 root, workers = Path(sys.argv[1]), int(sys.argv[2])
 for name in sys.argv[3:]:
     class_name = "roads" if "roads" in name else "buildings"
     scenes = jointnet.open_dataset("folder", root / name, class_name=class_name)
-    train, check = scenes.select(split="train"), scenes.select(split="validation")
-    batches = PatchBatches(train, 32, 2, [class_name], steps=4, workers=workers)
-    checks = GridBatches(check, 32, 2, [class_name], workers=workers)
-    card = Card(preset="tiny", classes=(class_name,), patch_size=32, growth_rates=(4, 4, 4), loss="dice")
-    run = fit(card, batches, checks, root / f"run_{name}", 1, verbose=0)
-    print(name, len(run.history["val_iou"]), flush=True)
+    parts = [scenes.select(split=split) for split in ("train", "validation")]
+    batches = PatchBatches(parts[0], 32, 2, [class_name], steps=4, workers=workers)
+    checks = GridBatches(parts[1], 32, 2, [class_name], workers=workers)
+    run = network.fit(batches, validation_data=checks, epochs=2, verbose=0)
+    print(name, len(run.history["val_loss"]), flush=True)
 """
 HOUSES = [box(500_000 + 8 * k, 5_299_990 - 5 * k, 500_005 + 8 * k, 5_299_995 - 5 * k) for k in range(4)]
 STREETS = [LineString([(499_990, 5_299_980), (500_050, 5_299_970)]),
@@ -56,6 +57,6 @@ def test_training_on_each_kind_of_vector_labels_comes_to_its_end(tmp_path, worke
             moved = gpd.GeoSeries(shapes, crs=32633).translate(50 * (split != "train"))
             moved.to_crs(epsg).to_file(folder / file)
     done = subprocess.run([sys.executable, "-c", TRAIN, str(tmp_path), str(workers), *KINDS], capture_output=True,
-                          text=True, timeout=300)
+                          text=True, timeout=170)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == [word for name in KINDS for word in (name, "1")]
+    assert done.stdout.split() == [word for name in KINDS for word in (name, "2")]
