@@ -10,6 +10,7 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -38,6 +39,8 @@ class RunState:
         self.out = out
         self.best = out / "best.weights.h5"
         self.history: dict[str, list[float]] = {}
+        self.settings: dict[str, Any] = {}
+        self.changes: dict[str, str] = {}  # epoch -> what it was the first to be trained with
         self._state = out / "state.json"
 
     def open(self, resume: bool) -> None:
@@ -53,7 +56,24 @@ class RunState:
         if self._state.exists() and not resume:
             raise TrainingError(f"{self.out} holds a run already: resume it (resume=True, --resume) or choose another")
         if resume and self._state.exists():
-            self.history = json.loads(self._state.read_text(encoding="utf-8"))["history"]
+            kept = json.loads(self._state.read_text(encoding="utf-8"))
+            self.history = kept["history"]
+            self.settings, self.changes = kept.get("settings", {}), kept.get("changes", {})
+
+    def note(self, settings: dict[str, Any]) -> None:
+        """Keeps what the next epochs are trained with; what differs from the epochs before goes on the history.
+
+        Warns:
+            UserWarning: if something differs.
+        """
+        differs = [f"{name} {self.settings[name]} -> {value}" for name, value in settings.items()
+                   if name in self.settings and self.settings[name] != value]
+        if differs:
+            epoch = 1 + len(next(iter(self.history.values()), []))
+            self.changes = {**self.changes, str(epoch): "; ".join(differs)}
+            warnings.warn(f"{self.out} goes on with other settings from epoch {epoch} on: {'; '.join(differs)}; noted in "
+                          f"history.csv", stacklevel=4)
+        self.settings = settings
 
     def restore(self, model: keras.Model) -> int:
         """Loads weights and optimiser of the last finished epoch; returns the number of finished epochs.
@@ -95,8 +115,8 @@ class RunState:
         with written_whole(weights) as draft:
             model.save_weights(draft)
         with written_whole(self._state) as draft:
-            draft.write_text(json.dumps({"epochs": epochs, "weights": weights.name, "history": history}),
-                             encoding="utf-8")
+            draft.write_text(json.dumps({"epochs": epochs, "weights": weights.name, "history": history,
+                                         "settings": self.settings, "changes": self.changes}), encoding="utf-8")
         self.history = history
         self._write_csv()
         for old in self.out.glob("last-*.weights.h5"):
@@ -108,8 +128,10 @@ class RunState:
         rows = zip(*self.history.values(), strict=True)
         with written_whole(self.out / "history.csv") as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["epoch", *self.history])
-            writer.writerows([number, *row] for number, row in enumerate(rows, 1))
+            noted = ["changed"] if self.changes else []
+            writer.writerow(["epoch", *self.history, *noted])
+            for number, row in enumerate(rows, 1):
+                writer.writerow([number, *row, *(self.changes.get(str(number), "") for _ in noted)])
 
 
 class CheckpointCallback(keras.callbacks.Callback):

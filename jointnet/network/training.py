@@ -151,6 +151,8 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
                         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
         state.open(wanted.resume)
         first = state.restore(network) if wanted.resume else 0
+        state.note({"loss": card.loss, "batch_size": card.batch_size, "patch_size": card.patch_size, "seed": card.seed,
+                    "steps": len(batches), "learning_rate": wanted.learning_rate, "accumulate": wanted.accumulate})
         if wanted.branch_of is not None and not first:
             RunState(Path(wanted.branch_of)).branch(network)
     batches.epoch = first

@@ -371,3 +371,19 @@ def test_weights_that_cannot_be_used_are_refused_with_advice(tmp_path):
     card_path(path).unlink()
     with pytest.raises(WeightsError, match="has no card; put toy.json beside it"):
         load_model(path)
+
+
+def test_a_run_that_goes_on_with_other_settings_says_so_and_notes_it(tmp_path):
+    from jointnet.network.checkpoints import RunState
+
+    state = RunState(tmp_path)
+    state.note({"loss": "dice", "batch_size": 4})
+    (tmp_path / "state.json").write_text('{"history": {"loss": [0.5]}, "settings": {"loss": "dice", "batch_size": 4}}')
+    again = RunState(tmp_path)
+    again.open(resume=True)
+    with pytest.warns(UserWarning, match="from epoch 2 on: loss dice -> focal; noted in history.csv"):
+        again.note({"loss": "focal", "batch_size": 4})
+    again.history = {"loss": [0.5, 0.4]}
+    again._write_csv()
+    assert (tmp_path / "history.csv").read_text().split() == [
+        "epoch,loss,changed", "1,0.5,", "2,0.4,loss", "dice", "->", "focal"]
