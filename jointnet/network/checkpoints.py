@@ -71,8 +71,8 @@ class RunState:
         if differs:
             epoch = 1 + len(next(iter(self.history.values()), []))
             self.changes = {**self.changes, str(epoch): "; ".join(differs)}
-            warnings.warn(f"{self.out} goes on with other settings from epoch {epoch} on: {'; '.join(differs)}; noted in "
-                          f"history.csv", stacklevel=4)
+            warnings.warn(f"{self.out} goes on with other settings from epoch {epoch} on: {'; '.join(differs)}; noted "
+                          f"in history.csv", stacklevel=4)
         self.settings = settings
 
     def restore(self, model: keras.Model) -> int:
