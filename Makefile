@@ -29,8 +29,9 @@ test: lint  ## lint, then run the tests and the lessons on small settings; ARGS=
 notebooks: $(READY)  ## run the lessons as a reader does, at full size, and print the time of each
 	$(BIN)/python -m pytest tests/notebooks/test_lessons.py --full-size --durations=0 --durations-min=0.1 $(ARGS)
 
-lint: $(READY)  ## check the style of the code
+lint: $(READY)  ## check the style of the code, and its types
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 # Explorers and maps appear as the pictures they carry: as live widgets they would be blank without a network.
 STILLS = --NbConvertBase.display_data_priority='["text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain"]'
@@ -46,7 +47,7 @@ lock: $(READY)  ## choose the newest versions that pyproject.toml allows, and wr
 	  --extra dev --extra dask --extra onnx --extra parquet --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
 
 clean:  ## remove what these commands made, but keep .venv
-	rm -rf build data/sample jointnet.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build data/sample jointnet.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
 
 
 @contextmanager
@@ -44,7 +45,7 @@ class _QuietKeras:
     """A finder of modules that has Keras loaded inside `silent_stderr`, wherever it is imported first."""
 
     @staticmethod
-    def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Where Keras is and how it is loaded; nothing of other modules."""
         spec = PathFinder.find_spec(name, path) if name == "keras" else None
         if spec is not None:
@@ -52,7 +53,7 @@ class _QuietKeras:
         return spec
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name == "keras":
         return importlib.import_module("keras")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,7 +78,7 @@ def train(
     ] = "block",
     normalization: Annotated[str, typer.Option(help="group, batch or none.")] = "group",
     dilation_rates: Annotated[str, typer.Option(help="Of a JointNet block's convolutions.")] = "1,2,5,1,2,5",
-    **options,
+    **options: Any,
 ) -> None:
     """Train on a dataset's training scenes; keep the weights that are best on its validation scenes."""
     from jointnet.data.catalogue import open_dataset
@@ -94,7 +94,7 @@ def train(
 
     new = Card(
         architecture=architecture, preset=preset, classes=tuple(names(classes) or ()), reduction_from=reduction_from,
-        normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int),
+        normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int) or (),
         patch_size=PATCH_SIZE.get(preset, 256),
     )
     run = fit(new if weights is None else load_model(weights), scenes, out, new.classes, **options)
@@ -112,7 +112,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; it is made.")],
     workers: Annotated[int | None, typer.Option(help="Predict this many scenes at once (needs Dask).")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to send the scenes to.")] = None,
-    **options,
+    **options: Any,
 ) -> None:
     """Map buildings or roads: probability and mask as GeoTIFF, polygons as GeoPackage and GeoJSON.
 

@@ -17,7 +17,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jointnet.errors import InputError, UnknownOptionError
 
@@ -126,7 +126,7 @@ def takes(declaration: type) -> Callable[[Function], Function]:
         named = [p for p in signature.parameters.values() if p.kind != inspect.Parameter.VAR_KEYWORD]
         declared = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
                     for f in fields(declaration)]
-        function.__signature__ = signature.replace(parameters=[*named, *declared])
+        vars(function)["__signature__"] = signature.replace(parameters=[*named, *declared])
         lines = (textwrap.fill(f"{f.name}: {f.metadata['help']}.", 112, initial_indent=" " * 4,
                                subsequent_indent=" " * 8) for f in fields(declaration))
         function.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Options:", *lines])
@@ -142,7 +142,7 @@ def chosen(declaration: type[Declared], given: Mapping[str, Any]) -> Declared:
         UnknownOptionError: if there is none of a name.
         InputError: if a number is below the least that is allowed.
     """
-    known = {f.name: f for f in fields(declaration)}
+    known = {f.name: f for f in fields(cast(Any, declaration))}
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)

@@ -27,7 +27,7 @@ class Sentences(TyperGroup):
     Ctrl-C is a sentence too, and exit code 130, as shells have it.
     """
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         """Runs the command; --debug shows where an error came from."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is meant for developers
@@ -53,7 +53,7 @@ def _is_foreseen(error: Exception) -> bool:
     return isinstance(error, JointNetError | OSError)
 
 
-def _say_warning(message, *_, **__) -> None:
+def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     typer.echo(f"jointnet: note: {message}", err=True)
 
 
@@ -79,12 +79,12 @@ def numbers(text: str | None, what: str, count: int | None = None, number: type 
     return found
 
 
-def whole_numbers(text: str, what: str) -> tuple[int, ...]:
+def whole_numbers(text: str, what: str) -> tuple[int, ...] | None:
     """(3, 2, 1) from "3,2,1"."""
     return numbers(text, what, number=int)
 
 
-def box(text: str, what: str) -> tuple[float, ...]:
+def box(text: str, what: str) -> tuple[float, ...] | None:
     """(left, bottom, right, top) from four numbers with commas between."""
     return numbers(text, what, 4)
 
@@ -116,7 +116,7 @@ def typed(declaration: type, **readers: Callable[[str, str], Any]) -> Callable[[
 
     def decorate(command: Callable) -> Callable:
         @wraps(command)
-        def with_values(**given):
+        def with_values(**given: Any) -> Any:
             return command(**{name: readers[name](value, flag_of(name)) if name in readers and value is not None
                               else value for name, value in given.items()})
 
@@ -126,7 +126,7 @@ def typed(declaration: type, **readers: Callable[[str, str], Any]) -> Callable[[
         added = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default,
                                    annotation=_at_the_terminal(f, str | None if f.name in readers else types[f.name]))
                  for f in declared]
-        with_values.__signature__ = signature.replace(parameters=[*named, *added])
+        vars(with_values)["__signature__"] = signature.replace(parameters=[*named, *added])
         return with_values
 
     return decorate

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pooch
 from tqdm.auto import tqdm
@@ -53,8 +54,8 @@ def open_dataset(
     class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
-    label_values=None,
-    ignore_values=None,
+    label_values: Any = None,
+    ignore_values: Any = None,
     stretch: str | Sequence[float] | None = None,
 ) -> Dataset:
     """The scenes of a dataset, with their labels, cities and splits.

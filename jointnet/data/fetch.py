@@ -35,7 +35,7 @@ class ChecksumError(DownloadError):
 class _Interrupted(Exception):
     """One try that failed; `pause` is what the server asked for, in seconds."""
 
-    def __init__(self, reason: str, pause: float | None = None):
+    def __init__(self, reason: str, pause: float | None = None) -> None:
         super().__init__(reason)
         self.pause = pause
 

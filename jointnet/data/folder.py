@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jointnet.data.addresses import is_remote
 from jointnet.data.masks import MaskGroup
@@ -31,8 +32,8 @@ def open_folder(
     class_name: str = "buildings",
     gsd: float | None = None,
     width: float | str | None = None,
-    label_values=None,
-    ignore_values=None,
+    label_values: Any = None,
+    ignore_values: Any = None,
 ) -> Dataset:
     """The images under `root` with their labels.
 
@@ -104,21 +105,22 @@ def _scenes(part: Path, split: str, labels: Places, class_name: str, gsd: float 
     ]
 
 
-def _remote_scenes(root: Path, labels, class_name: str, gsd: float | None, width: float | str | None) -> list[Scene]:
+def _remote_scenes(root: Path, labels: Places, class_name: str, gsd: float | None, width: float | str | None
+                   ) -> list[Scene]:
     """The scenes whose images the manifest names by address, in its column `image`; labels as of other images."""
     rows = [row for row in _read_manifest(root) or [] if is_remote(row.get("image") or "")]
     masks, vectors = _label_files(root, root, labels) if rows else ([], [])
     named = {v.stem: v for v in reversed(vectors)} | {m.stem: m for m in masks}
     scenes = []
     for row in rows:
-        found = _by_name(row["name"], class_name, named)
+        found: dict[str, Path | tuple[Path, ...]] = {**_by_name(row["name"], class_name, named)}
         scene = remote_scene(row["image"])
         scenes.append(replace(scene, name=row["name"], split="train", labels=found, vectors=_shapes_of(found),
                               gsd_hint=gsd, line_width=width))
     return scenes
 
 
-def _with_masks(scenes: list[Scene], class_name: str, label_values, ignore_values) -> list[Scene]:
+def _with_masks(scenes: list[Scene], class_name: str, label_values: Any, ignore_values: Any) -> list[Scene]:
     """The scenes with what all masks of a class say together; masks that show several classes are given to each."""
     by_class = label_values if isinstance(label_values, Mapping) else {class_name: label_values}
     if len(by_class) > 1:

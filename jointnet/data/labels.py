@@ -124,7 +124,7 @@ class PlacedShapes:
     in threads that another library started can end the process (pyproj4/pyproj#1547).
     """
 
-    def __init__(self, polygons: np.ndarray):
+    def __init__(self, polygons: np.ndarray) -> None:
         self.polygons = polygons
         self._tree = shapely.STRtree(polygons)
 

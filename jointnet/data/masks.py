@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pooch
@@ -88,7 +89,7 @@ class MaskFacts:
 
     values: frozenset[Value]
     hidden: frozenset[Value]
-    palette: Mapping[float, tuple[float, ...]]
+    palette: Mapping[Any, tuple[float, ...]]
 
 
 def read_mask_window(
@@ -197,7 +198,7 @@ def _check_sides(path: Path, decided: MaskValues, values: frozenset[Value], hidd
     Raises:
         MaskError: says how to take it.
     """
-    hides_background = hidden and not values & decided.background
+    hides_background = hidden and decided.background is not None and not values & decided.background
     hides_shown = hidden - {0} and not values & decided.shown
     if hides_background or (hides_shown and hidden & {1, 255}):
         raise MaskError(
@@ -250,7 +251,8 @@ def _facts(raster: RasterReader) -> MaskFacts:
     """The values of a whole raster, strip by strip."""
     height, width = raster.info.shape
     rows = max(1, STRIP // width)
-    values, hidden = set(), set()
+    values: set[Value] = set()
+    hidden: set[Value] = set()
     for top in range(0, height, rows):
         window = (top, 0, min(rows, height - top), width)
         pixels = raster.read(window)
@@ -286,9 +288,8 @@ def _value(pixel: np.ndarray) -> Value:
 
 def _as_numbers(values: set[Value]) -> frozenset[Value]:
     """Colours that are all grey as one number each."""
-    if all(isinstance(v, tuple) and len(set(v)) == 1 for v in values):
-        return frozenset(v[0] for v in values)
-    return frozenset(values)
+    greys = [v[0] for v in values if isinstance(v, tuple) and len(set(v)) == 1]
+    return frozenset(greys if len(greys) == len(values) else values)
 
 
 def _colours(facts: MaskFacts, own: bool) -> frozenset[Value]:
@@ -410,7 +411,9 @@ def _misplaced(path: Path, mask: Grid, image: Grid, name: str, corners: np.ndarr
         return (f"{path} is {mask.height} x {mask.width} px, its image {name} {image.height} x {image.width} px; "
                 f"rasterise the labels on the image's grid")
     systems = "" if mask.crs == image.crs else f" (it is in {_named(mask)}, the image in {_named(image)})"
-    middle = (corners[1] + corners[2]) / 2 - (image.width / 2, image.height / 2)
+    middle = np.full(2, np.nan)
+    if corners is not None:
+        middle = (corners[1] + corners[2]) / 2 - (image.width / 2, image.height / 2)
     if not np.isfinite(middle).all():
         where = "off the map of its image"
     elif np.abs(middle).max() <= SLACK:

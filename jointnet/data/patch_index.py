@@ -69,7 +69,7 @@ def count_cells(scene: Scene, classes: Sequence[str]) -> SceneIndex:
     for top in range(0, height, STRIP):
         window = (top, 0, min(STRIP, height - top), width)
         labels, counts = scene.read_classes(classes, window)
-        rows.append((_cells(counts.any(axis=-1)), _cells((counts & (labels > 0)).any(axis=-1))))
+        rows.append((_cells(np.any(counts, axis=-1)), _cells(np.any(counts & (labels > 0), axis=-1))))
     valid, foreground = (np.concatenate(part) for part in zip(*rows, strict=True))
     return SceneIndex((height, width), valid, foreground)
 

@@ -77,7 +77,7 @@ class PatchBatches(keras.utils.PyDataset):
         turns: bool = True,
         seed: int = 0,
         workers: int = 1,
-    ):
+    ) -> None:
         super().__init__(workers=workers)
         self.scenes, self.classes = list(scenes), tuple(classes)
         self.patch_size, self.batch_size = patch_size, batch_size
@@ -129,7 +129,7 @@ class GridBatches(keras.utils.PyDataset):
         batch_size: int = 4,
         classes: Sequence[str] = ("buildings",),
         workers: int = 1,
-    ):
+    ) -> None:
         super().__init__(workers=workers)
         self.patch_size, self.batch_size, self.classes = patch_size, batch_size, tuple(classes)
         scenes = list(scenes)
@@ -170,7 +170,7 @@ class _Sampler:
         size: side of a patch, in pixels.
     """
 
-    def __init__(self, indexes: Sequence[SceneIndex], size: int):
+    def __init__(self, indexes: Sequence[SceneIndex], size: int) -> None:
         self.indexes, self.size = indexes, size
         valid = np.array([i.valid.sum() for i in indexes], float)
         foreground = np.array([i.foreground.sum() for i in indexes], float)

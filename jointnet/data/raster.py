@@ -162,7 +162,7 @@ class Grid:
         if not min(ground) > 0:  # a place that is not on the map
             return sides
         off = max(abs(ground[0] / sides[0] - 1), abs(ground[1] / sides[1] - 1))
-        return ground if off > TRUE_TO_SCALE else sides
+        return (ground[0], ground[1]) if off > TRUE_TO_SCALE else sides
 
     @property
     def gsd(self) -> float | None:
@@ -208,7 +208,7 @@ class RasterReader:
     """
 
     def __init__(self, dataset: rasterio.DatasetReader, path: Path, shape: tuple[int, int] | None, source: Grid,
-                 expanded: bool = False):
+                 expanded: bool = False) -> None:
         self._dataset = dataset
         self.path = path
         self.source = source
@@ -257,7 +257,7 @@ class RasterReader:
             valid &= np.isfinite(self.read(window, resampling="nearest")).all(axis=-1)
         return valid
 
-    def _any_band(self, **arguments) -> np.ndarray:
+    def _any_band(self, **arguments: Any) -> np.ndarray:
         """The mask of a file whose alpha is none: valid where any band is."""
         if "out_shape" in arguments:
             arguments["out_shape"] = (self._dataset.count, *arguments["out_shape"])
@@ -687,7 +687,7 @@ class RasterWriter:
     Use it through `create_raster`.
     """
 
-    def __init__(self, dataset: rasterio.io.DatasetWriter):
+    def __init__(self, dataset: rasterio.io.DatasetWriter) -> None:
         self._dataset = dataset
         self._sums: dict[Window, int] = {}
 
@@ -787,7 +787,7 @@ def _finish_cog(rows: Path, path: Path, overview: str) -> None:
 
 def _sum(pixels: np.ndarray) -> int:
     """A checksum of pixels, (bands, height, width)."""
-    return zlib.crc32(np.ascontiguousarray(pixels))
+    return zlib.crc32(np.ascontiguousarray(pixels).data)
 
 
 def _profile(grid: Grid, bands: int, dtype: str, nodata: float | None) -> dict:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import geopandas as gpd
 import numpy as np
@@ -124,8 +124,8 @@ class Scene:
         Raises:
             KeyError: if the scene has no vectors of that class.
         """
-        files = self.vectors.get(class_name) or self.labels.get(class_name, ())
-        files = [f for f in (files if isinstance(files, tuple) else (files,)) if f.suffix.lower() in VECTOR_SUFFIXES]
+        named = self.vectors.get(class_name) or self.labels.get(class_name, ())
+        files = [f for f in (named if isinstance(named, tuple) else (named,)) if f.suffix.lower() in VECTOR_SUFFIXES]
         if not files:
             known = ", ".join(sorted(self.vectors)) or "none"
             raise NotFoundError(f"{self.name} has no vectors of {class_name!r}; it has {known}")
@@ -224,7 +224,7 @@ class Scene:
     def _orientation(self, path: Path) -> tuple[bool, bool]:
         return self._once((path, "lies"), orientation, path, self._image_info, self.image.name)
 
-    def _once(self, key, make, *arguments):
+    def _once(self, key: Any, make: Any, *arguments: Any) -> Any:
         """What `make` gives of a label file, kept until that file changes; no two threads make at once."""
         path = key if isinstance(key, Path) else key[0]
         found = path.stat() if path.exists() else None

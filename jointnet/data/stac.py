@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pystac
 import requests
@@ -14,7 +15,7 @@ PREFERRED = ("visual", "image", "rendered_preview_cog", "data")  # names that ca
 PATIENCE = 60  # seconds
 
 
-def image_of_item(path) -> tuple[str, str]:
+def image_of_item(path: str | Path) -> tuple[str, str]:
     """(address of the image, credit) of a STAC item: its asset "visual" or "image", else its only GeoTIFF.
 
     Raises:
@@ -37,11 +38,10 @@ def _item(address: str) -> pystac.Item:
     """The item at an address."""
     try:
         answer = requests.get(with_keys(address), timeout=PATIENCE, headers={"User-Agent": AGENT})
-        answer.raise_for_status()
+        if not answer.ok:
+            raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP {answer.status_code}; "
+                             f"check the address")
         item = pystac.Item.from_dict(json.loads(answer.text), href=address)
-    except requests.HTTPError as error:
-        raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP "
-                         f"{error.response.status_code}; check the address") from None
     except requests.RequestException as error:
         raise PlaceError(f"{public_address(address)} cannot be opened: {hide_keys(type(error).__name__)}; check the "
                          f"address and the network") from None

@@ -88,7 +88,7 @@ def _unpack_7z(volumes: Sequence[Path], target: Path, md5: str | None, tell: Tel
 class Volumes(io.RawIOBase):
     """Files that read as one, each byte where it would be if they were joined."""
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path]) -> None:
         self._files = [p.open("rb") for p in paths]
         self._starts = [0]
         for path in paths:
@@ -133,7 +133,7 @@ class Volumes(io.RawIOBase):
 class _Sinks(WriterFactory):
     """Where py7zr writes: plain files, and a zip through the stream reader or a copy."""
 
-    def __init__(self, target: Path, md5: str | None, tell: Tell, stream: bool):
+    def __init__(self, target: Path, md5: str | None, tell: Tell, stream: bool) -> None:
         self._target, self._md5, self._tell, self._stream = target, md5, tell, stream
         self._open: list[_FileSink | _ZipSink] = []
 
@@ -181,7 +181,7 @@ class _Sink(Py7zIO):
 class _FileSink(_Sink):
     """A member that is a file."""
 
-    def __init__(self, path: Path, tell: Tell | None):
+    def __init__(self, path: Path, tell: Tell | None) -> None:
         self.path, self._tell = path, tell
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("wb")
@@ -199,7 +199,7 @@ class _FileSink(_Sink):
 class _ZipSink(_Sink):
     """A member that is a zip, unpacked while it passes."""
 
-    def __init__(self, target: Path, md5: str | None, tell: Tell):
+    def __init__(self, target: Path, md5: str | None, tell: Tell) -> None:
         self._md5, self._sum = md5, hashlib.md5(usedforsecurity=False)
         self._reader = read_zip_stream(target, tell)
         next(self._reader)

@@ -105,9 +105,9 @@ def check_meets(path: Path, grid: Grid) -> None:
     info = _placed_info(path)
     if info["total_bounds"] is None or info["crs"] is None or not grid.on_earth or meets(path, grid):
         return
-    box, crs = info["total_bounds"], CRS.from_user_input(info["crs"])
+    box, crs, own = info["total_bounds"], CRS.from_user_input(info["crs"]), CRS.from_user_input(grid.crs)
     raise LabelError(f"no label of {path} lies on its image: they cover {_rounded(box)} in {crs.to_string()}, the "
-                     f"image {_rounded(grid.bounds)} in {grid.crs.to_string()}; {_why_apart(box, crs, grid)}")
+                     f"image {_rounded(grid.bounds)} in {own.to_string()}; {_why_apart(box, crs, grid)}")
 
 
 def _why_apart(box: tuple[float, float, float, float], crs: CRS, grid: Grid) -> str:
@@ -120,7 +120,8 @@ def _why_apart(box: tuple[float, float, float, float], crs: CRS, grid: Grid) -> 
     for candidate, how in ((box, ""), (swapped, ", with their axes swapped")):
         if crs != grid.crs and _meet(candidate, here):
             return (f"their numbers fit the image's CRS{how} (a GeoJSON file that names none is in degrees): save them "
-                    f"with their CRS, for example: ogr2ogr -a_srs {grid.crs.to_string()} labels.gpkg ...")
+                    f"with their CRS, for example: ogr2ogr -a_srs {CRS.from_user_input(grid.crs).to_string()} "
+                    f"labels.gpkg ...")
     return "give this image its own labels, or mend the CRS of either"
 
 

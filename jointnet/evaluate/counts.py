@@ -27,7 +27,7 @@ class Counts(NamedTuple):
     fn: int = 0
     tn: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
+    def __add__(self, other: Counts) -> Counts:  # type: ignore[override]  # pools, where a tuple appends
         """Both counts pooled."""
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
@@ -93,7 +93,7 @@ class MatchedCounts(NamedTuple):
     truth_matched: float = 0
     truth: float = 0
 
-    def __add__(self, other: MatchedCounts) -> MatchedCounts:
+    def __add__(self, other: MatchedCounts) -> MatchedCounts:  # type: ignore[override]  # pools, where a tuple appends
         """Both pooled."""
         return MatchedCounts(*(a + b for a, b in zip(self, other, strict=True)))
 

@@ -107,14 +107,16 @@ def label_suspects(errors: gpd.GeoDataFrame, confident: float = 0.9) -> gpd.GeoD
     return errors.assign(suspicion=reasons)[seen | unseen].sort_values("area_px", ascending=False)
 
 
-def _read_whole(scene: Scene, prediction: Prediction, class_name: str, threshold: float | None):
+def _read_whole(
+    scene: Scene, prediction: Prediction, class_name: str, threshold: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """Labels, prediction and valid pixels as bool (height, width), and float32 probabilities or None."""
     truth, predicted, valid = np.zeros((3, *scene.info.shape), bool)
     probability = None if prediction.probability is None else np.zeros(scene.info.shape, np.float32)
     for strip in read_strips(scene, prediction, class_name, threshold):
         rows = slice(strip.row, strip.row + len(strip.truth))
         truth[rows], predicted[rows], valid[rows] = strip.truth, strip.predicted, strip.valid
-        if probability is not None:
+        if probability is not None and strip.probability is not None:
             probability[rows] = np.nan_to_num(strip.probability)
     return truth, predicted, valid, probability
 

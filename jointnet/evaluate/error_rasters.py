@@ -59,8 +59,9 @@ def write_error_raster(
     tags = {f"value_{code}": name for name, code in ERROR_CODES.items()} | {"class_name": class_name}
     tags |= {"drawn": "true"} if scene.drawn else {}
     colours = {code: _rgb(ERROR_COLOURS.get(name, "#FFFFFF")) for name, code in ERROR_CODES.items()}
-    options = {"nodata": ERROR_CODES["TN"], "tags": tags, "colormap": colours, "overview": "nearest"}
-    with create_raster(path, scene.info, **options) as out:
+    with create_raster(
+        path, scene.info, nodata=ERROR_CODES["TN"], tags=tags, colormap=colours, overview="nearest"
+    ) as out:
         for strip in read_strips(scene, prediction, class_name, threshold, probabilities=False):
             out.write(error_codes(strip.truth, strip.predicted, strip.valid), strip.row)
     return Path(path)
@@ -68,4 +69,5 @@ def write_error_raster(
 
 def _rgb(colour: str) -> tuple[int, int, int]:
     """(red, green, blue) of "#RRGGBB"."""
-    return tuple(bytes.fromhex(colour[1:]))
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import shapely
@@ -113,7 +115,7 @@ def _fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return LogisticRegression().fit(x, y).coef_[0]
 
 
-def _samples(y: np.ndarray, resamples: int, seed: int):
+def _samples(y: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Indexes of objects, chosen with replacement among the found and among the missed: both are always there."""
     random = np.random.default_rng(seed)
     sides = np.flatnonzero(y), np.flatnonzero(~y)

@@ -88,18 +88,18 @@ def read_strips(
     for path in (prediction.mask, prediction.probability):
         if path is not None:
             check_grid(read_info(path), scene.info, path, scene.name)
-    bands = [path and class_bands(path, class_name)[class_name] + 1
-             for path in (prediction.mask, prediction.probability)]
+    mask_band, band = (1 if path is None else class_bands(path, class_name)[class_name] + 1
+                       for path in (prediction.mask, prediction.probability))
     height, width = scene.info.shape
     for row, rows in strip_rows(height, width):
         window = (row, 0, rows, width)
         probability = None
         if prediction.probability is not None and (probabilities or threshold is not None):
-            probability = read_probability(prediction.probability, window, [bands[1]])[..., 0]
-        if threshold is None:
-            predicted = _read_mask(prediction.mask, window, bands[0])
-        else:
+            probability = read_probability(prediction.probability, window, [band])[..., 0]
+        if threshold is not None and probability is not None:
             predicted = probability >= np.float32(threshold)
+        else:
+            predicted = _read_mask(prediction.mask, window, mask_band)
         truth, labelled = scene.read_truth(class_name, window)
         yield Strip(row, truth > 0, predicted, labelled & scene.read_valid(window), probability)
 
@@ -189,7 +189,9 @@ def _names(dataset: Dataset) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _read_mask(path: Path, window: tuple[int, int, int, int], band: int) -> np.ndarray:
+def _read_mask(path: Path | None, window: tuple[int, int, int, int], band: int) -> np.ndarray:
+    if path is None:
+        raise InputError("the prediction has neither a mask nor probabilities to cut")
     with open_raster(path) as raster:
         return binary_mask(raster.read(window, bands=[band])[..., 0], str(path)) > 0
 

@@ -121,8 +121,8 @@ def find_overlaps(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray | 
     keys = truth_labels[both].astype(np.int64) * (predicted_count + 1) + predicted_labels[both]
     keys, shared = np.unique(keys, return_counts=True)
     pairs = np.stack([*np.divmod(keys, predicted_count + 1), shared], axis=1)
-    areas = [_areas(truth_labels, truth_count), _areas(predicted_labels, predicted_count)]
-    return Overlaps(truth_labels, predicted_labels, *areas, pairs)
+    truth_areas, predicted_areas = _areas(truth_labels, truth_count), _areas(predicted_labels, predicted_count)
+    return Overlaps(truth_labels, predicted_labels, truth_areas, predicted_areas, pairs)
 
 
 def count_objects(overlaps: Overlaps, pixel_area: float | None = None, iou: float = MATCH_IOU) -> ObjectCounts:
@@ -139,10 +139,10 @@ def count_objects(overlaps: Overlaps, pixel_area: float | None = None, iou: floa
         matched = np.zeros(len(areas), bool)
         matched[overlaps.pairs[rows, column]] = True
         sides.append((areas[1:], matched[1:]))
-    classes = {} if pixel_area is None else AREA_CLASSES
     by_class = {ANY_SIZE: MatchedCounts(*_count_between(sides, 0.0, math.inf))}
-    for name, (low, high) in classes.items():
-        by_class[name] = MatchedCounts(*_count_between(sides, low / pixel_area, high / pixel_area))
+    if pixel_area is not None:
+        for name, (low, high) in AREA_CLASSES.items():
+            by_class[name] = MatchedCounts(*_count_between(sides, low / pixel_area, high / pixel_area))
     return ObjectCounts(by_class, len(overlaps.merged), len(overlaps.split))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from jointnet.errors import InputError
@@ -123,7 +123,7 @@ def _kept(streets: np.ndarray, others: np.ndarray, spacing: float, snap: float) 
     return float(1 - np.minimum(1, lost).mean()), len(here)
 
 
-def _graph(streets: np.ndarray, nearest: np.ndarray, along: np.ndarray):
+def _graph(streets: np.ndarray, nearest: np.ndarray, along: np.ndarray) -> tuple[csr_matrix, np.ndarray]:
     """Sparse matrix of lengths between the ends of streets and the places in between, and each place's node."""
     ends = shapely.get_coordinates(shapely.get_point(np.repeat(streets, 2), np.tile([0, -1], len(streets))))
     junctions = np.unique(np.round(ends / JOIN), axis=0, return_inverse=True)[1].reshape(-1, 2)
@@ -139,7 +139,7 @@ def _graph(streets: np.ndarray, nearest: np.ndarray, along: np.ndarray):
     return _lengths_matrix(node[a][same], node[b][same], (place[b] - place[a])[same], count + len(nearest)), nodes
 
 
-def _lengths_matrix(a: np.ndarray, b: np.ndarray, lengths: np.ndarray, count: int):
+def _lengths_matrix(a: np.ndarray, b: np.ndarray, lengths: np.ndarray, count: int) -> csr_matrix:
     """Symmetric sparse matrix; of parallel streets the shortest, and places on one spot a hair apart, not unlinked."""
     lengths = np.maximum(lengths, 1e-9)  # a stored 0 would mean no link
     low, high = np.minimum(a, b), np.maximum(a, b)

@@ -84,9 +84,9 @@ def street_table(lines: Lines) -> gpd.GeoDataFrame:
     Args:
         lines: with a CRS; the table is in metres of its UTM zone, without a CRS as the lines are.
     """
-    crs = getattr(lines, "crs", None)
-    metres = None if crs is None or not len(lines) else lines.estimate_utm_crs()
-    streets = node_lines(in_metres(lines, lines)[0])
+    placed = lines if isinstance(lines, gpd.GeoDataFrame | gpd.GeoSeries) else gpd.GeoSeries(list(lines))
+    metres = None if placed.crs is None or not len(placed) else placed.estimate_utm_crs()
+    streets = node_lines(in_metres(placed, placed)[0])
     return gpd.GeoDataFrame(geometry=list(streets), crs=metres)
 
 

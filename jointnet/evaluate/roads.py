@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import geopandas as gpd
 import numpy as np
@@ -15,7 +16,7 @@ from jointnet.evaluate.counts import MatchedCounts
 BUFFER = 3.0  # metres
 ARC_SEGMENTS = 32  # per quarter circle: a buffer's round ends are within 0.03 % of its width
 
-Lines = gpd.GeoDataFrame | gpd.GeoSeries | Iterable[shapely.LineString]
+Lines: TypeAlias = gpd.GeoDataFrame | gpd.GeoSeries | Iterable[shapely.LineString]
 
 
 class LineCounts(MatchedCounts):
@@ -37,7 +38,7 @@ class LineCounts(MatchedCounts):
         whole = self.predicted + self.truth - self.truth_matched
         return self.predicted_matched / whole if whole else 1.0
 
-    def __add__(self, other: MatchedCounts) -> LineCounts:
+    def __add__(self, other: MatchedCounts) -> LineCounts:  # type: ignore[override]  # pools, where a tuple appends
         """Both pooled."""
         return LineCounts(*super().__add__(other))
 
@@ -62,9 +63,9 @@ def line_counts(truth: Lines, predicted: Lines, buffer: float = BUFFER) -> LineC
     """
     if not buffer > 0:
         raise InputError(f"buffer={buffer} must be above 0 metres; 3 is usual")
-    truth, predicted = (shapely.union_all(lines) for lines in in_metres(truth, predicted))
-    right, found = _length_within(predicted, truth, buffer), _length_within(truth, predicted, buffer)
-    return LineCounts(right, predicted.length, found, truth.length)
+    reference, extracted = (shapely.union_all(lines) for lines in in_metres(truth, predicted))
+    right, found = _length_within(extracted, reference, buffer), _length_within(reference, extracted, buffer)
+    return LineCounts(right, extracted.length, found, reference.length)
 
 
 def in_metres(truth: Lines, predicted: Lines) -> tuple[np.ndarray, np.ndarray]:

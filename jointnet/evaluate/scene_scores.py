@@ -50,7 +50,7 @@ def score_scene(
 ) -> TileScores:
     """The counts of one scene. Arguments and errors as `evaluate`."""
     pixels, relaxed, boundary, probabilities = Counts(), MatchedCounts(), Counts(), None
-    masks = np.zeros((2, *scene.info.shape), bool) if detail else None
+    masks = np.zeros((2, *(scene.info.shape if detail else (0, 0))), bool)  # of a whole scene, for its objects
     halo = math.ceil(max(rho, boundary_width)) if detail else 0  # so that a strip's end is not taken for the edge
     for strip, rows in with_halo(read_strips(scene, prediction, class_name, threshold), halo):
         truth, predicted, valid = strip.truth, strip.predicted, strip.valid
@@ -64,5 +64,5 @@ def score_scene(
             masks[:, strip.row : strip.row + len(truth)] = truth & valid, predicted & valid
     if not detail:
         return TileScores(scene.name, scene.city, pixels, probabilities=probabilities)
-    objects = count_objects(find_overlaps(*masks), scene.gsd and scene.gsd**2)
+    objects = count_objects(find_overlaps(masks[0], masks[1]), scene.gsd and scene.gsd**2)
     return TileScores(scene.name, scene.city, pixels, relaxed, boundary, objects, probabilities)

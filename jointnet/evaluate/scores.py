@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -74,7 +75,7 @@ class Scores:
         """Pooled pixel counts of a city, or of all tiles."""
         return reduce(add, (t.pixels for t in self.of(city)), Counts())
 
-    def pooled(self, what: str, city: str | None = None):
+    def pooled(self, what: str, city: str | None = None) -> Any:
         """Pooled "relaxed", "boundary", "objects" or "probabilities" of a city or of all; None where no tile has it."""
         parts = [part for t in self.of(city) if (part := getattr(t, what)) is not None]
         return reduce(add, parts) if parts else None
@@ -214,7 +215,7 @@ def _named(prefix: str, counts: MatchedCounts | None) -> dict[str, float]:
     return {f"{prefix}_{k}": v if counts else math.nan for k, v in (counts or MatchedCounts()).scores().items()}
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """NaN to None and NumPy scalars to Python's, all the way down."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

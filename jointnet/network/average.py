@@ -7,6 +7,8 @@ holds both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 
 
@@ -17,16 +19,16 @@ class AverageCallback(keras.callbacks.Callback):
         scored: the weights that were scored last, as `get_weights` gives them; None before.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.scored, self._moment = None, None
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """The average goes in."""
         self._moment = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
         """The moment comes back."""
         self.scored = self.model.get_weights()
         self.model.set_weights(self._moment)

@@ -80,7 +80,7 @@ class Card:
     sha256: str = ""
     digest: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("classes", "dilation_rates", "growth_rates"):
             value = getattr(self, name)
             setattr(self, name, tuple(value) if value is not None else None)

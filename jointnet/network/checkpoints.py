@@ -8,6 +8,7 @@ import math
 import signal
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class RunState:
     state.json is written last and in one step, so it always names a complete state.
     """
 
-    def __init__(self, out: Path):
+    def __init__(self, out: Path) -> None:
         self.out = out
         self.best = out / "best.weights.h5"
         self.history: dict[str, list[float]] = {}
@@ -149,13 +150,13 @@ class CheckpointCallback(keras.callbacks.Callback):
     """
 
     def __init__(self, state: RunState, card: Card, patience: int | None, steps_per_epoch: int,
-                 average: AverageCallback | None = None, monitor: str = "val_iou"):
+                 average: AverageCallback | None = None, monitor: str = "val_iou") -> None:
         super().__init__()
         self.state, self.card, self.patience = state, card, patience
         self.steps_per_epoch, self.average, self.monitor = steps_per_epoch, average, monitor
         self.ended, self._clock = "finished", time.process_time()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Stops at a loss that is no number, before it spoils a checkpoint."""
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
@@ -164,7 +165,7 @@ class CheckpointCallback(keras.callbacks.Callback):
                 f"resume with a lower learning rate"
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Saves what the epoch brought."""
         clock, self._clock = self._clock, time.process_time()
         logs = {**(logs or {}), "cpu_seconds": self._clock - clock}
@@ -199,19 +200,19 @@ class CheckpointCallback(keras.callbacks.Callback):
 class StopOnSignal(keras.callbacks.Callback):
     """Ends training after the running step when the process is told to end (SIGTERM); the last epoch's state stays."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Listens."""
         self._told = False
         self._before = signal.signal(signal.SIGTERM, self._tell)
 
-    def _tell(self, number, frame):
+    def _tell(self, number: Any, frame: Any) -> None:
         self._told = True
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Ends it where it was told to."""
         if self._told:
             raise StopTraining
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """What listened before listens again."""
         signal.signal(signal.SIGTERM, self._before)

@@ -8,6 +8,7 @@ import json
 import uuid
 import zlib
 from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,12 @@ OLD = 8  # characters at the front: the checksum that stood for a network before
 _ONE_OFF: dict[int, tuple[object, str]] = {}  # holds each object, so that no other gets its number
 
 
-def is_keras(model) -> bool:
+def is_keras(model: Any) -> bool:
     """Whether this is a Keras model, without importing Keras to find out."""
     return any(base.__module__.split(".")[0] == "keras" for base in type(model).__mro__)
 
 
-def network_digest(model) -> str:
+def network_digest(model: Any) -> str:
     """32 hexadecimal digits of what a network computes: its form and its weights, as they are now.
 
     Of a function, its code and all that it refers to; an attribute `digest` (text) of its own stands in place of that,
@@ -33,7 +34,7 @@ def network_digest(model) -> str:
     return own if isinstance(own, str) else _function_digest(model)
 
 
-def _keras_digest(model) -> str:
+def _keras_digest(model: Any) -> str:
     """CRC-32 of the weights, then SHA-256 of form and weights: 8 and 24 digits."""
     check, digest = 0, hashlib.sha256(json.dumps(_form(model), sort_keys=True, default=repr).encode())
     for variable in model.weights:
@@ -44,7 +45,7 @@ def _keras_digest(model) -> str:
     return f"{check:08x}{digest.hexdigest()[:24]}"
 
 
-def _form(model) -> dict | list:
+def _form(model: Any) -> dict | list:
     """What `build_jointnet` or `build_unet` was told; of another model, its layers without their names."""
     shapes = {"bands": model.input_shape[-1], "classes": model.output_shape[-1]}
     built_with = getattr(model, "built_with", None)
@@ -54,7 +55,7 @@ def _form(model) -> dict | list:
     return [[kind, {key: value for key, value in config.items() if key != "name"}] for kind, config in layers]
 
 
-def _function_digest(function) -> str:
+def _function_digest(function: Any) -> str:
     """A digest of what a function is made of; of what cannot be taken apart, one that nothing else has."""
     from joblib import hash as content_hash  # takes arrays and objects apart, as scikit-learn's caches do
 
@@ -64,7 +65,7 @@ def _function_digest(function) -> str:
         return _ONE_OFF.setdefault(id(function), (function, uuid.uuid4().hex))[1]
 
 
-def _parts(value, inside: tuple) -> object:
+def _parts(value: Any, inside: tuple) -> object:
     """A function as its name, code and what it refers to, so that it can be hashed; anything else as it is."""
     if isinstance(value, MethodType):
         return (_parts(value.__func__, inside), value.__self__)
@@ -85,7 +86,7 @@ def _code(code: CodeType) -> tuple:
     return (code.co_code, code.co_names, [_constant(item) for item in code.co_consts])
 
 
-def _constant(value) -> object:
+def _constant(value: Any) -> object:
     """A constant of a piece of code; sets come in another order in each process."""
     if isinstance(value, CodeType):
         return _code(value)

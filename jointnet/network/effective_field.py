@@ -7,9 +7,11 @@ in Deep Convolutional Neural Networks", NeurIPS, arXiv:1701.04128).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
-from keras import ops
+from keras import KerasTensor, ops
 
 from jointnet.errors import InputError
 
@@ -64,11 +66,11 @@ def side_holding(field: np.ndarray, share: float = 0.95) -> int:
 class Offset(keras.layers.Layer):
     """Adds a picture of numbers to the image, all zero at first: its gradient is that of the image."""
 
-    def build(self, shape):
+    def build(self, shape: Sequence[int | None]) -> None:
         """One number for each pixel and band."""
         self.picture = self.add_weight(shape=shape[1:], initializer="zeros", name="picture")
 
-    def call(self, image):
+    def call(self, image: KerasTensor) -> KerasTensor:
         """The image, moved."""
         return image + self.picture
 

@@ -5,8 +5,10 @@ Counts are kept in float32: exact up to 16.7 million a batch, and an epoch's IoU
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 
 class PixelMetric(keras.metrics.Metric):
@@ -18,14 +20,18 @@ class PixelMetric(keras.metrics.Metric):
         name: name of the metric.
     """
 
-    def __init__(self, threshold: float | list[float] = 0.6, class_index: int | None = None, name: str | None = None):
+    def __init__(
+        self, threshold: float | list[float] = 0.6, class_index: int | None = None, name: str | None = None
+    ) -> None:
         super().__init__(name=name)
         self.threshold, self.class_index = threshold, class_index
         self.tp = self.add_weight(name="tp", initializer="zeros", dtype="float32")
         self.fp = self.add_weight(name="fp", initializer="zeros", dtype="float32")
         self.fn = self.add_weight(name="fn", initializer="zeros", dtype="float32")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: KerasTensor | None = None
+    ) -> None:
         """Adds a batch: (batch, H, W, classes) labels and probabilities, weights 0 where there is no imagery."""
         truth = ops.cast(y_true, "float32")
         found = ops.cast(ops.cast(y_pred, "float32") >= ops.array(self.threshold, "float32"), "float32")
@@ -38,7 +44,7 @@ class PixelMetric(keras.metrics.Metric):
         self.fp.assign_add(ops.sum(weight * (1 - truth) * found))
         self.fn.assign_add(ops.sum(weight * truth * (1 - found)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments to rebuild it."""
         return {"threshold": self.threshold, "class_index": self.class_index, "name": self.name}
 
@@ -47,7 +53,7 @@ class PixelMetric(keras.metrics.Metric):
 class IoU(PixelMetric):
     """Intersection over union, TP / (TP + FP + FN); 0 before anything is counted."""
 
-    def result(self):
+    def result(self) -> KerasTensor:
         """The ratio over all that was counted."""
         return _ratio(self.tp, self.tp + self.fp + self.fn)
 
@@ -56,7 +62,7 @@ class IoU(PixelMetric):
 class Precision(PixelMetric):
     """The share of what is called foreground that is, TP / (TP + FP)."""
 
-    def result(self):
+    def result(self) -> KerasTensor:
         """The ratio over all that was counted."""
         return _ratio(self.tp, self.tp + self.fp)
 
@@ -65,7 +71,7 @@ class Precision(PixelMetric):
 class Recall(PixelMetric):
     """The share of the foreground that is found, TP / (TP + FN)."""
 
-    def result(self):
+    def result(self) -> KerasTensor:
         """The ratio over all that was counted."""
         return _ratio(self.tp, self.tp + self.fn)
 
@@ -74,11 +80,11 @@ class Recall(PixelMetric):
 class F1(PixelMetric):
     """2 TP / (2 TP + FP + FN), which is also the Dice coefficient of the two masks."""
 
-    def result(self):
+    def result(self) -> KerasTensor:
         """The ratio over all that was counted."""
         return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
 
-def _ratio(part, whole):
+def _ratio(part: KerasTensor, whole: KerasTensor) -> KerasTensor:
     """part / whole, 0 where the whole is 0."""
     return part / ops.maximum(whole, 1.0)

@@ -9,15 +9,16 @@ Shape trails are those of preset `base` (g = 32, 64, 128).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
 from jointnet.errors import InputError
 
 DILATION_RATES = (1, 2, 5, 1, 2, 5)
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"growth_rates": (8, 16, 32), "bridge": 64},
     "small": {"growth_rates": (16, 32, 64), "bridge": 128},
     "base": {"growth_rates": (32, 64, 128), "bridge": 256},
@@ -86,7 +87,7 @@ def build_jointnet(
     return model
 
 
-def check_network(preset, bands, classes, normalization):
+def check_network(preset: str, bands: int, classes: int, normalization: str) -> None:
     """Refuses, with a sentence, what no builder can build."""
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}")
@@ -96,7 +97,9 @@ def check_network(preset, bands, classes, normalization):
         raise InputError(f"bands={bands} and classes={classes}; a network needs at least one of each")
 
 
-def dense_atrous_block(x, growth, dilation_rates, normalization, channels_per_group, name):
+def dense_atrous_block(
+    x: KerasTensor, growth: int, dilation_rates: Sequence[int], normalization: str, channels_per_group: int, name: str
+) -> KerasTensor:
     """A dense atrous convolution block: (batch, h, w, c) -> its distribution output, (batch, h, w, 4 * growth)."""
     features = [x]
     for index, rate in enumerate(dilation_rates, 1):
@@ -109,7 +112,7 @@ def dense_atrous_block(x, growth, dilation_rates, normalization, channels_per_gr
     return layers.Conv2D(4 * growth, 1, activation="relu", name=f"{name}_distribution")(joined)
 
 
-def reduction(x, growth, name):
+def reduction(x: KerasTensor, growth: int, name: str) -> KerasTensor:
     """The reduction output, half the size: (batch, h, w, c) -> (batch, h/2, w/2, growth).
 
     A 1x1 convolution of stride 2, written as one of every second pixel: the oneDNN of TensorFlow 2.21 writes
@@ -118,29 +121,29 @@ def reduction(x, growth, name):
     return layers.Conv2D(growth, 1, activation="relu", name=name)(x[:, ::2, ::2])
 
 
-def decoder_step(x, skip, width, name):
+def decoder_step(x: KerasTensor, skip: KerasTensor, width: int, name: str) -> KerasTensor:
     """Doubles the size, joins the skip and narrows: -> (batch, 2h, 2w, width)."""
     return layers.Conv2D(width, 1, activation="relu", name=f"{name}_narrow")(upsample_and_join(x, skip, name))
 
 
-def upsample_and_join(x, skip, name):
+def upsample_and_join(x: KerasTensor, skip: KerasTensor, name: str) -> KerasTensor:
     """Bilinear doubling, then the encoder's features beside: -> (batch, 2h, 2w, c + c_skip)."""
     x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_upsample")(x)
     return layers.Concatenate(name=f"{name}_skip")([x, skip])
 
 
-def probabilities(x, classes):
+def probabilities(x: KerasTensor, classes: int) -> KerasTensor:
     """The network's end: -> (batch, h, w, classes), float32 in any precision."""
     logits = layers.Conv2D(classes, 1, name="logits")(x)
     return layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
 
 
-def join(features, name):
+def join(features: Sequence[KerasTensor], name: str) -> KerasTensor:
     """All features side by side; a single one as it is."""
     return layers.Concatenate(name=name)(features) if len(features) > 1 else features[0]
 
 
-def normalize(x, normalization, channels_per_group, name):
+def normalize(x: KerasTensor, normalization: str, channels_per_group: int, name: str) -> KerasTensor:
     """The chosen normalisation over `x`."""
     if normalization == "none":
         return x
@@ -153,33 +156,33 @@ def normalize(x, normalization, channels_per_group, name):
 class Scaling(layers.Layer):
     """Brings bytes to [0, 1], and refuses an image whose sides do not divide by `multiple`."""
 
-    def __init__(self, multiple: int = MULTIPLE, **layer_options):
+    def __init__(self, multiple: int = MULTIPLE, **layer_options: Any) -> None:
         super().__init__(**layer_options)
         self.multiple = multiple
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments to rebuild it."""
         return super().get_config() | {"multiple": self.multiple}
 
-    def call(self, image):
+    def call(self, image: KerasTensor) -> KerasTensor:
         """Image in [0, 255], any dtype -> [0, 1] in the layer's compute dtype."""
         return ops.multiply(ops.cast(image, self.compute_dtype), 1 / 255)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         """Checks the size where it is known when the network is built."""
         self._check(input_shape)
 
-    def compute_output_spec(self, image):
+    def compute_output_spec(self, image: KerasTensor) -> KerasTensor:
         """Same shape, compute dtype."""
         self._check(image.shape)
         return keras.KerasTensor(image.shape, dtype=self.compute_dtype)
 
-    def __call__(self, image, *args, **kwargs):
+    def __call__(self, image: KerasTensor, *args: Any, **kwargs: Any) -> KerasTensor:
         """Checks the size of every image that the network is shown."""
         self._check(image.shape)
         return super().__call__(image, *args, **kwargs)
 
-    def _check(self, shape):
+    def _check(self, shape: Sequence[int | None]) -> None:
         height, width = shape[1], shape[2]
         step = self.multiple
         if any(isinstance(side, int) and side % step for side in (height, width)):
@@ -197,7 +200,7 @@ class GroupNormalization(layers.GroupNormalization):
     channel. The same numbers as `keras.layers.GroupNormalization` up to rounding, with the same variables.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: KerasTensor) -> KerasTensor:
         """(batch, h, w, channels) -> the same shape, each group with mean 0 and variance 1, then gamma and beta."""
         share = self._shares(inputs.shape[-1])
         wide = ops.cast(inputs, "float32")

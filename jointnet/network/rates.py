@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 
@@ -52,14 +52,14 @@ class RateCallback(keras.callbacks.Callback):
         steps_per_epoch: batches in an epoch.
     """
 
-    def __init__(self, rate: Callable[[int], float], steps_per_epoch: int):
+    def __init__(self, rate: Callable[[int], float], steps_per_epoch: int) -> None:
         super().__init__()
         self.rate, self.steps_per_epoch, self.epoch = rate, steps_per_epoch, 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Remembers where the run is."""
         self.epoch = epoch
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Sets the rate of the step."""
         self.model.optimizer.learning_rate = self.rate(self.epoch * self.steps_per_epoch + batch)

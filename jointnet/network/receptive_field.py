@@ -46,7 +46,7 @@ def count_paths(dilation_rates: Sequence[int], dense: bool = False, kernel: int 
     for rate in dilation_rates:
         reach = rate * (kernel // 2)
         steps = range(-reach, reach + 1, rate)
-        moved = sum(np.roll(paths, (dy, dx), (0, 1)) for dy in steps for dx in steps)
+        moved = np.sum([np.roll(paths, (dy, dx), (0, 1)) for dy in steps for dx in steps], axis=0)
         paths = moved + paths if dense else moved
     return paths
 

@@ -10,9 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
+from keras import KerasTensor
 
 from jointnet.errors import InputError
 from jointnet.network.average import AverageCallback
@@ -55,8 +56,8 @@ class Run:
 
 
 @takes(TrainOptions)
-def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
-          classes: tuple[str, ...] = ("buildings",), **options) -> Run:
+def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str | Path,
+          classes: tuple[str, ...] = ("buildings",), **options: Any) -> Run:
     """Trains on the scenes of split "train" and keeps the weights that are best on split "validation".
 
     Args:
@@ -110,7 +111,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset, out: str | Path,
 
 @takes(FitOptions)
 def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: str | Path, epochs: int,
-        model: keras.Model | None = None, **options) -> Run:
+        model: keras.Model | None = None, **options: Any) -> Run:
     """Trains the network that `card` describes on any batches of (image, labels, weights); the inside of `train`.
 
     Args:
@@ -184,8 +185,8 @@ def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...
     card = card_of(start)
     if getattr(start, "card", None) is not None:
         return card
-    named = {"classes": classes, "thresholds": {}} if len(classes) == len(card.classes) else {}
-    return replace(card, patch_size=PATCH_SIZE[card.preset], **named)
+    card = replace(card, patch_size=PATCH_SIZE[card.preset])
+    return replace(card, classes=classes, thresholds={}) if len(classes) == len(card.classes) else card
 
 
 def _stretch_of(dataset) -> dict:
@@ -240,16 +241,18 @@ def _optimizer(wanted: FitOptions) -> keras.optimizers.Optimizer:
 class SharedLoss(PixelLoss):
     """The loss of one of several devices: divided by their number, because their gradients are added."""
 
-    def __init__(self, name: str, devices: int):
+    def __init__(self, name: str, devices: int) -> None:
         super().__init__(name)
         self.devices = devices
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: KerasTensor | None = None
+    ) -> KerasTensor:
         """This device's part of the loss."""
         return super().__call__(y_true, y_pred, sample_weight) / self.devices
 
 
-def _mirrored_strategy():
+def _mirrored_strategy() -> Any:
     """All devices of this machine, each with a copy of the network.
 
     Raises:

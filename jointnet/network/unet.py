@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from jointnet.errors import InputError
 from jointnet.network.model import Scaling, check_network, normalize, probabilities, upsample_and_join
@@ -71,7 +71,7 @@ def build_unet(
     return model
 
 
-def two_convolutions(x, width, normalization, name):
+def two_convolutions(x: KerasTensor, width: int, normalization: str, name: str) -> KerasTensor:
     """Twice [3x3 convolution -> ReLU -> normalisation]: (batch, h, w, c) -> (batch, h, w, width)."""
     for index in (1, 2):
         x = layers.Conv2D(width, 3, padding="same", activation="relu", name=f"{name}_convolution{index}")(x)

@@ -18,6 +18,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -38,7 +39,7 @@ def compiled_beside(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + ENDING)
 
 
-def read_compiled(weights: WeightsFile, size: int):
+def read_compiled(weights: WeightsFile, size: int) -> Any:
     """(`openvino.Model` of uint8 (1, size, size, bands), digest of the network), made first where it has to be.
 
     Raises:
@@ -92,7 +93,7 @@ def _key(weights: WeightsFile, size: int) -> str:
     return hashlib.sha256(json.dumps(_made_of(weights, size), sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _read(path: Path, weights: WeightsFile, size: int):
+def _read(path: Path, weights: WeightsFile, size: int) -> Any:
     """(`openvino.Model`, digest) of a file; None where there is none that is whole and made of these weights."""
     import openvino
 
@@ -108,7 +109,7 @@ def _read(path: Path, weights: WeightsFile, size: int):
         return None
 
 
-def _read_cached(path: Path, weights: WeightsFile, size: int):
+def _read_cached(path: Path, weights: WeightsFile, size: int) -> Any:
     """As `_read`; the cache keeps the networks that were used last."""
     found = _read(path, weights, size)
     if found is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jointnet.errors import JointNetError
@@ -13,7 +15,7 @@ class CompileError(JointNetError, RuntimeError):
     """A network that cannot be made ready for another runtime here; the message says why."""
 
 
-def traced(model, size: int):
+def traced(model: Any, size: int) -> Any:
     """The network as a TensorFlow function of uint8 (n, size, size, bands), with the weights as they are now.
 
     They are constants of its graph, which oneDNN brings into its own order once and not at every call: a window of
@@ -24,7 +26,7 @@ def traced(model, size: int):
     trainable, other = ([v.numpy() for v in group]
                         for group in (model.trainable_variables, model.non_trainable_variables))
 
-    def run(windows):
+    def run(windows: Any) -> Any:
         weights = ([tf.constant(value) for value in group] for group in (trainable, other))
         return model.stateless_call(*weights, windows, training=False)[0]
 
@@ -32,7 +34,7 @@ def traced(model, size: int):
     return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
 
-def openvino_model(model, size: int):
+def openvino_model(model: Any, size: int) -> Any:
     """The network as an `openvino.Model` of uint8 (n, size, size, bands), scaling inside, with one output.
 
     Raises:
@@ -50,14 +52,14 @@ def openvino_model(model, size: int):
     return openvino.Model([output], whole.get_parameters(), "jointnet")
 
 
-def openvino_window(model, size: int):
+def openvino_window(model: Any, size: int) -> Any:
     """As `openvino_model`, for one window at a time, which runs faster than any number."""
     graph = openvino_model(model, size)
     graph.reshape([1, size, size, model.input_shape[-1]])
     return graph
 
 
-def halve_exactly(graph) -> None:
+def halve_exactly(graph: Any) -> None:
     """Stores the constants of an `openvino.Model` as float16, where that changes none of their numbers."""
     import openvino
     from openvino import opset8

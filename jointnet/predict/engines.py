@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def automatic_engine() -> str:
     return "openvino" if _has_openvino() and not _has_gpu() else "keras"
 
 
-def make_engine(model, name: str = "auto", size: int = 256) -> Engine:
+def make_engine(model: Any, name: str = "auto", size: int = 256) -> Engine:
     """The network of `model` on a runtime.
 
     Args:
@@ -110,7 +111,7 @@ def prepare(weights: WeightsFile, name: str = "auto", size: int | None = None, b
             read_compiled(weights, size or weights.card.patch_size)
 
 
-def _runtime(model) -> str:
+def _runtime(model: Any) -> str:
     """The runtime behind "auto" for this model: what is in memory is converted out of TensorFlow, or not at all."""
     if isinstance(model, WeightsFile):
         if not _has_openvino():
@@ -122,7 +123,7 @@ def _runtime(model) -> str:
 
 
 @lru_cache(maxsize=4)
-def _compiled(model, runtime: str, size: int, digest: str, falls_back: bool) -> Engine:
+def _compiled(model: Any, runtime: str, size: int, digest: str, falls_back: bool) -> Engine:
     """One compiled engine per model, runtime and window; `digest` is there to compile anew when weights change."""
     if runtime == "openvino":
         try:
@@ -135,7 +136,7 @@ def _compiled(model, runtime: str, size: int, digest: str, falls_back: bool) -> 
     return _keras_engine(_loaded(model) if isinstance(model, WeightsFile) else model, size)
 
 
-def weights_digest(model, size: int = 256) -> str:
+def weights_digest(model: Any, size: int = 256) -> str:
     """`network_digest` of a Keras model or a function; of a `WeightsFile` the same, as its card has it.
 
     Args:
@@ -156,14 +157,14 @@ def _file_digest(weights: WeightsFile, size: int) -> str:
     return network_digest(_loaded(weights))
 
 
-def _loaded(weights: WeightsFile):
+def _loaded(weights: WeightsFile) -> Any:
     """The Keras model of a weights file."""
     from jointnet.network.weights import load_model
 
     return load_model(weights.path)
 
 
-def _keras_engine(model, size: int) -> Engine:
+def _keras_engine(model: Any, size: int) -> Engine:
     """Keras on its backend; on TensorFlow as one traced function."""
     import keras
 
@@ -174,7 +175,7 @@ def _keras_engine(model, size: int) -> Engine:
     return Engine("keras", lambda windows: keras.ops.convert_to_numpy(model(windows, training=False)), batch)
 
 
-def _openvino_engine(graph) -> Engine:
+def _openvino_engine(graph: Any) -> Engine:
     """OpenVINO on the processor, in float32 throughout."""
     import openvino
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import settle, written_whole
@@ -14,7 +15,7 @@ FORMATS = {"openvino": ".xml", "savedmodel": "", "onnx": ".onnx"}
 CARD_KEY = "jointnet_card"
 
 
-def export(model, path: str | Path, format: str | None = None, size: int | None = None) -> Path:
+def export(model: Any, path: str | Path, format: str | None = None, size: int | None = None) -> Path:
     """Writes the network of uint8 windows (n, size, size, bands) -> float32 probabilities; returns the path.
 
     Args:
@@ -73,7 +74,7 @@ def read_card(path: str | Path) -> dict:
     return json.loads({p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}[CARD_KEY])
 
 
-def _openvino(model, path: Path, size: int, card: str) -> None:
+def _openvino(model: Any, path: Path, size: int, card: str) -> None:
     """OpenVINO's intermediate representation, in float32."""
     try:
         import openvino
@@ -84,7 +85,7 @@ def _openvino(model, path: Path, size: int, card: str) -> None:
     openvino.save_model(converted, path, compress_to_fp16=False)
 
 
-def _saved_model(model, path: Path, size: int, card: str) -> None:
+def _saved_model(model: Any, path: Path, size: int, card: str) -> None:
     """TensorFlow's SavedModel, with the signature `serving_default`."""
     import tensorflow as tf
 
@@ -96,7 +97,7 @@ def _saved_model(model, path: Path, size: int, card: str) -> None:
     (extra / "card.json").write_text(card, encoding="utf-8")
 
 
-def _onnx(model, path: Path, size: int, card: str) -> None:
+def _onnx(model: Any, path: Path, size: int, card: str) -> None:
     """ONNX, through tf2onnx."""
     try:
         import onnx

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -48,7 +49,7 @@ class ManyReport:
     pixels: int = 0
     seconds: float = 0.0
 
-    def __str__(self):
+    def __str__(self) -> Any:
         """One line for people."""
         speed = self.pixels / self.seconds / 1e6 if self.seconds else 0
         return (f"{len(self.done)} of {self.scenes} scenes predicted, {len(self.skipped)} were there, "
@@ -57,8 +58,8 @@ class ManyReport:
 
 
 @takes(PredictOptions)
-def predict_many(model, sources: Sequence, out: str | Path, scheduler: str | None = None, workers: int | None = None,
-                 retries: int = 1, progress: bool = True, **options) -> ManyReport:
+def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str | None = None, workers: int | None = None,
+                 retries: int = 1, progress: bool = True, **options: Any) -> ManyReport:
     """Predicts many scenes, each as `predict_scene` does, and writes a report beside them.
 
     Scenes that are finished are skipped. A scene whose worker dies goes on, on another worker, after the last rows that
@@ -110,7 +111,7 @@ def _names(sources: Sequence) -> list[str]:
     return names
 
 
-def _predict_one(weights, source, out: str, wanted: PredictOptions) -> tuple[float, int]:
+def _predict_one(weights: np.ndarray | None, source: Any, out: str, wanted: PredictOptions) -> tuple[float, int]:
     """(seconds, pixels) of one scene, on a worker. 0 seconds: it was there already."""
     from jointnet.predict.scenes import predict_scene
 
@@ -121,7 +122,7 @@ def _predict_one(weights, source, out: str, wanted: PredictOptions) -> tuple[flo
     return result.seconds, height * width
 
 
-def _collect(client, futures: dict, report: ManyReport, progress: bool) -> None:
+def _collect(client: Any, futures: dict, report: ManyReport, progress: bool) -> None:
     """Sorts finished tasks into the report; an interrupt cancels those that are left."""
     from distributed import as_completed
 
@@ -142,7 +143,7 @@ def _collect(client, futures: dict, report: ManyReport, progress: bool) -> None:
         raise
 
 
-def _reason(future) -> str:
+def _reason(future: Any) -> str:
     """Why a task failed, in a sentence."""
     error = future.exception()
     return str(error) or type(error).__name__
@@ -171,7 +172,7 @@ def _client(scheduler: str | None, workers: int | None, scenes: int) -> Iterator
 
 
 @contextmanager
-def _shared(model, out: Path, wanted: PredictOptions) -> Iterator:
+def _shared(model: Any, out: Path, wanted: PredictOptions) -> Iterator:
     """The model in a form that workers can get: weights that are ready to run, or a function as it is."""
     out.mkdir(parents=True, exist_ok=True)
     if isinstance(model, str | Path):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -218,7 +218,7 @@ class Spool:
         settings: what the rows were made with; a folder of other settings is emptied.
     """
 
-    def __init__(self, folder: Path, settings: dict):
+    def __init__(self, folder: Path, settings: dict) -> None:
         self.folder, self.settings = folder, settings
         note = folder / "settings.json"
         if folder.exists() and _read_json(note) != settings:
@@ -272,7 +272,7 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _read_json(path: Path):
+def _read_json(path: Path) -> Any:
     """The content of a JSON file, or None where there is no whole one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

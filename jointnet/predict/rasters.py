@@ -181,9 +181,8 @@ def class_bands(source: str | Path | np.ndarray, class_name: str | Sequence[str]
     Raises:
         PredictionError: if the prediction has no such class, or several bands and no names.
     """
-    is_array = isinstance(source, np.ndarray)
-    what = "the array" if is_array else str(source)
-    count = (source.shape[2] if source.ndim == 3 else 1) if is_array else read_info(source).bands
+    what = "the array" if isinstance(source, np.ndarray) else str(source)
+    count = np.atleast_3d(source).shape[2] if isinstance(source, np.ndarray) else read_info(source).bands
     if class_name is not None and not isinstance(class_name, str):
         if len(class_name) != count:
             raise PredictionError(f"class_name names {len(class_name)} classes ({', '.join(class_name)}), {what} has "
@@ -191,8 +190,8 @@ def class_bands(source: str | Path | np.ndarray, class_name: str | Sequence[str]
         return {name: band for band, name in enumerate(class_name)}
     if count == 1 and class_name is not None:
         return {class_name: 0}
-    names = () if is_array else tuple(made_with(source).get("classes", ()))
-    if not names and count > 1 and not is_array:
+    names = () if isinstance(source, np.ndarray) else tuple(made_with(source).get("classes", ()))
+    if not names and count > 1 and not isinstance(source, np.ndarray):
         raise PredictionError(f"{what} has {count} bands and does not say of which classes; name them in order where "
                               f"class_name takes several, or give a file of one band, for example of: gdal_translate "
                               f"-b 1")
@@ -227,8 +226,11 @@ def class_thresholds(source: str | Path | np.ndarray | None, classes: Mapping[st
     Raises:
         PredictionError: if one is not between 0 and 1, or is of a class that is not there.
     """
-    one_for_all = not isinstance(threshold, Mapping | None)
-    given = dict.fromkeys(classes, threshold) if one_for_all else threshold or {}
+    given: Mapping[str, float]
+    if threshold is None or isinstance(threshold, Mapping):
+        given = threshold or {}
+    else:
+        given = dict.fromkeys(classes, threshold)
     unknown = sorted(set(given) - set(classes))
     if unknown:
         raise PredictionError(f"threshold names {', '.join(unknown)}; the classes here are {', '.join(classes)}")
@@ -240,7 +242,7 @@ def class_thresholds(source: str | Path | np.ndarray | None, classes: Mapping[st
     return limits
 
 
-def with_temperature(probability: np.ndarray, temperature: float, least: float = 1e-7) -> np.ndarray:
+def with_temperature(probability: np.ndarray | float, temperature: float, least: float = 1e-7) -> np.ndarray:
     """Probabilities whose logits are divided by `temperature` (Guo et al. 2017, arXiv:1706.04599), same shape and type.
 
     Args:
@@ -254,6 +256,6 @@ def with_temperature(probability: np.ndarray, temperature: float, least: float =
     if not temperature > 0:
         raise PredictionError(f"temperature {temperature} must be above 0; 1 changes nothing")
     if temperature == 1:
-        return probability
+        return np.asarray(probability)
     p = np.clip(probability, least, 1 - least)
     return 1 / (1 + (1 / p - 1) ** (1 / temperature))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -44,7 +45,7 @@ CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which
 
 Progress = Callable[[int, int], object]
 
-def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
+def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
                   engine: str | None = None, gsd: float | None = None) -> np.ndarray:
     """Probability of every pixel: float32 (height, width, classes).
 
@@ -79,7 +80,7 @@ def predict_array(model, image: np.ndarray, overlap: float = 0.25, size: int | N
     return with_temperature(answer if shape is None else resample_array(answer, whole), settings.temperature)
 
 
-def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float] | None = None,
+def predict_mask(model: Any, image: np.ndarray, threshold: float | Mapping[str, float] | None = None,
                  overlap: float = 0.25, size: int | None = None, tta: bool = False,
                  engine: str | None = None, gsd: float | None = None) -> np.ndarray:
     """uint8 {0, 1} at the card's threshold: (height, width), or (height, width, classes) of several classes.
@@ -102,7 +103,9 @@ def predict_mask(model, image: np.ndarray, threshold: float | Mapping[str, float
 
 
 @takes(PredictOptions)
-def predict_scene(model, source, out: str | Path, progress: bool | Progress = True, **options) -> ScenePrediction:
+def predict_scene(
+    model: Any, source: Any, out: str | Path, progress: bool | Progress = True, **options: Any
+) -> ScenePrediction:
     """Predicts one scene and writes `{stem}_probability.tif`, `{stem}_mask.tif` and `{stem}_{class}.gpkg/.geojson`.
 
     Rows are kept as they are finished, so a run that was stopped or killed goes on where it was when it is called
@@ -167,7 +170,7 @@ def _kept_rows(result: ScenePrediction) -> Iterator[Spool]:
     spool.remove()
 
 
-def _resolve(model):
+def _resolve(model: Any) -> Any:
     """The network behind a name or path; anything else as it is."""
     return open_weights(model) if isinstance(model, str | Path) else model
 
@@ -190,13 +193,13 @@ def _check_image(image: np.ndarray, settings: Settings) -> None:
                               f"choose them, for example image[..., :{settings.bands}]")
 
 
-def _network(model, engine: str | None, size: int, tta: bool):
+def _network(model: Any, engine: str | None, size: int, tta: bool) -> Any:
     """(engine, windows at once)."""
     run = make_engine(model, engine or ("keras" if is_keras(model) else "auto"), size)
     return (with_flips(run) if tta else run), run.batch
 
 
-def _with_classes(settings: Settings, model, size: int, bands: int) -> Settings:
+def _with_classes(settings: Settings, model: Any, size: int, bands: int) -> Settings:
     """The settings with names for the classes, which a function without a card tells only by running."""
     if settings.classes is not None:
         return settings
@@ -204,7 +207,7 @@ def _with_classes(settings: Settings, model, size: int, bands: int) -> Settings:
     return replace(settings, classes=class_names(run(np.zeros((1, size, size, bands), np.uint8)).shape[-1]))
 
 
-def _fill(spool: Spool, scene: Source, grid: WindowGrid, run, batch: int, settings: Settings, limits: np.ndarray,
+def _fill(spool: Spool, scene: Source, grid: WindowGrid, run: Any, batch: int, settings: Settings, limits: np.ndarray,
           dtype: str, progress: bool | Progress) -> None:
     """Predicts the bands of rows that are not in the spool yet."""
     number = spool.finished()
@@ -244,7 +247,7 @@ def _check_imagery(spool: Spool, scene: Source) -> None:
     check_covered(blank, scene.grid.height * scene.grid.width, scene.path)
 
 
-def _bands(scene: Source, grid: WindowGrid, run, batch: int, number: int, on_windows
+def _bands(scene: Source, grid: WindowGrid, run: Any, batch: int, number: int, on_windows: Any
            ) -> Iterator[tuple[int, np.ndarray]]:
     """(first row, probability rows) of the scene's grid, from band `number` on."""
     if scene.rows is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -56,20 +57,21 @@ class Settings:
         Raises:
             ValueError: if a class does not exist or a threshold is not between 0 and 1.
         """
+        classes = self.classes or ()
         given = threshold if isinstance(threshold, Mapping) else {}
-        unknown = sorted(set(given) - set(self.classes))
+        unknown = sorted(set(given) - set(classes))
         if unknown:
-            raise InputError(f"threshold names {', '.join(unknown)}; the network has {', '.join(self.classes)}")
-        default = {name: self.thresholds.get(name, DEFAULT_THRESHOLD) for name in self.classes}
+            raise InputError(f"threshold names {', '.join(unknown)}; the network has {', '.join(classes)}")
+        default = {name: self.thresholds.get(name, DEFAULT_THRESHOLD) for name in classes}
         if threshold is not None and not isinstance(threshold, Mapping):
-            default = dict.fromkeys(self.classes, threshold)
-        limits = np.array([{**default, **given}[name] for name in self.classes], np.float32)
+            default = dict.fromkeys(classes, threshold)
+        limits = np.array([{**default, **given}[name] for name in classes], np.float32)
         if not np.all((limits > 0) & (limits < 1)):
             raise InputError(f"thresholds {limits.tolist()} must lie between 0 and 1, for example {DEFAULT_THRESHOLD}")
         return limits
 
 
-def settings_of(model, classes: int | None = None) -> Settings:
+def settings_of(model: Any, classes: int | None = None) -> Settings:
     """The settings of a model's card; without one, bands and classes as the network has them and the defaults.
 
     Args:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class Source:
 
 
 @contextmanager
-def open_source(scene, settings: Settings, bounds: Sequence[float] | None = None, gsd: float | None = None,
+def open_source(scene: Any, settings: Settings, bounds: Sequence[float] | None = None, gsd: float | None = None,
                 bands: Sequence[int] | None = None) -> Iterator[Source]:
     """An open `Source`.
 
@@ -187,18 +188,21 @@ def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, setti
     """
     if pixel is not None and not min(pixel) > 0:
         raise PredictionError(f"gsd={pixel[0]} must be metres per pixel, above 0")
-    wanted = settings.gsd
-    pixel = pixel or (settings.assumed_gsd, settings.assumed_gsd)
-    if wanted is None or all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in pixel):
+    wanted, assumed = settings.gsd, settings.assumed_gsd
+    if wanted is None or assumed is None:
         return None
-    return tuple(max(1, round(n * side / wanted)) for n, side in zip(shape, pixel, strict=True))
+    down, across = pixel or (assumed, assumed)
+    if all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in (down, across)):
+        return None
+    return max(1, round(shape[0] * down / wanted)), max(1, round(shape[1] * across / wanted))
 
 
 def _network_shape(path: Path, info: Grid, settings: Settings, gsd: float | None) -> tuple[int, int] | None:
     """`shown_shape` of a file; what had to be assumed is warned about."""
     pixel, assumed = info.pixel_size, settings.assumed_gsd
     if gsd is not None:
-        pixel = (gsd, gsd) if pixel is None else tuple(side * gsd / info.gsd for side in pixel)
+        pixel = (gsd, gsd) if pixel is None or info.gsd is None else (
+            pixel[0] * gsd / info.gsd, pixel[1] * gsd / info.gsd)
     if pixel is None:
         warnings.warn(
             PredictionWarning(f"{path} has no georeference: its outputs are in pixels, and it is taken to have the "
@@ -207,9 +211,9 @@ def _network_shape(path: Path, info: Grid, settings: Settings, gsd: float | None
     shape = shown_shape(info.shape, pixel, settings)
     if shape is None:
         return None
-    pixel, wanted = pixel or (assumed, assumed), settings.gsd
+    down, across = pixel or (assumed, assumed)
     warnings.warn(
-        PredictionWarning(f"{path} has pixels of {pixel[0]:.3g} x {pixel[1]:.3g} m and the network was trained at "
-                          f"{wanted:.3g} m: it is shown {shape[0]} x {shape[1]} px, and the answer is written on the "
-                          f"scene's own {info.height} x {info.width} px"), stacklevel=5)
+        PredictionWarning(f"{path} has pixels of {down:.3g} x {across:.3g} m and the network was trained at "
+                          f"{settings.gsd:.3g} m: it is shown {shape[0]} x {shape[1]} px, and the answer is written on "
+                          f"the scene's own {info.height} x {info.width} px"), stacklevel=5)
     return shape

@@ -129,11 +129,11 @@ def predict_windows(read: Read, grid: WindowGrid, engine: Engine, batch: int = 1
     ramp = np.ones(grid.size, np.float32) if equal else ramp_weights(grid.size, grid.stride)
     weight = (ramp[:, None] * ramp)[..., None]
     reach = math.ceil(grid.size / grid.stride) - 1
-    pool = None
+    pool = np.empty(0, np.float32)  # the sums of a row of windows; its classes are told by the first answer
     for k in range(max(0, first - reach), len(grid.tops)):
         strip = _read_strip(read, grid, int(grid.tops[k]))
         for i, answer in _run(strip, grid, engine, batch):
-            if pool is None:
+            if not pool.size:
                 pool = np.zeros((*strip.shape[:2], answer.shape[-1]), np.float32)
             pool[:, i * grid.stride : i * grid.stride + grid.size] += answer * weight
             if on_windows and k >= first:
@@ -149,7 +149,7 @@ def with_flips(engine: Engine) -> Engine:
     """The engine averaged over the eight turns and flips of its windows: eight times the work, a little better."""
 
     def averaged(windows: np.ndarray) -> np.ndarray:
-        total = None
+        total = np.zeros(1, np.float32)
         for turns in range(4):
             for flip in (False, True):
                 turned = np.rot90(windows, turns, axes=(1, 2))
@@ -157,7 +157,7 @@ def with_flips(engine: Engine) -> Engine:
                 answer = engine(np.ascontiguousarray(turned))
                 answer = answer[:, :, ::-1] if flip else answer
                 answer = np.rot90(answer, -turns, axes=(1, 2))
-                total = answer.astype(np.float32) if total is None else total + answer
+                total = total + answer.astype(np.float32)
         return total / 8
 
     return averaged

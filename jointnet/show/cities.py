@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import ipyleaflet
@@ -61,9 +62,14 @@ def show_cities(
 class CityMap(VBox):
     """Cities as names on a map, their tiles as outlines; lists to choose one, and below it the tile's explorer."""
 
-    def __init__(self, scenes: list[Scene], predictions: Path | None, basemap: str | None, max_size: int, height: str):
+    children: Any  # a trait of the box
+
+    def __init__(
+        self, scenes: list[Scene], predictions: Path | None, basemap: str | None, max_size: int, height: str
+    ) -> None:
         self._scenes = {scene.name: scene for scene in scenes}
-        self._predictions, self._max_size, self._panel = predictions, max_size, None
+        self._predictions, self._max_size = predictions, max_size
+        self._panel: Panel | None = None
         self.map = SceneMap(basemap, height)
         self.map.show_land()
         self.outlines = _tile_outlines(scenes)
@@ -89,11 +95,11 @@ class CityMap(VBox):
         super().__init__([bar, self.message, self.map])
         self._city_chosen({"new": ""})
 
-    def _repr_mimebundle_(self, **options):
+    def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and a still of its map."""
         return with_picture(super()._repr_mimebundle_(**options), self.map)
 
-    def files(self, scene: Scene) -> dict[str, Path | dict[str, Path]]:
+    def files(self, scene: Scene) -> dict[str, Any]:
         """What is predicted for a scene: "probability", and "polygons" of each class, where the files exist."""
         if self._predictions is None:
             return {}
@@ -119,10 +125,10 @@ class CityMap(VBox):
         west, south, east, north = outlines.total_bounds
         self.map.look_at((south, west, north, east))
 
-    def _clicked(self, feature=None, **_event) -> None:
+    def _clicked(self, feature: Any = None, **_event: Any) -> None:
         self.tile.value = feature["properties"]["name"]
 
-    def _city_chosen(self, change) -> None:
+    def _city_chosen(self, change: Any) -> None:
         kept = self.outlines[[change["new"] in ("", self._scenes[n].city) for n in self.outlines["name"]]]
         self.tile.options = [("choose a tile", ""), *((n, n) for n in kept["name"])]
         self.tile.value = ""
@@ -142,7 +148,7 @@ class CityMap(VBox):
             _label(label, point, _crowded(point, places.values()) if by_city else "middle")
             for label, point in places.items()]
         for marker in self._names:
-            def chosen(label=marker.title, **_event) -> None:
+            def chosen(label: Any = marker.title, **_event: Any) -> None:
                 (self.city if by_city else self.tile).value = label
 
             marker.on_click(chosen)
@@ -167,9 +173,10 @@ class CityMap(VBox):
         """Takes the tile that was open off the map."""
         if self._panel is not None:
             self._panel.remove()
-        self._panel, self.children = None, self.children[:3]
+        self._panel = None
+        self.children = self.children[:3]
 
-    def _tile_chosen(self, change) -> None:
+    def _tile_chosen(self, change: Any) -> None:
         self._clear()
         self.swipe.disabled = not change["new"]
         self.message.value = ""
@@ -187,17 +194,17 @@ class CityMap(VBox):
     def _open(self, scene: Scene) -> None:
         """Lays a tile and its prediction on the map."""
         files = self.files(scene)
-        self._panel = Panel(self.map)
-        add_scene(self._panel, scene, self._max_size)
+        panel = self._panel = Panel(self.map)
+        add_scene(panel, scene, self._max_size)
         if "probability" in files:
-            add_probability(self._panel, files["probability"], scene, None, self._max_size)
+            add_probability(panel, files["probability"], scene, None, self._max_size)
         if "polygons" in files:
-            add_outlines(self._panel, files["polygons"], scene)
-        self._panel.finish(origins([scene]), basemap=False)
+            add_outlines(panel, files["polygons"], scene)
+        panel.finish(origins([scene]), basemap=False)
         if not files:
             self.message.value = f"{escape(scene.name)} is not predicted yet. {self._what_to_run(scene)}"
 
-    def _swipe(self, _button) -> None:
+    def _swipe(self, _button: Any) -> None:
         """Puts the tile's explorer below the map."""
         scene = self._scenes[self.tile.value]
         files = self.files(scene)
@@ -212,7 +219,7 @@ def _narrow(width: int, label: int) -> dict:
     return {"layout": Layout(width=f"{width}px"), "style": {"description_width": f"{label}px"}}
 
 
-def _label(text: str, point, side: str) -> ipyleaflet.Marker:
+def _label(text: str, point: Any, side: str) -> ipyleaflet.Marker:
     """A name on the map: on a dot, to one side of it, or alone in the middle of what it names."""
     shift = {"left": "calc(-100% - 9px)", "right": "9px", "middle": "-50%"}[side]
     dot = "" if side == "middle" else (
@@ -227,7 +234,7 @@ def _label(text: str, point, side: str) -> ipyleaflet.Marker:
     return marker
 
 
-def _crowded(point, others: Iterable) -> str:
+def _crowded(point: Any, others: Iterable) -> str:
     """The side for a name: left where another place lies close by in the east, where its name would go."""
     near = any(0 < other.x - point.x < 25 and abs(other.y - point.y) < 6 for other in others)
     return "left" if near else "right"

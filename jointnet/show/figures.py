@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -27,6 +29,9 @@ from jointnet.predict.rasters import class_bands, to_probability
 from jointnet.show.layers import (
     COLOURS,
     DRAWN,
+    Layer,
+    Shown,
+    Window,
     as_rgb,
     as_shown,
     fit,
@@ -41,7 +46,7 @@ from jointnet.show.layers import (
     round_length,
 )
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False, "axes.axisbelow": True,
     "grid.color": "#DDDDDD", "grid.linewidth": 0.8, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150,
@@ -57,7 +62,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """A function that draws in the style of this module, whatever the reader has set."""
 
     @functools.wraps(draw)
-    def styled(*arguments, **keywords):
+    def styled(*arguments: Any, **keywords: Any) -> Figure:
         with plt.rc_context(STYLE):
             return draw(*arguments, **keywords)
 
@@ -65,7 +70,9 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 @_styled
-def show_scene(scene: Scene | str | Path, class_name: str = "buildings", window=None, max_size: int = SIZE) -> Figure:
+def show_scene(
+    scene: Scene | str | Path, class_name: str = "buildings", window: Window | None = None, max_size: int = SIZE
+) -> Figure:
     """The image, and beside it the image with its labels outlined where it has some.
 
     Args:
@@ -74,28 +81,28 @@ def show_scene(scene: Scene | str | Path, class_name: str = "buildings", window=
         window: (row, col, height, width) in pixels; the whole scene without it.
         max_size: longest side of the picture in pixels.
     """
-    scene = as_shown(scene)
-    image = read_image(scene, window, max_size)
-    labelled = class_name in scene.labels
+    shown = as_shown(scene)
+    image = read_image(shown, window, max_size)
+    labelled = class_name in shown.labels
     figure, axes = _figure(1, 1 + labelled, 5.2, image.shape[0] / image.shape[1])
     for axis in axes:
         _image(axis, image)
-    axes[0].set_title(_name(scene))
-    if labelled:
-        truth = resize(scene.read_labels(class_name, window), image.shape[:2], "nearest")
+    axes[0].set_title(_name(shown))
+    if labelled and isinstance(shown, Scene):
+        truth = resize(shown.read_labels(class_name, window), image.shape[:2], "nearest")
         axes[1].imshow(paint(truth, COLOURS["truth"]), alpha=0.45, interpolation="nearest")
         axes[1].imshow(paint(outline(truth), COLOURS["truth"]), interpolation="nearest")
         axes[1].set_title(f"{class_name}: {truth.mean():.1%} of the ground")
-    _scale_bar(axes[0], _gsd(scene, image, window))
-    return _finish(figure, origin_of(scene))
+    _scale_bar(axes[0], _gsd(shown, image, window))
+    return _finish(figure, origin_of(shown))
 
 
 @_styled
 def show_overlay(
-    image,
-    mask=None,
-    probability=None,
-    truth=None,
+    image: Any,
+    mask: Layer | None = None,
+    probability: Layer | None = None,
+    truth: Layer | None = None,
     opacity: float = 0.55,
     title: str = "",
     drawn: bool | None = None,
@@ -130,10 +137,12 @@ def show_overlay(
         axis.imshow(paint(read(mask), COLOURS["prediction"]), alpha=opacity, interpolation="nearest")
         axis.imshow(paint(outline(read(mask)), COLOURS["prediction"]), interpolation="nearest")
         _legend(axis, {"predicted": COLOURS["prediction"]})
-    else:
+    elif probability is not None:
         values = np.nan_to_num(to_probability(read(probability), meaning_of_layer(probability)))
         layer = axis.imshow(values, PROBABILITY, vmin=0, vmax=1, alpha=opacity)
-        figure.colorbar(layer, ax=axis, label="probability", shrink=0.8).solids.set_alpha(1)
+        solids = figure.colorbar(layer, ax=axis, label="probability", shrink=0.8).solids
+        if solids is not None:
+            solids.set_alpha(1)
     axis.set_title(title or name)
     return _finish(figure, origin if drawn is None else drawn)
 
@@ -164,7 +173,7 @@ def show_patches(
     groups = -(-len(images) // columns)
     per = 1 if probabilities is None else 2
     figure, axes = _figure(groups * per, columns, max(1.4, 11 / columns), images.shape[1] / images.shape[2])
-    grid = np.reshape(axes, (groups, per, columns))
+    grid: np.ndarray = np.reshape(np.array(axes, object), (groups, per, columns))
     for axis in axes:
         axis.set_axis_off()
     for i, image in enumerate(images):
@@ -183,7 +192,7 @@ def show_patches(
 
 
 @_styled
-def show_history(history, metric: str = "iou") -> Figure:
+def show_history(history: Any, metric: str = "iou") -> Figure:
     """Loss and a metric over the epochs, of training and validation, the best epoch marked.
 
     Args:
@@ -206,14 +215,14 @@ def show_history(history, metric: str = "iou") -> Figure:
                 axis.plot(epochs, values[key], color=colour, label=label, marker="o", markersize=4)
         _mark_best(axis, values, name)
         axis.set(xlabel="epoch", title=_title(name))
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.locator_params(axis="x", integer=True)
         axis.grid(axis="y")
         axis.legend()
     return _finish(figure)
 
 
 @_styled
-def show_scores(table, measures: Sequence[str] = ("iou", "accuracy"), drawn: bool = False) -> Figure:
+def show_scores(table: pd.DataFrame, measures: Sequence[str] = ("iou", "accuracy"), drawn: bool = False) -> Figure:
     """Scores as bars, a row for each city and one for all.
 
     Args:
@@ -244,7 +253,7 @@ def show_scores(table, measures: Sequence[str] = ("iou", "accuracy"), drawn: boo
 
 
 @_styled
-def show_gap(table, score: str = "IoU", drawn: bool = False) -> Figure:
+def show_gap(table: pd.DataFrame, score: str = "IoU", drawn: bool = False) -> Figure:
     """What a network loses in a city that it has never seen: a dot for seen, a ring for unseen, the gap between them.
 
     The thin bar through a dot spans the runs that saw the city: a gap shorter than that is no gap.
@@ -349,7 +358,8 @@ def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window
 
 @_styled
 def show_sweep(
-    table, chosen: float | None = None, measures: Sequence[str] = ("iou", "precision", "recall"), drawn: bool = False
+    table: pd.DataFrame, chosen: float | None = None, measures: Sequence[str] = ("iou", "precision", "recall"),
+    drawn: bool = False,
 ) -> Figure:
     """Scores over the threshold, one line each, the chosen threshold marked.
 
@@ -436,7 +446,8 @@ def show_pr_curve(
 
 
 @_styled
-def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: str = "buildings", window=None,
+def show_errors(scene: Scene | str | Path, prediction: Layer, truth: Layer | None = None,
+                class_name: str = "buildings", window: Window | None = None,
                 max_size: int = SIZE) -> Figure:
     """Image, truth and prediction side by side with the errors by colour, and their share in words.
 
@@ -451,28 +462,25 @@ def show_errors(scene: Scene | str | Path, prediction, truth=None, class_name: s
     Raises:
         ValueError: if neither the scene nor `truth` says what is true.
     """
-    scene = as_shown(scene)
-    if truth is None and class_name not in scene.labels:
-        raise InputError(f"{scene.name} has no labels of {class_name!r}, so its errors are unknown; pass truth=, a "
-                         f"mask file")
-    row, col, height, width = window or (0, 0, *scene.info.shape)
-    image = read_image(scene, window, max_size)
+    shown = as_shown(scene)
+    _, _, height, width = window or (0, 0, *shown.info.shape)
     full = max(height, width)
-    true = scene.read_labels(class_name, window) if truth is None else read_layer(truth, scene, window, full)[..., 0]
-    mask = read_layer(prediction, scene, window, full)[..., class_bands(prediction, class_name)[class_name]]
-    valid = scene.read_valid(window, class_name if truth is None else None)
+    true = _truth(shown, class_name, window) if truth is None else read_layer(truth, shown, window, full)[..., 0]
+    image = read_image(shown, window, max_size)
+    mask = read_layer(prediction, shown, window, full)[..., class_bands(prediction, class_name)[class_name]]
+    valid = shown.read_valid(window, class_name if truth is None else None)
     codes = error_codes(true > 0, mask > 0, valid)
     figure, axes = _figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
     for axis in axes:
         _image(axis, image)
-    axes[0].set_title(_name(scene))
+    axes[0].set_title(_name(shown))
     axes[1].imshow(error_rgba(resize(codes, image.shape[:2], "nearest")), alpha=0.65, interpolation="nearest")
     counts = {name: int((codes == ERROR_CODES[name]).sum()) for name in ERRORS}
     union = sum(counts.values())
     axes[1].set_title(f"IoU {counts['TP'] / union:.3f}" if union else "nothing true, nothing predicted")
     _legend(axes[1], {f"{ERROR_NAMES[k]} {n / max(union, 1):.0%}": COLOURS[k] for k, n in counts.items()})
-    _scale_bar(axes[0], _gsd(scene, image, window))
-    return _finish(figure, origin_of(scene))
+    _scale_bar(axes[0], _gsd(shown, image, window))
+    return _finish(figure, origin_of(shown))
 
 
 @_styled
@@ -528,7 +536,9 @@ def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "
     return _finish(figure, drawn)
 
 
-def _figure(rows: int, columns: int, width: float, form: float, sharey: bool = False, space: float = 0.6):
+def _figure(
+    rows: int, columns: int, width: float, form: float, sharey: bool = False, space: float = 0.6
+) -> tuple[Figure, list[Axes]]:
     """A figure, and its list of `rows` x `columns` axes, each `width` inches wide and `form` times as high.
 
     `space` inches are added to the height for titles, legends and captions.
@@ -563,7 +573,7 @@ def _scale_bar(axis: Axes, gsd: float | None) -> None:
     """A bar of a round length in metres, in the image's lower left corner."""
     if gsd is None:
         return
-    height, width = axis.images[0].get_array().shape[:2]
+    height, width = axis.images[0].get_size()
     length = round_length(width * gsd / 4)
     x, y = width * 0.04, height * 0.95
     axis.add_line(Line2D((x, x + length / gsd), (y, y), color="black", linewidth=5, solid_capstyle="butt"))
@@ -582,22 +592,32 @@ def _mark_best(axis: Axes, values: Mapping[str, Sequence[float]], name: str) -> 
               label=f"best: {series[best]:.3f}")
 
 
-def _history(history) -> dict[str, Sequence[float]]:
+def _truth(shown: Shown, class_name: str, window: Window | None) -> np.ndarray:
+    """uint8 (height, width): the labels that a scene brings with it."""
+    if isinstance(shown, Scene) and class_name in shown.labels:
+        return shown.read_labels(class_name, window)
+    raise InputError(f"{shown.name} has no labels of {class_name!r}, so its errors are unknown; pass truth=, a "
+                     f"mask file")
+
+
+def _history(history: Any) -> dict[str, Sequence[float]]:
     """Name -> values per epoch, of whatever `show_history` takes."""
     if isinstance(history, str | Path):
         table = np.genfromtxt(history, delimiter=",", names=True, ndmin=1)
-        return {name: table[name].tolist() for name in table.dtype.names}
+        return {name: table[name].tolist() for name in table.dtype.names or ()}
     while not isinstance(history, Mapping):
         history = history.history
     return dict(history)
 
 
-def _reader(image, max_size: int):
+def _reader(
+    image: Scene | str | Path | np.ndarray, max_size: int
+) -> tuple[Callable[[Layer | None], np.ndarray], str, str]:
     """(function from a layer, None for the image, to its pixels; name; origin) of `show_overlay`'s first argument."""
     if isinstance(image, np.ndarray):
         shape = fit(image.shape[:2], max_size)
 
-        def read(layer):
+        def read(layer: Layer | None) -> np.ndarray:
             if layer is None:
                 return resize(as_rgb(image), shape, "average")
             layer = np.asarray(layer)
@@ -615,13 +635,13 @@ def _reader(image, max_size: int):
     )
 
 
-def _plane(values) -> np.ndarray:
+def _plane(values: np.ndarray) -> np.ndarray:
     """(height, width) of (height, width[, 1])."""
     values = np.asarray(values)
     return values[..., 0] if values.ndim == 3 else values
 
 
-def _name(scene: Scene) -> str:
+def _name(scene: Shown) -> str:
     """The title of a scene."""
     gsd = f", {scene.gsd:.2g} m per pixel" if scene.gsd else ""
     return f"{scene.name}{gsd}"
@@ -632,7 +652,7 @@ def _title(name: str) -> str:
     return {"iou": "IoU", "f1": "F1", "accuracy": "accuracy"}.get(name.lower(), name.replace("_", " "))
 
 
-def _gsd(scene: Scene, image: np.ndarray, window) -> float | None:
+def _gsd(scene: Shown, image: np.ndarray, window: Window | None) -> float | None:
     """Metres per pixel of the picture of a scene's window."""
     width = (window or (0, 0, *scene.info.shape))[3]
     return None if scene.gsd is None else scene.gsd * width / image.shape[1]

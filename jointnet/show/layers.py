@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -30,6 +32,10 @@ CLASS_COLOURS = {"buildings": (COLOURS["prediction"], COLOURS["truth"]), "roads"
 PROBABILITY_COLOURS = (
     "#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838",
 )
+Window = tuple[int, int, int, int]  # (row, col, height, width) in pixels of a scene
+Layer: TypeAlias = str | Path | np.ndarray  # a raster file, or an array on the scene's grid
+Shapes: TypeAlias = Any  # a vector file or GeoDataFrame, or class -> one
+Box = tuple[float, float, float, float]  # (south, west, north, east) in degrees
 DRAWN = "drawn scene, not a photograph"
 PHOTO_LIMIT = 2048  # longest side of what is shown, in pixels
 
@@ -58,19 +64,22 @@ class ArrayScene:
         height, width, bands = self.image.shape
         return Grid(width, height, bands, str(self.image.dtype), None, Affine.identity())
 
-    def read_valid(self, window=None, class_name=None) -> np.ndarray:
+    def read_valid(self, window: Window | None = None, class_name: str | None = None) -> np.ndarray:
         """bool (height, width): every pixel counts."""
         return np.ones(window[2:] if window else self.image.shape[:2], bool)
 
 
-def as_shown(source: Scene | ArrayScene | str | Path | np.ndarray) -> Scene | ArrayScene:
+Shown: TypeAlias = Scene | ArrayScene
+
+
+def as_shown(source: Shown | str | Path | np.ndarray) -> Shown:
     """What is to be looked at as a scene: an array becomes one, a path the scene of its image."""
     if isinstance(source, np.ndarray):
         return ArrayScene(source[..., None] if source.ndim == 2 else source)
     return source if isinstance(source, ArrayScene) else as_scene(source)
 
 
-def origin_of(scene: Scene | ArrayScene) -> str:
+def origin_of(scene: Shown) -> str:
     """What every picture of a scene must say of where it comes from: drawn by a program, or who provided it; or ""."""
     return DRAWN if scene.drawn else scene.credit
 
@@ -81,7 +90,9 @@ def fit(shape: tuple[int, int], max_size: int) -> tuple[int, int]:
     return max(1, round(shape[0] / shrink)), max(1, round(shape[1] / shrink))
 
 
-def read_image(scene: Scene, window=None, max_size: int = PHOTO_LIMIT, bands=None) -> np.ndarray:
+def read_image(
+    scene: Shown, window: Window | None = None, max_size: int = PHOTO_LIMIT, bands: Sequence[int] | None = None
+) -> np.ndarray:
     """uint8 (height, width, 3) of a scene's window, shrunk to `max_size` pixels, no-data white."""
     pixels = as_rgb(read_layer(scene.image, scene, window, max_size, "average", bands))
     if scene.nodata is None:
@@ -96,7 +107,8 @@ def class_colours(class_name: str, number: int = 0) -> tuple[str, str]:
 
 
 def read_layer(
-    source, scene: Scene, window=None, max_size: int = PHOTO_LIMIT, resampling: str = "nearest", bands=None
+    source: Layer, scene: Shown, window: Window | None = None, max_size: int = PHOTO_LIMIT,
+    resampling: str = "nearest", bands: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Pixels (height, width, bands) of a file or array that lies on a scene's grid.
 
@@ -130,13 +142,16 @@ def read_layer(
         return raster.read((*first, *shape), bands, resampling)
 
 
-def read_probability_layer(source, scene: Scene, window=None, max_size: int = PHOTO_LIMIT, bands=None) -> np.ndarray:
+def read_probability_layer(
+    source: Layer, scene: Shown, window: Window | None = None, max_size: int = PHOTO_LIMIT,
+    bands: Sequence[int] | None = None,
+) -> np.ndarray:
     """uint8 (height, width, bands) of a probability raster or array, 255 for 1, no imagery 0. See `read_layer`."""
     pixels = read_layer(source, scene, window, max_size, bands=bands)
     return to_bytes(pixels, meaning_of_layer(source))
 
 
-def meaning_of_layer(source) -> Meaning:
+def meaning_of_layer(source: Layer) -> Meaning:
     """What the values of a probability file stand for, or of an array: float in [0, 1], or uint8 with 255 for 1."""
     if isinstance(source, np.ndarray):
         return Meaning(255 if source.dtype == np.uint8 else 1)
@@ -148,7 +163,7 @@ def fit_whole(full: tuple[int, int], part: tuple[int, int], shape: tuple[int, in
     return max(shape[0], round(full[0] * shape[0] / part[0])), max(shape[1], round(full[1] * shape[1] / part[1]))
 
 
-def check_size(shape: tuple[int, int], scene: Scene, name: str) -> None:
+def check_size(shape: tuple[int, int], scene: Shown, name: str) -> None:
     """Raises ValueError if a layer is not on its scene's grid."""
     if tuple(shape) != scene.info.shape:
         raise InputError(
@@ -196,7 +211,8 @@ def resize(data: np.ndarray, shape: tuple[int, int], resampling: str) -> np.ndar
 
 def rgb(colour: str) -> tuple[int, int, int]:
     """(red, green, blue) of "#RRGGBB"."""
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
 
 
 def probability_table() -> np.ndarray:
@@ -225,7 +241,7 @@ def outline(mask: np.ndarray) -> np.ndarray:
 def encode(pixels: np.ndarray, form: str = "png") -> bytes:
     """The bytes of a PNG, or of a JPEG with full colour resolution, of a uint8 image."""
     buffer = io.BytesIO()
-    options = {"format": "PNG", "compress_level": 1} if form == "png" else {
+    options: dict[str, Any] = {"format": "PNG", "compress_level": 1} if form == "png" else {
         "format": "JPEG", "quality": 90, "subsampling": 0}
     Image.fromarray(pixels).save(buffer, **options)
     return buffer.getvalue()

@@ -11,9 +11,10 @@ import base64
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import ipyleaflet
@@ -24,14 +25,16 @@ from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
 from jointnet.data.degrees import WGS84, past_180
 from jointnet.data.raster import RasterError, warp_to_web_mercator
-from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene
+from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene, as_scene
 from jointnet.data.vectors import read_features
 from jointnet.errors import InputError
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import (
     COLOURS,
+    Box,
+    Layer,
+    Shapes,
     as_rgb,
-    as_shown,
     class_colours,
     data_url,
     meaning_of_layer,
@@ -61,9 +64,9 @@ MOST_POLYGONS = 3_000  # on the map at once; of more, the largest in view are dr
 
 def show_map(
     source: Scene | Dataset | Sequence[Scene] | str | Path,
-    probability=None,
-    mask=None,
-    polygons=None,
+    probability: Layer | None = None,
+    mask: Layer | None = None,
+    polygons: Shapes | None = None,
     truth: bool | str | Path = True,
     basemap: str | None = None,
     threshold: float | Mapping[str, float] | None = None,
@@ -122,7 +125,7 @@ def show_map(
 class SceneMap(leafmap.Map):
     """A leafmap map with a plain background and a scale, that leaves a still of itself where widgets cannot run."""
 
-    def __init__(self, basemap: str | None, height: str):
+    def __init__(self, basemap: str | None, height: str) -> None:
         blank = ipyleaflet.TileLayer(url=BLANK_TILE, name="no basemap", base=True, max_zoom=FINEST_ZOOM, attribution="")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # leafmap hands its own arguments on to traitlets
@@ -166,7 +169,8 @@ class SceneMap(leafmap.Map):
 
     def look_at(self, bounds: tuple[float, float, float, float]) -> None:
         """Moves to (south, west, north, east) in degrees, beside the list of layers if there is one."""
-        self.box = tuple(map(float, bounds))
+        south, west, north, east = map(float, bounds)
+        self.box = south, west, north, east
         zoom_to(self, bounds, PANEL_WIDTH if self.panels else 0)
 
     def preview(self) -> bytes:
@@ -185,12 +189,12 @@ class SceneMap(leafmap.Map):
             still.notes += [note for note in panel.small_print() if "<" not in note]
         return draw_still(still, self.box)
 
-    def _repr_mimebundle_(self, **options):
+    def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and a still for notebooks that are not trusted or have no kernel."""
         return with_picture(super()._repr_mimebundle_(**options), self)
 
 
-def with_picture(bundle, shown: SceneMap):
+def with_picture(bundle: Any, shown: SceneMap) -> Any:
     """What a notebook keeps of a widget, with a map's still."""
     if bundle is None:
         return None
@@ -228,11 +232,11 @@ def _pixels(height: str) -> float:
     return float(height[:-2]) if height.endswith("px") else 400.0
 
 
-def list_scenes(source) -> list[Scene]:
+def list_scenes(source: Scene | Dataset | Sequence[Scene] | str | Path) -> list[Scene]:
     """The scenes that `source` names."""
     if isinstance(source, Scene | str | Path):
-        return [as_shown(source)]
-    scenes = [as_shown(s) for s in source]
+        return [as_scene(source)]
+    scenes = [as_scene(s) for s in source]
     if not scenes:
         raise InputError("there is no scene to show; the dataset or the selection is empty")
     return scenes
@@ -269,7 +273,7 @@ def _basemap(name: str) -> ipyleaflet.TileLayer:
 class Panel:
     """Collects a map's layers, and draws their switches, opacity sliders and legend."""
 
-    def __init__(self, shown: SceneMap):
+    def __init__(self, shown: SceneMap) -> None:
         self.map = shown
         self.rows: list = []
         self.layers: list = []
@@ -281,8 +285,10 @@ class Panel:
         self.print = HTML()
         shown.panels.append(self)
 
-    def picture(self, name: str, pixels: np.ndarray, bounds, opacity: float, colours, form: str = "png",
-                key: str = "") -> None:
+    def picture(
+        self, name: str, pixels: np.ndarray, bounds: Box, opacity: float, colours: Sequence[str], form: str = "png",
+        key: str = "",
+    ) -> None:
         """Adds an image overlay; `colours` are those of its legend, one or a ramp, and `key` is for a `Cut`."""
         south, west, north, east = bounds
         layer = ipyleaflet.ImageOverlay(
@@ -291,7 +297,7 @@ class Panel:
         self.map.add(layer)
         self._row(layer, name, opacity, colours, bounds)
 
-    def tiles(self, name: str, path: Path, bands: Sequence[int], bounds) -> None:
+    def tiles(self, name: str, path: Path, bands: Sequence[int], bounds: Box) -> None:
         """Adds a raster that the browser fetches piece by piece, at full resolution."""
         prefix = tile_prefix()
         options = {} if prefix is None else {"prefix": prefix}  # leafmap hands it to localtileserver as a variable
@@ -312,7 +318,9 @@ class Panel:
         west, south, east, north = map(float, table.total_bounds)
         self._row(layer, name, 1.0, (colour,), (south, west, north, east), filled)
 
-    def _row(self, layer, name: str, opacity: float, colours: Sequence[str], bounds, filled: float | None = None):
+    def _row(
+        self, layer: Any, name: str, opacity: float, colours: Sequence[str], bounds: Box, filled: float | None = None
+    ) -> None:
         """A switch, an opacity slider and a way to look at the whole of one layer."""
         self.layers.append(layer)
         self.boxes.append(bounds)
@@ -324,7 +332,7 @@ class Panel:
         whole.layout.padding = "0"
         whole.on_click(lambda _: zoom_to(self.map, bounds, PANEL_WIDTH))
 
-        def change(_=None) -> None:
+        def change(_: Any = None) -> None:
             value = slider.value if switch.value else 0
             if filled is None:
                 layer.opacity = value
@@ -391,7 +399,7 @@ def _swatch(colours: Sequence[str], outlined: bool) -> HTML:
 class _Crowd:
     """The shapes of one layer: all of a few; of many, the largest in view, simplified to half a pixel of the screen."""
 
-    def __init__(self, layer: ipyleaflet.GeoJSON, table: gpd.GeoDataFrame, tell):
+    def __init__(self, layer: ipyleaflet.GeoJSON, table: gpd.GeoDataFrame, tell: Callable[[], object]) -> None:
         self.layer, self.shapes, self.tell = layer, table.geometry.to_numpy(), tell
         self.many = len(self.shapes) > MOST_POLYGONS
         self.says = ""
@@ -399,13 +407,13 @@ class _Crowd:
             self.tree = shapely.STRtree(self.shapes)
             self.size = shapely.area(self.shapes) + shapely.length(self.shapes) * 1e-9  # lines have no area
 
-    def follow(self, change) -> None:
+    def follow(self, change: Any) -> None:
         """Shows what lies in the new view."""
         if self.many and change["new"]:
             (south, west), (north, east) = change["new"]
             self.show(shapely.box(west, south, east, north))
 
-    def show(self, view) -> None:
+    def show(self, view: shapely.Geometry | None) -> None:
         """Puts the shapes of a view (a box in degrees; None for everywhere) on the map."""
         shapes = self.shapes
         if self.many:
@@ -434,7 +442,9 @@ def add_scene(panel: Panel, scene: Scene, max_size: int, tiles: bool = False) ->
         panel.picture(scene.name, painted, bounds, 1.0, PHOTOGRAPH)
 
 
-def add_probability(panel: Panel, source, scene: Scene, threshold, max_size: int) -> None:
+def add_probability(
+    panel: Panel, source: Layer, scene: Scene, threshold: float | Mapping[str, float] | None, max_size: int
+) -> None:
     """Adds one layer for each class, in its colour: the surer the denser, nothing below the threshold."""
     classes = class_bands(source)
     limits = class_thresholds(source, classes, threshold)
@@ -452,7 +462,7 @@ def add_probability(panel: Panel, source, scene: Scene, threshold, max_size: int
     panel.notes.append(f"probability from {least} (pale) to 1")
 
 
-def _add_masks(panel: Panel, source, scene: Scene, max_size: int) -> None:
+def _add_masks(panel: Panel, source: Layer, scene: Scene, max_size: int) -> None:
     """One layer for each class of a mask, in its colour."""
     classes = class_bands(source)
     for number, (class_name, band) in enumerate(classes.items()):
@@ -460,15 +470,16 @@ def _add_masks(panel: Panel, source, scene: Scene, max_size: int) -> None:
         _add_mask(panel, source, scene, name, class_colours(class_name, number)[0], max_size, band)
 
 
-def _add_mask(panel: Panel, source, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
+def _add_mask(panel: Panel, source: Layer, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
     """A mask in one colour."""
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
     panel.picture(name, paint((pixels[..., band] > 0) & valid, colour), bounds, 0.6, (colour,))
 
 
-def _add_truth(panel: Panel, scene: Scene, truth, max_size: int) -> None:
+def _add_truth(panel: Panel, scene: Scene, truth: bool | str | Path, max_size: int) -> None:
     """The scene's labels, or the ones given: vectors as outlines, masks as pictures."""
-    sources = {"truth": truth} if truth is not True else (scene.vectors or scene.labels)
+    labels: Mapping[str, Any] = scene.vectors or scene.labels
+    sources = labels if truth is True else {"truth": truth}
     for number, (name, paths) in enumerate(sources.items()):
         for path in paths if isinstance(paths, tuple) else (paths,):
             label = name if truth is not True else f"true {name}"
@@ -479,7 +490,7 @@ def _add_truth(panel: Panel, scene: Scene, truth, max_size: int) -> None:
                 _add_mask(panel, path, scene, label, colour, max_size)
 
 
-def add_outlines(panel: Panel, polygons, scene: Scene) -> None:
+def add_outlines(panel: Panel, polygons: Shapes, scene: Scene) -> None:
     """Adds predicted polygons, of one class or of several."""
     if not isinstance(polygons, Mapping):
         _add_polygons(panel, polygons, scene, "polygons", COLOURS["outline"])
@@ -489,7 +500,7 @@ def add_outlines(panel: Panel, polygons, scene: Scene) -> None:
                       COLOURS["outline"] if number == 0 else class_colours(class_name, number)[0])
 
 
-def _add_polygons(panel: Panel, source, scene: Scene, name: str, colour: str) -> None:
+def _add_polygons(panel: Panel, source: Any, scene: Scene, name: str, colour: str) -> None:
     """Vectors in degrees."""
     table = source if isinstance(source, gpd.GeoDataFrame) else read_features(source, scene.info)
     if table.crs is None:
@@ -507,7 +518,7 @@ def degrees_of(shapes: gpd.GeoSeries, scene: Scene) -> gpd.GeoSeries:
     return past_180(shapes) if scene.info.crosses_180 else shapes.to_crs(WGS84)
 
 
-def _warped(source, scene: Scene, max_size: int, resampling: str):
+def _warped(source: Layer, scene: Scene, max_size: int, resampling: str) -> tuple[np.ndarray, np.ndarray, Box]:
     """A layer of a scene in the map's projection: an array lies on the scene's grid, a file on its own."""
     grid = scene.info if isinstance(source, np.ndarray) else None
     return warp_to_web_mercator(source, grid, max_size, resampling)

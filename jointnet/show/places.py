@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import ipyleaflet
 import numpy as np
@@ -15,12 +16,10 @@ from ipywidgets import HTML, Button, Dropdown, FloatProgress, FloatText, HBox, L
 
 from jointnet.data.places import MOST_TILES, PlacePlan, check_size, open_place, plan_place
 from jointnet.data.raster import open_raster, warp_to_web_mercator
-from jointnet.data.scene import Scene
 from jointnet.data.services import Service
 from jointnet.data.vectors import read_features
 from jointnet.errors import InputError
 from jointnet.network.card import Card, card_path, find_weights, published_weights
-from jointnet.predict.outputs import ScenePrediction
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import class_colours, paint
 from jointnet.show.maps import FINEST_ZOOM, Panel, SceneMap, add_outlines, basemap_switch, with_picture
@@ -49,12 +48,12 @@ class PlaceExplorer(VBox):
 
     def __init__(self, where: Sequence[float] | None = None, source: str | None = None,
                  weights: str | Path = "buildings-small", gsd: float = 0.3, out: str | Path = "runs/places",
-                 most_tiles: int = MOST_TILES, height: str = "600px"):
+                 most_tiles: int = MOST_TILES, height: str = "600px") -> None:
         self.source, self.gsd, self.out, self.most_tiles = source, gsd, Path(out), most_tiles
-        self.plan: PlacePlan | None = None
-        self.scene: Scene | None = None
-        self.result: ScenePrediction | None = None
-        self._panel: Panel | None = None
+        self.plan: Any = None  # a PlacePlan, once a box is drawn
+        self.scene: Any = None  # a Scene and a ScenePrediction, once the place is predicted
+        self.result: Any = None
+        self._panel: Any = None
         self._background = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -71,7 +70,7 @@ class PlaceExplorer(VBox):
         if where is not None:
             self.choose(where)
 
-    def _repr_mimebundle_(self, **options):
+    def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and a still of its map."""
         return with_picture(super()._repr_mimebundle_(**options), self.map)
 
@@ -100,12 +99,12 @@ class PlaceExplorer(VBox):
     def _make_draw_control(self) -> None:
         """leaflet's own drawing tool, for boxes alone."""
         style = {"shapeOptions": {"color": "#0072B2", "weight": 2, "fillOpacity": 0.05}}
-        others = dict.fromkeys(("polyline", "polygon", "circle", "circlemarker", "marker"), {})
+        others: dict[str, dict] = dict.fromkeys(("polyline", "polygon", "circle", "circlemarker", "marker"), {})
         self.draw = ipyleaflet.DrawControl(rectangle=style, **others)
         self.draw.on_draw(self._drawn)
         self.map.add(self.draw)
 
-    def _drawn(self, _control, action: str, geo_json: dict) -> None:
+    def _drawn(self, _control: Any, action: str, geo_json: dict) -> None:
         if action == "deleted":
             return
         corners = np.array(geo_json["geometry"]["coordinates"][0])
@@ -115,7 +114,7 @@ class PlaceExplorer(VBox):
         if self.where.value.strip():
             self._guarded(lambda: self.choose(_numbers(self.where.value), self.width.value))
 
-    def _guarded(self, call) -> None:
+    def _guarded(self, call: Any) -> None:
         """Runs a callback; what goes wrong is said in the widget, where else nobody would see it."""
         try:
             call()

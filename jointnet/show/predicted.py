@@ -48,9 +48,8 @@ def image_of(raster: Path) -> Scene:
         known = f" as {image}" if image else ""
         raise FileNotFoundError(f"the image of {raster.name} is not there{known}; name it with image=")
     scene = as_scene(image)
-    part = held.get("part")
-    whole = part is None or [0, 0, *scene.info.shape] == list(part)
-    return scene if whole else replace(scene, part=tuple(part))
+    part = tuple(held.get("part") or ())
+    return replace(scene, part=part) if part and part != (0, 0, *scene.info.shape) else scene
 
 
 def explore(folder: str | Path, name: str | None = None, image: str | Path | None = None) -> SceneExplorer:
@@ -69,4 +68,7 @@ def explore(folder: str | Path, name: str | None = None, image: str | Path | Non
 
 def write_pages(folder: str | Path, image: str | Path | None = None) -> list[Path]:
     """A page beside each prediction of a folder, that opens in any browser without a network."""
-    return [explore(folder, name, image).to_html(Path(folder) / f"{name}.html") for name in list_predictions(folder)]
+    pages = {name: Path(folder) / f"{name}.html" for name in list_predictions(folder)}
+    for name, page in pages.items():
+        explore(folder, name, image).to_html(page)
+    return list(pages.values())

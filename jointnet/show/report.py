@@ -100,10 +100,12 @@ def _scores(analysis: Analysis) -> dict[str, object]:
 def _errors(analysis: Analysis) -> dict[str, object]:
     """What kind the errors are, and where they cost most."""
     columns = ["scene", "row", "col", "fp", "fn", "iou", "lost_iou"]
-    kinds = analysis.kinds.dropna(axis=1, how="all") if len(analysis.kinds) else None
-    specks = 0 if kinds is None else int((analysis.errors["area_px"] < SPECK).sum())
+    found, kinds, specks = analysis.errors, None, 0
+    if found is not None and len(analysis.kinds):
+        kinds = analysis.kinds.dropna(axis=1, how="all")
+        specks = int((found["area_px"] < SPECK).sum())
     worst = analysis.worst.head(10)
-    return {"kinds": kinds, "specks": specks, "count": 0 if kinds is None else len(analysis.errors), "speck": SPECK,
+    return {"kinds": kinds, "specks": specks, "count": 0 if found is None else len(found), "speck": SPECK,
             "worst": worst[columns].set_index("scene") if len(worst) else None}
 
 
@@ -122,7 +124,7 @@ def _outlines(analysis: Analysis) -> dict[str, object]:
 def _thresholds(analysis: Analysis) -> dict[str, object] | None:
     """The sweep and the curve; None for masks, which have no threshold."""
     counts, choices = analysis.scores.probabilities, analysis.choices
-    if not choices:
+    if not choices or counts is None:
         return None
     best, drawn = choices["best_threshold"], analysis.scores.drawn
     curve = counts.precision_recall()
@@ -133,9 +135,10 @@ def _thresholds(analysis: Analysis) -> dict[str, object] | None:
 
 def _calibration(analysis: Analysis) -> dict[str, object] | None:
     """Whether probabilities can be believed; None for masks."""
-    if not analysis.choices:
+    counts = analysis.scores.probabilities
+    if not analysis.choices or counts is None:
         return None
-    bins = reliability(analysis.scores.probabilities)
+    bins = reliability(counts)
     return {"found": analysis.scores.detail_table().loc[OVERALL], "choices": analysis.choices,
             "figure": figures.show_reliability(bins["mean_probability"], bins["share"], bins["pixels"],
                                                analysis.scores.drawn)}
@@ -148,12 +151,15 @@ def _labels(analysis: Analysis) -> dict[str, object]:
     return {"shifts": shown, "count": len(shifts), "suspects": analysis.as_dict()["label_suspects"]}
 
 
-def _explorer(analysis: Analysis, predictions, dataset: Dataset, class_name: str, threshold: float | None
-              ) -> SceneExplorer:
+def _explorer(
+    analysis: Analysis, predictions: str | Path | Mapping[str, str | Path | Prediction], dataset: Dataset,
+    class_name: str, threshold: float | None,
+) -> SceneExplorer:
     """The live explorer: errors of the worst scenes, as many scenes as a page can hold; a scene where none errs."""
     found = find_predictions(predictions, dataset)
     order = [*dict.fromkeys(analysis.worst["scene"]), *(t.name for t in analysis.scores.tiles)]
-    names, pixels = [], 0
+    names: list[str] = []
+    pixels = 0
     for name in dict.fromkeys(order):
         height, width = fit(dataset[name].info.shape, OVERVIEW)
         pixels += height * width

@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from jointnet.show.layers import encode, round_length
+from jointnet.show.layers import Box, encode, round_length
 
 WIDTH, HEIGHT = 900, 600  # pixels
 BACKGROUND, CARD, INK = (242, 242, 242, 255), (255, 255, 255, 235), (31, 31, 31, 255)
 MARGIN = 18
 NAME = 100  # pixels that the name of a place may take beside it
 EARTH = 40_075_016.686  # metres around the equator
+
+Place = Callable[[float, float], tuple[float, float]]  # of latitude and longitude: (x, y) in pixels
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Still:
     notes: list = field(default_factory=list)
 
 
-def draw_still(still: Still, bounds: tuple[float, float, float, float]) -> bytes:
+def draw_still(still: Still, bounds: Box) -> bytes:
     """A PNG of (south, west, north, east) in degrees, filled as far as its form allows."""
     canvas = Image.new("RGBA", (WIDTH, HEIGHT), BACKGROUND)
     legend = _legend_width(still)
@@ -80,7 +82,7 @@ def _mercator(lat: float, lon: float) -> tuple[float, float]:
     return lon / 360 + 0.5, 0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)
 
 
-def _fit(bounds, first: float, last: float):
+def _fit(bounds: Box, first: float, last: float) -> Place:
     """A function of latitude and longitude that gives (x, y) in pixels; the bounds fill columns `first` to `last`."""
     south, west, north, east = bounds
     (left, bottom), (right, top) = _mercator(south, west), _mercator(north, east)
@@ -94,7 +96,7 @@ def _fit(bounds, first: float, last: float):
     return place
 
 
-def _lay(canvas: Image.Image, url: str, corners, opacity: float, place) -> None:
+def _lay(canvas: Image.Image, url: str, corners: Box, opacity: float, place: Place) -> None:
     """Lays a picture between its corners."""
     south, west, north, east = corners
     (left, bottom), (right, top) = place(south, west), place(north, east)
@@ -125,7 +127,7 @@ def _legend_width(still: Still) -> float:
     return max((_font(13).getlength(name) + 56 for name, _ in still.legend), default=0)
 
 
-def _furnish(canvas: Image.Image, still: Still, wide: float, bounds, place) -> None:
+def _furnish(canvas: Image.Image, still: Still, wide: float, bounds: Box, place: Place) -> None:
     """Legend, scale and small print."""
     over = Image.new("RGBA", canvas.size)
     pen = ImageDraw.Draw(over)
@@ -151,7 +153,7 @@ def _swatch(pen: ImageDraw.ImageDraw, x: float, y: float, colours: Sequence[str]
         pen.rectangle((x + i * each, y, x + (i + 1) * each - 1, y + 12), fill=ImageColor.getrgb(colour))
 
 
-def _scale(pen: ImageDraw.ImageDraw, bounds, place) -> None:
+def _scale(pen: ImageDraw.ImageDraw, bounds: Box, place: Place) -> None:
     """A bar of a round length in metres, at the middle latitude."""
     south, west, north, east = bounds
     middle = (south + north) / 2
@@ -165,6 +167,6 @@ def _scale(pen: ImageDraw.ImageDraw, bounds, place) -> None:
     pen.text((x + wide / 2, y - 5), text, INK, _font(12), anchor="ms")
 
 
-def _font(size: int) -> ImageFont.ImageFont:
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """Pillow's own typeface: there is one on every machine."""
     return ImageFont.load_default(size)

@@ -35,7 +35,7 @@ def paint(plan: Plan, pixels: int) -> np.ndarray:
 class Canvas:
     """Colour and height of every painted pixel. `step` is its side in metres."""
 
-    def __init__(self, plan: Plan, pixels: int):
+    def __init__(self, plan: Plan, pixels: int) -> None:
         self.plan, self.n = plan, pixels * FINER
         self.step = plan.size / self.n
         rng = plan.rng

@@ -46,8 +46,8 @@ def winding(plan: Plan, mains: int, closes: int, width: float) -> None:
         tries = [_close(plan, plan.pick(roads[:mains]), 0.8 * width) for _ in range(8)]
         found = [close for close in tries if close]
         lines = shapely.union_all([r.line for r in roads])
-        if found:
-            roads += max(found, key=lambda close: _loneliness(close[0].line, lines, size))
+        lonely = [_loneliness(close[0].line, lines, size) for close in found]
+        roads += found[int(np.argmax(lonely))] if found else []
     pave(plan, roads)
 
 

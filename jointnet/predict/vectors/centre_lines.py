@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import open_probability
+from jointnet.predict.rasters import ProbabilityReader, open_probability
 from jointnet.predict.vectors.polygons import local_crs, to_world
 from jointnet.predict.vectors.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
 
@@ -90,11 +91,12 @@ def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path |
         def read_mask(start: int, end: int) -> np.ndarray:
             return raster.read((start, 0, end - start, width), [band])[..., 0]
 
-        def read(start: int, end: int) -> np.ndarray:
-            return probability.read((start, 0, end - start, width), [band])[..., 0]
+        def read_rows(values: ProbabilityReader, start: int, end: int) -> np.ndarray:
+            return values.read((start, 0, end - start, width), [band])[..., 0]
 
+        read = None if probability is None else partial(read_rows, probability)
         find = partial(skeleton_of_strips, read_mask, (raster.info.height, width))
-        return _lines(find, raster.info, None if probability is None else read, scene, cleaning or Cleaning(), gsd)
+        return _lines(find, raster.info, read, scene, cleaning or Cleaning(), gsd)
 
 
 def street_graph(lines: gpd.GeoDataFrame) -> nx.MultiGraph:
@@ -189,7 +191,8 @@ def merge_lines(lines: np.ndarray) -> np.ndarray:
     return merged[shapely.length(merged) > 0]
 
 
-def _lines(find, grid: Grid, read, scene: str, cleaning: Cleaning, gsd: float | None) -> gpd.GeoDataFrame:
+def _lines(find: Callable[..., Skeleton], grid: Grid, read: Callable[[int, int], np.ndarray] | None, scene: str,
+           cleaning: Cleaning, gsd: float | None) -> gpd.GeoDataFrame:
     """The table of `centre_lines`; `find` is one of the two ways to a skeleton, with its mask."""
     size = grid.pixel_size or ((gsd, gsd) if gsd else (1.0, 1.0))
     skeleton = find(size, cleaning.hole**2, read)

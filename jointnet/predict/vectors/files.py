@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jointnet.data.degrees import on_earth, to_degrees
 from jointnet.errors import InputError, MissingPackageError
@@ -74,7 +74,7 @@ def create_vectors(path: str | Path, name: str | None = None, geometry_type: str
 class VectorFile:
     """A file that tables of the same columns and CRS are written to, at least one. Use it through `create_vectors`."""
 
-    def __init__(self, path: Path, name: str, geometry_type: str):
+    def __init__(self, path: Path, name: str, geometry_type: str) -> None:
         self._path, self._name, self._geometry_type = path, name, geometry_type
         self._begun = False
 
@@ -171,7 +171,7 @@ class GeoParquet(VectorFile):
         """Ends the file."""
         self._file.close()
 
-    def _describe(self, schema, table: gpd.GeoDataFrame) -> dict[bytes, bytes]:
+    def _describe(self, schema: Any, table: gpd.GeoDataFrame) -> dict[bytes, bytes]:
         """The first table's description of its geometry, without what tables to come may change: bounds and kinds."""
         geo = json.loads(schema.metadata[b"geo"])
         column = geo["columns"][table.geometry.name]

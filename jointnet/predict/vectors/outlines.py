@@ -6,7 +6,7 @@ Everything happens in metres, in a projection around the table's middle (in pixe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -71,7 +71,7 @@ class Tidying:
     outlines: str = "traced"
     tolerance: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.outlines not in OUTLINES:
             raise InputError(f"outlines={self.outlines!r} is unknown; choose from {', '.join(OUTLINES)}")
         if not self.min_area >= 0:
@@ -132,7 +132,7 @@ def _single_polygons(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return parts
 
 
-def _reshaped(table: gpd.GeoDataFrame, change) -> gpd.GeoDataFrame:
+def _reshaped(table: gpd.GeoDataFrame, change: Any) -> gpd.GeoDataFrame:
     """The table with other shapes, `change`d in metres, and their areas."""
     if table.empty:
         return table.copy()
@@ -206,18 +206,18 @@ def _merge_walls(middles: np.ndarray, angles: np.ndarray, lengths: np.ndarray, t
     return stepped
 
 
-def _parallel(one, other) -> bool:
+def _parallel(one: Any, other: Any) -> bool:
     """Whether two walls have one direction, either way."""
     return abs(np.sin(one[1] - other[1])) < 0.09  # 5 degrees
 
 
-def _same_line(one, other, tolerance: float) -> bool:
+def _same_line(one: Any, other: Any, tolerance: float) -> bool:
     """Whether two walls are parallel and their lines closer than the tolerance."""
     normal = np.array([-np.sin(one[1]), np.cos(one[1])])
     return _parallel(one, other) and abs((other[0] - one[0]) @ normal) < tolerance
 
 
-def _joined(one, other) -> list:
+def _joined(one: Any, other: Any) -> list:
     """Two walls as one, through their middles weighted by length."""
     total = one[2] + other[2]
     angle = one[1] if one[2] >= other[2] else other[1]

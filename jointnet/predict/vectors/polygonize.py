@@ -21,7 +21,7 @@ class Tracer:
         width: width of the mask, in pixels.
     """
 
-    def __init__(self, width: int):
+    def __init__(self, width: int) -> None:
         self.width = width
         self._rows = 0
         self._labels = 0  # given so far; a patch that is cut by the border of strips has one in each strip
@@ -60,7 +60,7 @@ class Tracer:
         is_open[patch[self._last[self._last > 0] - 1]] = True
         corners, pixels, total = self._held(patch)
         mine = is_open[_owner(corners)]
-        found = _traced(*(part[~mine] for part in corners), pixels, total)
+        found = _traced(tuple(part[~mine] for part in corners), pixels, total)
         self._keep(patch, is_open, tuple(part[mine] for part in corners), pixels, total)
         return found
 
@@ -74,7 +74,7 @@ class Tracer:
         if not len(patch):
             return _nothing()
         corners, pixels, total = self._held(patch)
-        return _traced(*corners, pixels, total)
+        return _traced(corners, pixels, total)
 
     def _held(self, patch: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
         """All corners in reading order, patches in place of labels around them; pixels and sum of values by patch."""
@@ -149,14 +149,16 @@ def _owner(corners: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.where(kind == LEFT, left, np.where(kind == RIGHT, right, np.maximum(left, right)))
 
 
-def _traced(row: np.ndarray, col: np.ndarray, kind: np.ndarray, around: np.ndarray, pixels: np.ndarray,
-            total: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _traced(
+    corners: tuple[np.ndarray, ...], pixels: np.ndarray, total: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The patches that own these corners: polygons, pixels, mean value."""
+    row, col, kind, around = corners
     if not len(row):
         return _nothing()
     order, starts = _walk(_vertical_partners(row, col, kind, around))
     first = order[starts]  # at the first corner of a ring its inside is below, to the right
-    owners, owner = np.unique(_owner((row, col, kind, around))[first], return_inverse=True)
+    owners, owner = np.unique(_owner(corners)[first], return_inverse=True)
     polygons = _polygons(col, row, order, starts, owner, is_hole=around[first, 3] < 0)
     return polygons, pixels[owners].astype(int), total[owners] / pixels[owners]
 
@@ -180,7 +182,9 @@ def _vertical_partners(row: np.ndarray, col: np.ndarray, kind: np.ndarray, aroun
 def _walk(vertical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every second corner of every ring, in order, and where the rings start among them."""
     step = vertical[np.arange(len(vertical)) ^ 1].tolist()
-    seen, order, starts = bytearray(len(step)), [], []
+    order: list[int] = []
+    starts: list[int] = []
+    seen = bytearray(len(step))
     for first in range(0, len(step), 2):
         if seen[first]:
             continue

@@ -138,9 +138,11 @@ def skeleton_of_strips(
         # the road is an odd number of pixels wide, and just as far where it is an even one; half of that is taken off.
         distance = ndimage.distance_transform_edt(beyond, sampling=pixel_size) - excess
         radius.append(distance[rows + first, columns + MARGIN])
-        known = read_probability is not None and len(rows)
-        probability.append(read_probability(start, end)[rows, columns] if known else np.full(len(rows), np.nan))
-    return Skeleton(filled, *(np.concatenate(part) for part in (pixels, radius, probability)), pixel_size)
+        if read_probability is not None and len(rows):
+            probability.append(read_probability(start, end)[rows, columns])
+        else:
+            probability.append(np.full(len(rows), np.nan))
+    return Skeleton(filled, np.concatenate(pixels), np.concatenate(radius), np.concatenate(probability), pixel_size)
 
 
 def fill_holes(mask: np.ndarray, pixels: float) -> np.ndarray:
@@ -230,8 +232,8 @@ def _junctions(ways: np.ndarray, degree: np.ndarray, places: np.ndarray) -> dict
     if not len(members):
         return {}
     groups, index = np.unique(labels[members], return_inverse=True)
-    middle = np.stack([np.bincount(index, places[members, k]) for k in (0, 1)], axis=1)
-    middle /= np.bincount(index)[:, None]
+    sums = np.stack([np.bincount(index, places[members, k]) for k in (0, 1)], axis=1)
+    middle = sums / np.bincount(index)[:, None]
     return {int(p): (int(g), middle[g]) for p, g in zip(members, index, strict=True)}
 
 
@@ -264,7 +266,9 @@ def _follow(start: int, step: int, near: list[list[int]], degree: np.ndarray) ->
     return path
 
 
-def _points(path: list[int], first, last, places: np.ndarray) -> np.ndarray:
+def _points(
+    path: list[int], first: tuple[int, np.ndarray] | None, last: tuple[int, np.ndarray] | None, places: np.ndarray
+) -> np.ndarray:
     """Places along a path, its ends moved to their junctions."""
     points = places[path].copy()
     if first:

@@ -37,7 +37,7 @@ def shows_errors(method: Callable) -> Callable:
     """A callback whose exceptions are shown in the widget: a notebook shows nobody those that the browser started."""
 
     @functools.wraps(method)
-    def guarded(self, *arguments):
+    def guarded(self: Any, *arguments: Any) -> Any:
         try:
             result = method(self, *arguments)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader sees it in the explorer
@@ -55,7 +55,10 @@ class Explorer(anywidget.AnyWidget):
     _css = STYLE
     error = traitlets.Unicode("").tag(sync=True)
 
-    title = "explorer"
+    @property
+    def title(self) -> str:
+        """What the tab of its page says."""
+        return "explorer"
 
     def preview(self) -> bytes:
         """A PNG of what the explorer shows at first."""
@@ -90,7 +93,7 @@ class Explorer(anywidget.AnyWidget):
         code = read_asset("widgets/page.js") + str(self._esm).replace("export default", "const explorer =")
         return render("widgets/piece.html", key=key, state=state, code=code)
 
-    def _repr_mimebundle_(self, **options):
+    def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and a picture for notebooks that are not trusted or have no kernel."""
         bundle = super()._repr_mimebundle_(**options)
         if bundle is None:

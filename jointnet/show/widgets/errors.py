@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -55,8 +56,8 @@ class ErrorExplorer(SceneExplorer):
 
     _esm = code_of(*PARTS, "errors")
 
-    columns = traitlets.List().tag(sync=True)
-    rows = traitlets.List().tag(sync=True)
+    columns: Any = traitlets.List().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
     sort_by = traitlets.Unicode("").tag(sync=True)
     descending = traitlets.Bool(False).tag(sync=True)
@@ -77,8 +78,8 @@ class ErrorExplorer(SceneExplorer):
         limit: int = 500,
         max_size: int = 2048,
         height: int = 520,
-        bands=None,
-    ):
+        bands: Sequence[int] | None = None,
+    ) -> None:
         scenes = Dataset(scenes.name, (scenes,)) if isinstance(scenes, Scene) else scenes
         self._found = find_predictions(predictions, scenes)
         self._scenes = {s.name: s for s in scenes if s.name in self._found}
@@ -147,7 +148,7 @@ class ErrorExplorer(SceneExplorer):
         self._use(self._scenes[name], files.probability, None, None, files.mask)
 
     @shows_errors
-    def _receive(self, widget, message: Mapping, buffers) -> None:
+    def _receive(self, widget: Any, message: Mapping, buffers: Any) -> None:
         """Answers the browser's wish for another scene, or for a closer look."""
         if message.get("type") == "scene":
             self._take(message["scene"])
@@ -156,7 +157,7 @@ class ErrorExplorer(SceneExplorer):
             super()._receive(widget, message, buffers)
 
     @shows_errors
-    def _keep(self, _change) -> None:
+    def _keep(self, _change: Any) -> None:
         """Writes the notes as soon as one changes."""
         if self._path is not None:
             self.save_notes(self._path)
@@ -233,13 +234,13 @@ def _with_places(errors: pd.DataFrame, scenes: Mapping[str, Scene]) -> gpd.GeoDa
     return gpd.GeoDataFrame(table, geometry=places)
 
 
-def _to_wgs84(shapes, scene: Scene) -> list:
+def _to_wgs84(shapes: Any, scene: Scene) -> list:
     """Shapes in pixels of a scene in longitude and latitude; in pixels where it has no georeference."""
     placed = to_world(np.array(shapes, object), scene.info)
     return list(to_degrees(gpd.GeoSeries(placed, crs=scene.info.crs)))
 
 
-def _to_pixels(shape, crs, scene: Scene):
+def _to_pixels(shape: Any, crs: Any, scene: Scene) -> Any:
     """A shape in (column, row) pixels of its scene."""
     if crs is None:
         return shape
@@ -270,7 +271,7 @@ def _touched(names: str) -> str:
     return ", ".join([f"{len(objects)} {what}", *limits])
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """A number or text of Python's; None for what is not known."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -38,7 +38,10 @@ class LossExplorer(Explorer):
     rest = traitlets.Float(0.8).tag(sync=True)
     pixels = traitlets.Int(128 * 128).tag(sync=True)
 
-    def __init__(self, gamma=2.0, alpha=0.25, easy=0.95, hard=0.2, share=0.15, pixels=128 * 128):
+    def __init__(
+        self, gamma: float = 2.0, alpha: float = 0.25, easy: float = 0.95, hard: float = 0.2, share: float = 0.15,
+        pixels: int = 128 * 128,
+    ) -> None:
         super().__init__()
         self.gamma, self.alpha, self.easy, self.hard = float(gamma), float(alpha), float(easy), float(hard)
         self.share, self.pixels = float(share), int(pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -46,7 +47,10 @@ class NetworkExplorer(Explorer):
     found = traitlets.Dict().tag(sync=True)
     maps = traitlets.Bytes().tag(sync=True)
 
-    def __init__(self, model=None, patch=None, rates: Sequence[int] = (1, 2, 5, 1, 2, 5), layer=None, note=""):
+    def __init__(
+        self, model: Any = None, patch: np.ndarray | None = None, rates: Sequence[int] = (1, 2, 5, 1, 2, 5),
+        layer: str | None = None, note: str = "",
+    ) -> None:
         super().__init__()
         receptive_field(rates)
         self.rates = [int(r) for r in rates]
@@ -96,7 +100,7 @@ class NetworkExplorer(Explorer):
         return state | {"about": state["about"] | {"layers": layers}}
 
     @shows_errors
-    def _chosen(self, _change) -> None:
+    def _chosen(self, _change: Any) -> None:
         """Computes the maps of a layer that was chosen."""
         self._compute()
 

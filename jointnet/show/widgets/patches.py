@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import traitlets
 
 from jointnet.data.augment import jitter_colours
-from jointnet.data.scene import Scene
+from jointnet.data.scene import Scene, as_scene
 from jointnet.errors import InputError
-from jointnet.show.layers import COLOURS, as_rgb, as_shown, encode, encode_photo, origin_of, outline, paint, resize
+from jointnet.show.layers import COLOURS, as_rgb, encode, encode_photo, origin_of, outline, paint, resize
 from jointnet.show.widgets.base import Explorer, code_of
 
 LARGEST = 128  # side of a patch in the browser, in pixels
 COLUMNS = 10  # patches in a row of the sheet that is sent
 NOT_COUNTED = 2
+
+Patches = tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]  # images, codes, descriptions
 
 
 class PatchExplorer(Explorer):
@@ -50,13 +53,16 @@ class PatchExplorer(Explorer):
     selected = traitlets.Int(0).tag(sync=True)
     show_mask = traitlets.Bool(True).tag(sync=True)
 
-    def __init__(self, source, masks=None, weights=None, size=128, limit=60, class_name="buildings", seed=0):
+    def __init__(
+        self, source: Any, masks: np.ndarray | None = None, weights: np.ndarray | None = None, size: int = 128,
+        limit: int = 60, class_name: str = "buildings", seed: int = 0,
+    ) -> None:
         super().__init__()
         if isinstance(source, np.ndarray):
             images, codes, patches = _from_arrays(source[:limit], masks, weights)
             origins = [""]
         else:
-            scenes = [as_shown(s) for s in ([source] if isinstance(source, Scene) else source)]
+            scenes = [as_scene(s) for s in ([source] if isinstance(source, Scene) else source)]
             images, codes, patches = _from_scenes(scenes, size, limit, class_name)
             origins = [origin_of(s) for s in scenes]
         self.images, self.codes, self.patches = images, codes, patches
@@ -109,7 +115,7 @@ def _sheet(patches: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(grid.reshape(rows * side, COLUMNS * side, *patches.shape[3:]))
 
 
-def _from_arrays(images: np.ndarray, masks, weights):
+def _from_arrays(images: np.ndarray, masks: np.ndarray | None, weights: np.ndarray | None) -> Patches:
     """Images, codes and descriptions of arrays."""
     if images.ndim != 4 or not len(images) or images.shape[1] != images.shape[2]:
         raise InputError(f"PatchExplorer got images of shape {images.shape}; it needs (n, size, size, bands), n > 0")
@@ -123,7 +129,7 @@ def _from_arrays(images: np.ndarray, masks, weights):
     return images.astype(np.uint8), codes.astype(np.uint8), patches
 
 
-def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, class_name: str):
+def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, class_name: str) -> Patches:
     """Images, codes and descriptions of patches picked from scenes."""
     if not scenes:
         raise InputError("there is no scene to take patches from; the dataset or the selection is empty")
@@ -139,7 +145,7 @@ def _from_scenes(scenes: Sequence[Scene], size: int, limit: int, class_name: str
     return np.stack(images[:limit]), np.stack(codes[:limit]), patches[:limit]
 
 
-def _grid(scene: Scene, size: int, class_name: str):
+def _grid(scene: Scene, size: int, class_name: str) -> Iterator[tuple[int, int, float, np.ndarray]]:
     """(row, col, share of foreground, codes) of every patch of a scene that holds imagery."""
     height, width = scene.info.shape
     for row in range(0, height - size + 1, size):
@@ -154,7 +160,7 @@ def _grid(scene: Scene, size: int, class_name: str):
                 yield row, col, round(float((flags == 1).mean()), 4), flags
 
 
-def _spread(cells, count: int) -> list:
+def _spread(cells: Iterable[tuple[int, int, float, np.ndarray]], count: int) -> list:
     """`count` cells at even steps from the emptiest to the fullest."""
     return _evenly(sorted(cells, key=lambda cell: cell[2]), count)
 

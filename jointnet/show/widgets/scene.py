@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import geopandas as gpd
 import numpy as np
@@ -19,6 +20,10 @@ from jointnet.network.card import class_names
 from jointnet.predict.rasters import class_bands, class_thresholds
 from jointnet.show.layers import (
     COLOURS,
+    Layer,
+    Shapes,
+    Shown,
+    Window,
     as_shown,
     class_colours,
     encode,
@@ -37,6 +42,7 @@ from jointnet.show.widgets.base import Explorer, code_of, shows_errors
 PARTS = ("sheet", "view", "scene")  # files of its JavaScript
 STRIP = 512  # rows counted at once
 PREVIEW = 900  # longest side of the picture, in pixels
+Truth: TypeAlias = Layer | Mapping[str, Layer] | bool | None  # False for none; None for the scene's labels
 NOT_COUNTED = 2  # code beside 0 (background) and 1 (foreground) in the truth that the browser gets
 
 
@@ -67,6 +73,7 @@ class SceneExplorer(Explorer):
     """
 
     _esm = code_of(*PARTS)
+    _scene: Any  # a Scene; or an ArrayScene, which has no labels
 
     about = traitlets.Dict().tag(sync=True)
     image = traitlets.Bytes().tag(sync=True)
@@ -83,21 +90,21 @@ class SceneExplorer(Explorer):
     swipe_at = traitlets.Float(0.5).tag(sync=True)
     show_image = traitlets.Bool(True).tag(sync=True)
     show_polygons = traitlets.Bool(True).tag(sync=True)
-    view = traitlets.List().tag(sync=True)
+    view: Any = traitlets.List().tag(sync=True)
 
     def __init__(
         self,
         scene: Scene | str | Path | np.ndarray,
-        probability=None,
-        truth=None,
-        polygons=None,
-        mask=None,
+        probability: Layer | None = None,
+        truth: Truth = None,
+        polygons: Shapes | None = None,
+        mask: Layer | None = None,
         threshold: float | Mapping[str, float] | None = None,
         class_name: str | Sequence[str] | None = None,
         max_size: int = 2048,
         height: int = 520,
-        bands=None,
-    ):
+        bands: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self._wanted, self._bands, self._max_size, self._height = class_name, bands, max_size, height
         self._use(as_shown(scene), probability, truth, polygons, mask)
@@ -107,7 +114,10 @@ class SceneExplorer(Explorer):
         self.observe(self._other_threshold, "threshold")
         self.on_msg(self._receive)
 
-    def _use(self, scene, probability=None, truth=None, polygons=None, mask=None) -> None:
+    def _use(
+        self, scene: Shown, probability: Layer | None = None, truth: Truth = None, polygons: Shapes | None = None,
+        mask: Layer | None = None,
+    ) -> None:
         """Takes a scene and its layers as those to be shown."""
         self._scene = scene
         self._has_probability = probability is not None
@@ -230,7 +240,7 @@ class SceneExplorer(Explorer):
         layers = self._layers()
         return layers | {"about": layers["about"] | {"live": False}}
 
-    def _read(self, window, max_size: int) -> tuple[bytes, bytes, bytes]:
+    def _read(self, window: Window | None, max_size: int) -> tuple[bytes, bytes, bytes]:
         """A window as the browser gets it: the image, PNG of the probabilities, PNG of the truth's codes."""
         photo = encode_photo(read_image(self._scene, window, max_size, self._bands))
         values, codes = b"", b""
@@ -238,12 +248,12 @@ class SceneExplorer(Explorer):
             planes = [self._layer(self._probability, window, max_size, class_name) for class_name in self._class_bands]
             values = encode(np.vstack(planes))
         if self._has_truth:
-            planes = [self._codes(window, max_size, class_name) for class_name in self._class_bands]
-            known = next(p for p in planes if p is not None)
-            codes = encode(np.vstack([np.full_like(known, NOT_COUNTED) if p is None else p for p in planes]))
+            truths = [self._codes(window, max_size, class_name) for class_name in self._class_bands]
+            known = next(p for p in truths if p is not None)
+            codes = encode(np.vstack([np.full_like(known, NOT_COUNTED) if p is None else p for p in truths]))
         return photo, values, codes
 
-    def _layer(self, source, window, max_size: int, class_name: str | None = None) -> np.ndarray:
+    def _layer(self, source: Any, window: Window | None, max_size: int, class_name: str | None = None) -> np.ndarray:
         """uint8 (height, width) of the prediction of a class, 255 for a probability of 1 or a mask's foreground."""
         bands = [self._class_bands[class_name or self.class_name] + 1]
         if self._has_probability:
@@ -255,7 +265,7 @@ class SceneExplorer(Explorer):
         """Whether it is known of any class what is true."""
         return any(self._truth_of(class_name) is not None for class_name in self._class_bands)
 
-    def _truth_of(self, class_name: str):
+    def _truth_of(self, class_name: str) -> Any:
         """Where the truth of a class is: file, array, "labels" of the scene, or None."""
         if self._truth is False:
             return None
@@ -267,7 +277,7 @@ class SceneExplorer(Explorer):
             return self._truth[..., list(self._class_bands).index(class_name)]
         return self._truth
 
-    def _codes(self, window, max_size: int, class_name: str | None = None) -> np.ndarray | None:
+    def _codes(self, window: Window | None, max_size: int, class_name: str | None = None) -> np.ndarray | None:
         """uint8 (height, width) of a class: 0 background, 1 foreground, 2 not counted; None without truth."""
         row, col, height, width = window or (0, 0, *self._scene.info.shape)
         source = self._truth_of(class_name or self.class_name)
@@ -325,23 +335,24 @@ class SceneExplorer(Explorer):
             "geographic": bool(info.crs and info.crs.is_geographic),
         }
 
-    def _other_class(self, change) -> None:
+    def _other_class(self, change: Any) -> None:
         """Goes on with the threshold that the class had."""
         if change["new"] not in self._class_bands:
             self.class_name = change["old"]
             raise InputError(f"there is no class {change['new']!r}; choose from {', '.join(self._class_bands)}")
         self.threshold = self._limits[self.class_name]
 
-    def _other_threshold(self, change) -> None:
+    def _other_threshold(self, change: Any) -> None:
         """Remembers the threshold of the class."""
         self._limits[self.class_name] = change["new"]
 
     @shows_errors
-    def _receive(self, _widget, message: Mapping, _buffers) -> None:
+    def _receive(self, _widget: Any, message: Mapping, _buffers: Any) -> None:
         """Answers the browser's wish for a closer look."""
         if message.get("type") != "crop":
             return
-        window = tuple(int(v) for v in message["window"])
+        row, col, height, width = map(int, message["window"])
+        window = row, col, height, width
         size = min(int(message["size"]), self._max_size)
         self.send({"type": "crop", "id": message["id"], "window": window}, list(self._read(window, size)))
 
@@ -351,7 +362,7 @@ def cut_of(threshold: float) -> int:
     return max(1, int(np.ceil(threshold * 255 - 1e-6)))
 
 
-def _rings(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray, list]:
+def _rings(polygons: Shapes | None, scene: Shown) -> tuple[np.ndarray, np.ndarray, list]:
     """Outlines in pixels: float32 (points, 2) of (column, row), uint32 (rings,) with the end of each, and their owners.
 
     Owners are [class, number of its rings] for each set of polygons; "" for polygons of no class.
@@ -366,7 +377,7 @@ def _rings(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray, list]:
     return np.concatenate(points), np.concatenate(ends), sets
 
 
-def _outlines(polygons, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def _outlines(polygons: str | Path | gpd.GeoDataFrame, scene: Shown) -> tuple[np.ndarray, np.ndarray]:
     """float32 (points, 2) of (column, row), and the end of each ring or line."""
     info = scene.info
     placed = info.crs is not None

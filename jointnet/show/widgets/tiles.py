@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -34,7 +35,7 @@ class TileBrowser(SceneExplorer):
 
     _esm = code_of(*PARTS, "tiles")
 
-    tiles = traitlets.List().tag(sync=True)
+    tiles: Any = traitlets.List().tag(sync=True)
     city = traitlets.Unicode("all").tag(sync=True)
     tile = traitlets.Unicode().tag(sync=True)
     says = traitlets.Unicode().tag(sync=True)
@@ -47,8 +48,8 @@ class TileBrowser(SceneExplorer):
         class_name: str = "buildings",
         max_size: int = 2048,
         height: int = 520,
-        bands=None,
-    ):
+        bands: Sequence[int] | None = None,
+    ) -> None:
         self._scenes = {s.name: s for s in scenes}
         if not self._scenes:
             raise InputError("there is no tile to look at; the dataset or the selection is empty")
@@ -74,7 +75,7 @@ class TileBrowser(SceneExplorer):
         return state | {"packs": packs, "tiles": [t for t in self.tiles if t["name"] in packs]}
 
     @shows_errors
-    def _turn_to(self, _change) -> None:
+    def _turn_to(self, _change: Any) -> None:
         """Shows the tile that was chosen, the whole of it."""
         self._use(self._scene_of(self.tile))
         with self.hold_sync():

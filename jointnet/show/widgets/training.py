@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -34,7 +36,7 @@ class TrainingMonitor(Explorer):
     _esm = code_of("training")
     title = "Training - JointNet"
 
-    curve = traitlets.List().tag(sync=True)
+    curve: Any = traitlets.List().tag(sync=True)
     history = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode("not begun").tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
@@ -46,10 +48,10 @@ class TrainingMonitor(Explorer):
     caption = traitlets.Unicode("").tag(sync=True)
 
     @traitlets.observe("stop")
-    def _hear(self, change):
+    def _hear(self, change: Any) -> None:
         self.heard = change.new
 
-    def callback(self, patches=None, drawn: bool = False):
+    def callback(self, patches: Any = None, drawn: bool = False) -> Any:
         """A Keras callback that feeds this monitor and obeys its Stop button.
 
         Args:
@@ -73,7 +75,7 @@ class TrainingMonitor(Explorer):
         return encode(np.asarray(sheet))
 
 
-def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
+def make_callback(monitor: TrainingMonitor, patches: Any, drawn: bool) -> Any:
     """The callback of `TrainingMonitor.callback`; Keras is loaded here, not with the widgets."""
     from jointnet.backend import keras
     from jointnet.network.checkpoints import StopTraining
@@ -81,39 +83,39 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
     class Watch(keras.callbacks.Callback):
         """Keeps the monitor up to date."""
 
-        def on_train_begin(self, logs=None):
+        def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
             monitor.stop, monitor.done, monitor.curve, monitor.history = False, False, [], {}
             monitor.steps_per_epoch = int(self.params["steps"])
             self.total = self.params["epochs"] * self.params["steps"]
-            self.first, self.began, self.looked, self.epoch, self.step = None, time.monotonic(), 0.0, 0, 0
+            self.first, self.began, self.looked, self.epoch, self.step = 0, time.monotonic(), 0.0, 0, 0
             monitor.status = "preparing the first step"
             self._show_patches()
 
-        def on_epoch_begin(self, epoch, logs=None):
+        def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             self.epoch = epoch
 
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
             step = self.epoch * self.params["steps"] + batch + 1
             now = time.monotonic()
-            if self.first is None:
+            if not self.first:
                 self.first, self.began = step, now  # the first step holds the tracing, which tells nothing of the rest
             self.step = step
             if monitor.stop:
                 raise StopTraining
             if now - self.looked >= PAUSE:
                 self.looked = now
-                self._look(step, float(logs["loss"]))
+                self._look(step, float((logs or {})["loss"]))
 
-        def on_epoch_end(self, epoch, logs=None):
-            monitor.history = {k: [*monitor.history.get(k, []), float(v)] for k, v in logs.items()}
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            monitor.history = {k: [*monitor.history.get(k, []), float(v)] for k, v in (logs or {}).items()}
             self._show_patches()
 
-        def on_train_end(self, logs=None):
+        def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
             monitor.progress, monitor.done = self.step / self.total, True
             kept = f"stopped after step {self.step}; the last finished epoch is kept, resume=True goes on"
             monitor.status = f"finished after {self.epoch + 1} epochs" if self.step == self.total else kept
 
-        def _look(self, step, loss):
+        def _look(self, step: int, loss: float) -> None:
             points = [*monitor.curve, [step, round(loss, 4)]]
             monitor.curve = points if len(points) <= POINTS else points[::2]
             monitor.progress = step / self.total
@@ -122,7 +124,7 @@ def make_callback(monitor: TrainingMonitor, patches, drawn: bool):
             rest = f", about {words} left" if step > self.first + 2 else ""
             monitor.status = f"epoch {self.epoch + 1} of {self.params['epochs']}, step {step} of {self.total}{rest}"
 
-        def _show_patches(self):
+        def _show_patches(self) -> None:
             if patches is None:
                 return
             images, labels = np.asarray(patches[0])[:6], np.asarray(patches[1])[:6]
