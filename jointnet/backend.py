@@ -48,8 +48,9 @@ class _QuietKeras:
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Where Keras is and how it is loaded; nothing of other modules."""
         spec = PathFinder.find_spec(name, path) if name == "keras" else None
-        if spec is not None:
-            spec.loader.exec_module = silent_stderr()(spec.loader.exec_module)
+        loader: Any = None if spec is None else spec.loader
+        if loader is not None:
+            loader.exec_module = silent_stderr()(loader.exec_module)
         return spec
 
 

@@ -39,9 +39,9 @@ def _keras_digest(model: Any) -> str:
     check, digest = 0, hashlib.sha256(json.dumps(_form(model), sort_keys=True, default=repr).encode())
     for variable in model.weights:
         values = np.ascontiguousarray(variable.numpy(), np.float32)
-        check = zlib.crc32(values, check)
+        check = zlib.crc32(values.data, check)
         digest.update(repr(values.shape).encode())
-        digest.update(values)
+        digest.update(values.data)
     return f"{check:08x}{digest.hexdigest()[:24]}"
 
 

@@ -189,7 +189,7 @@ def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...
     return replace(card, classes=classes, thresholds={}) if len(classes) == len(card.classes) else card
 
 
-def _stretch_of(dataset) -> dict:
+def _stretch_of(dataset: Any) -> dict:
     """What the card keeps of how images became 0 to 255.
 
     Raises:

@@ -122,7 +122,7 @@ def _read_cached(path: Path, weights: WeightsFile, size: int) -> Any:
 
 def _compile_apart(weights: WeightsFile, size: int, out: Path) -> None:
     """`compile_weights` in a process of its own, which takes TensorFlow's memory with it when it ends."""
-    command = [sys.executable, "-m", "jointnet", "compile", weights.path, "--size", str(size), "--out", out]
+    command = [sys.executable, "-m", "jointnet", "compile", str(weights.path), "--size", str(size), "--out", str(out)]
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
     told = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")

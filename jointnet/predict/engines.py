@@ -179,7 +179,7 @@ def _openvino_engine(graph: Any) -> Engine:
     """OpenVINO on the processor, in float32 throughout."""
     import openvino
 
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine
     if threads:
         settings["INFERENCE_NUM_THREADS"] = int(threads)

@@ -58,8 +58,8 @@ class ManyReport:
 
 
 @takes(PredictOptions)
-def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str | None = None, workers: int | None = None,
-                 retries: int = 1, progress: bool = True, **options: Any) -> ManyReport:
+def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str | None = None,
+                 workers: int | None = None, retries: int = 1, progress: bool = True, **options: Any) -> ManyReport:
     """Predicts many scenes, each as `predict_scene` does, and writes a report beside them.
 
     Scenes that are finished are skipped. A scene whose worker dies goes on, on another worker, after the last rows that
@@ -111,7 +111,7 @@ def _names(sources: Sequence) -> list[str]:
     return names
 
 
-def _predict_one(weights: np.ndarray | None, source: Any, out: str, wanted: PredictOptions) -> tuple[float, int]:
+def _predict_one(weights: Any, source: Any, out: str, wanted: PredictOptions) -> tuple[float, int]:
     """(seconds, pixels) of one scene, on a worker. 0 seconds: it was there already."""
     from jointnet.predict.scenes import predict_scene
 

@@ -100,13 +100,13 @@ def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, w
     made_with = {
         "weights": weights, "bounds": wanted.bounds and list(wanted.bounds), "gsd": wanted.gsd, "bands": scene.bands,
         "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": wanted.overlap,
-        "size": wanted.size, "tta": wanted.tta, "dtype": wanted.dtype, "classes": list(settings.classes),
+        "size": wanted.size, "tta": wanted.tta, "dtype": wanted.dtype, "classes": list(settings.classes or ()),
         "shown": list(scene.shape), **identity_of(scene.path), "nodata": scene.nodata_rule,
         "part": [*scene.origin, *scene.grid.shape],
     }
     if scene.stretch is not None:
         made_with["stretch"] = [scene.stretch.low, scene.stretch.high]
-    layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes} if wanted.polygons else {}
+    layers = {name: out / f"{stem}_{name}.gpkg" for name in settings.classes or ()} if wanted.polygons else {}
     result = ScenePrediction(
         scene.path, out / f"{stem}_probability.tif", out / f"{stem}_mask.tif", layers, scene.grid.shape,
         json.loads(json.dumps(made_with)), _tidying(scene.grid, wanted), wanted.parquet,

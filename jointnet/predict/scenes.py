@@ -73,7 +73,7 @@ def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: in
     size, whole = size or settings.patch_size, image.shape[:2]
     shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
     shown = image if shape is None else np.rint(resample_array(image, shape)).astype(np.uint8)
-    grid = WindowGrid(*shown.shape[:2], size, stride_of(size, overlap))
+    grid = WindowGrid(shown.shape[0], shown.shape[1], size, stride_of(size, overlap))
     run, batch = _network(model, engine, size, tta)
     blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, batch)
     answer = np.concatenate([rows for _, rows in blocks])
@@ -136,16 +136,17 @@ def predict_scene(
     model = _resolve(model)
     settings = settings_of(model)
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
-        wanted = replace(wanted, size=wanted.size or settings.patch_size)
-        grid = WindowGrid(*scene.shape, wanted.size, stride_of(wanted.size, wanted.overlap))
-        settings = _with_classes(settings, model, wanted.size, len(scene.bands))
+        size = wanted.size or settings.patch_size
+        wanted = replace(wanted, size=size)
+        grid = WindowGrid(*scene.shape, size, stride_of(size, wanted.overlap))
+        settings = _with_classes(settings, model, size, len(scene.bands))
         limits = settings.threshold_array(wanted.threshold)
-        result = plan(scene, Path(out), settings, wanted, weights_digest(model, wanted.size), limits)
+        result = plan(scene, Path(out), settings, wanted, weights_digest(model, size), limits)
         if not wanted.overwrite:
             refuse_to_replace(result)
             if is_finished(result):
                 return with_notes(result)
-        run, batch = _network(model, wanted.engine, wanted.size, wanted.tta)
+        run, batch = _network(model, wanted.engine, size, wanted.tta)
         with alone_with(result, wanted.overwrite), _kept_rows(result) as spool:
             if wanted.overwrite or not has_rasters(result):
                 _fill(spool, scene, grid, run, batch, settings, limits, wanted.dtype, progress)
@@ -250,7 +251,7 @@ def _check_imagery(spool: Spool, scene: Source) -> None:
 def _bands(scene: Source, grid: WindowGrid, run: Any, batch: int, number: int, on_windows: Any
            ) -> Iterator[tuple[int, np.ndarray]]:
     """(first row, probability rows) of the scene's grid, from band `number` on."""
-    if scene.rows is None:
+    if scene.rows is None or scene.columns is None:
         for k, rows in predict_windows(scene.read, grid, run, batch, number, on_windows):
             yield grid.finished(k)[0], rows
         return

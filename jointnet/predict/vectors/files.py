@@ -82,6 +82,9 @@ class VectorFile:
         """Adds the rows of a table, which may be empty."""
         raise NotImplementedError
 
+    def note(self, notes: dict[str, Any]) -> None:
+        """Stores values that JSON can hold, where the format has room for them."""
+
     def close(self) -> None:
         """Ends the file."""
 
@@ -98,7 +101,7 @@ class GeoPackage(VectorFile):
         self._write(table, {})
         self._last = table.iloc[:0]
 
-    def note(self, notes: dict[str, object]) -> None:
+    def note(self, notes: dict[str, Any]) -> None:
         """Stores values that JSON can hold beside the shapes; `read_notes` finds them. Call it after the tables."""
         self._write(self._last, {NOTE + key.upper(): json.dumps(value) for key, value in notes.items()})
 
@@ -154,7 +157,7 @@ class GeoJson(VectorFile):
 class GeoParquet(VectorFile):
     """A GeoParquet file in the tables' CRS, one group of rows a table."""
 
-    _file = None
+    _file: Any = None
 
     def write(self, table: gpd.GeoDataFrame) -> None:
         """Adds the rows of a table."""
@@ -183,7 +186,7 @@ class GeoParquet(VectorFile):
 FORMATS = {".geojson": GeoJson, ".gpkg": GeoPackage, ".parquet": GeoParquet}
 
 
-def read_notes(path: str | Path) -> dict[str, object]:
+def read_notes(path: str | Path) -> dict[str, Any]:
     """What was noted in a GeoPackage; nothing where there is no such file."""
     if not Path(path).exists():
         return {}
