@@ -162,7 +162,7 @@ class SceneMap(leafmap.Map):
         layer = ipyleaflet.GeoJSON(data={"type": "FeatureCollection", "features": [land]}, name="land", style=LAND)
         self.add(layer)
 
-        def fade(change) -> None:
+        def fade(change: Any) -> None:
             layer.style = LAND if change["new"] <= FAR else {**LAND, "opacity": 0, "fillOpacity": 0}
 
         self.observe(fade, "zoom")
