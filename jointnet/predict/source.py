@@ -14,7 +14,7 @@ import numpy as np
 
 from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, RasterReader, open_raster
-from jointnet.data.scene import as_scene
+from jointnet.data.scene import Scene, as_scene
 from jointnet.data.stretch import Stretch, of_card
 from jointnet.predict.resample import Axis
 from jointnet.predict.settings import PredictionError, PredictionWarning, Settings
@@ -115,7 +115,9 @@ def _covering(start: int, length: int, scale: float, limit: int) -> tuple[int, i
     return low, max(1, high - low)
 
 
-def _stretch_of(scene, image: RasterReader, settings: Settings, bands: Sequence[int]) -> Stretch | None:
+def _stretch_of(
+    scene: Scene, image: RasterReader, settings: Settings, bands: Sequence[int]
+) -> Stretch | None:
     """What makes 0 to 255 of an image: what the card says, else what the scene brings, else nothing for 8 bits."""
     if settings.stretch:
         return of_card(settings.stretch, image, bands)
