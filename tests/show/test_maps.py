@@ -17,7 +17,7 @@ from jointnet.data.raster import RasterError, warp_to_web_mercator, write_raster
 from jointnet.data.scene import Dataset
 from jointnet.show.cities import show_cities
 from jointnet.show.layers import CLASS_COLOURS, rgb
-from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, show_map
+from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, SceneMap, show_map
 from tests.show.known_scene import (
     BUILDINGS,
     GRASS,
@@ -334,3 +334,18 @@ def test_a_damaged_prediction_is_told_in_the_widget(two_cities, tmp_path):
     shown = show_cities(two_cities, tmp_path)
     shown.tile.value = "vienna1"
     assert "not an image that GDAL can read" in shown.message.value
+
+
+def test_land_lies_under_views_from_afar_and_not_under_near_ones(project_root):
+    shown = SceneMap(None, "400px")
+    shown.show_land()
+    land = vectors(shown)["land"]
+    world = shapely.geometry.shape(land.data["features"][0]["geometry"])
+    places = {"Bellingham": (-122.3, 48.7), "Innsbruck": (11.4, 47.3), "Atlantic": (-40, 40), "Pacific": (-150, 0)}
+    ashore = [name for name, point in places.items() if world.contains(shapely.Point(point))]
+    assert ashore == ["Bellingham", "Innsbruck"]
+    assert (project_root / "jointnet/show/land.geojson").stat().st_size < 40_000
+    shown.zoom = 16
+    assert land.style["fillOpacity"] == 0
+    shown.zoom = 3
+    assert land.style["fillOpacity"] == 1
