@@ -152,8 +152,7 @@ def expand(patterns: list[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        is_pattern = glob.has_magic(pattern) and not is_remote(pattern) and not Path(pattern).exists()
-        matches = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]
+        matches = _matches(pattern)
         if not matches:
             raise InputError(f"no file matches {pattern!r}; check the folder and the ending")
         found |= dict.fromkeys(map(Path, matches))
@@ -162,3 +161,14 @@ def expand(patterns: list[str]) -> list[Path]:
         raise InputError(f"several images are called {', '.join(twice)}, and so would be their results; "
                          f"predict them into different folders")
     return list(found)
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files of a name or of a pattern; folders that exist as they are written hold no pattern, as "maps [2020]"."""
+    if not glob.has_magic(pattern) or is_remote(pattern) or Path(pattern).exists():
+        return [pattern]
+    folder, rest = Path(), list(Path(pattern).parts)
+    while (folder / rest[0]).exists():
+        folder /= rest.pop(0)
+    inside = Path(glob.escape(str(folder)), *rest)
+    return sorted(glob.glob(str(inside), recursive=True))

@@ -57,6 +57,7 @@ def open_dataset(
     label_values: Any = None,
     ignore_values: Any = None,
     stretch: str | Sequence[float] | None = None,
+    layer: str | None = None,
 ) -> Dataset:
     """The scenes of a dataset, with their labels, cities and splits.
 
@@ -86,6 +87,8 @@ def open_dataset(
         stretch: makes 0 to 255 of images of more than 8 bits, or of fractions: "dataset" or "scene" take the 2nd and
             98th percentile of all training scenes or of each image, two numbers are taken as they are. Training notes
             it on the card, and prediction does the same. See `stretched`.
+        layer: for "folder", the layer that shows `class_name` in vector files of several. Without it the only one is
+            taken, or the one named after the class, or all where they are of one type.
 
     Warns:
         UserWarning: if parts of the dataset are not on disk, or images of a folder share ground across splits.
@@ -95,7 +98,7 @@ def open_dataset(
             choices.
         FileNotFoundError: if the dataset is not on disk; the message says how to get it.
     """
-    _check_choices(name, root, split, nodata, (labels, gsd, width, label_values, ignore_values))
+    _check_choices(name, root, split, nodata, (labels, gsd, width, label_values, ignore_values, layer))
     root = DATA_ROOT / name if root is None else Path(root).expanduser()
     cities, tiles = _as_list(cities), _as_list(tiles)
     if name == "inria":
@@ -107,7 +110,7 @@ def open_dataset(
     elif name == "test_cities":
         dataset = open_test_cities(root, _tiles_of(tiles, cities))
     elif name == "folder":
-        dataset = open_folder(root, labels, class_name, gsd, width, label_values, ignore_values)
+        dataset = open_folder(root, labels, class_name, gsd, width, label_values, ignore_values, layer)
     else:
         dataset = open_massachusetts(name, root)
     if nodata is not None:
@@ -182,8 +185,8 @@ def _check_choices(
     if name == "folder" and root is None:
         raise InputError("the dataset 'folder' needs root= (--root), the folder of your images")
     if name != "folder" and any(choice is not None for choice in of_folders):
-        raise InputError(f"labels=, gsd= and width= belong to the dataset 'folder', as do label_values= and "
-                         f"ignore_values=; {name} has its own")
+        raise InputError(f"labels=, gsd= and width= belong to the dataset 'folder', as do label_values=, "
+                         f"ignore_values= and layer=; {name} has its own")
     if split is not None and split not in SPLITS:
         raise InputError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
     if nodata not in NODATA_RULES:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jointnet.data.addresses import is_remote
+from jointnet.data.layers import CLASSES, classes_in
+from jointnet.data.manifest import SPLIT_WORDS, addresses, apply_manifest
 from jointnet.data.masks import MaskGroup
 from jointnet.data.raster import read_info
 from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, is_vector, remote_scene, shorten
@@ -19,11 +21,9 @@ from jointnet.errors import InputError
 # A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
 IMAGE_SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("images", "sat")
-SURE_VECTORS = tuple(s for s in VECTOR_SUFFIXES if s != ".json")  # a .json is often something else
+SURE_VECTORS = (*(s for s in VECTOR_SUFFIXES if s not in (".json", ".zip")), ".shp.zip")  # those may be anything
 LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
 Places = str | Path | Sequence[str | Path] | None  # where labels lie: a folder, or files
-CLASSES = ("buildings", "roads")
-SPLIT_FOLDERS = {**{s: s for s in SPLITS}, "valid": "validation", "val": "validation"}
 
 
 def open_folder(
@@ -34,12 +34,14 @@ def open_folder(
     width: float | str | None = None,
     label_values: Any = None,
     ignore_values: Any = None,
+    layer: str | None = None,
 ) -> Dataset:
     """The images under `root` with their labels.
 
     Images lie in `root/images`, in `root` itself, or in both ways under `root/train`, `root/validation` and
-    `root/test`. Labels lie in a folder `masks`, `gt` or `labels` beside them, or are vector files there or beside
-    the images. A label belongs to the image of the same name, and shows the class `class_name`, or of the name before
+    `root/test`. A scene is called as its image, or "test-a" where several of these folders hold an "a". Labels lie in
+    a folder `masks`, `gt` or `labels` beside the images, or are vector files there or among them. A label belongs to
+    the image of the same name, and shows the class `class_name`, or of the name before
     `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps.
     A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and
     gsd_m, and only the images that it names are opened; its column `image` may hold an address (https://, s3://,
@@ -54,6 +56,7 @@ def open_folder(
         label_values: values of masks that show the class, where they do not speak for themselves, or a mapping of
             classes to values: then one mask shows several classes. See `masks.values_of`.
         ignore_values: values of masks that nobody has labelled, in place of what the files themselves say.
+        layer: of vector files that hold several layers, the one that shows `class_name`; see `layers_of`.
 
     Warns:
         UserWarning: if images have no labels, or the manifest names images that are not there.
@@ -65,18 +68,19 @@ def open_folder(
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; give the folder of your images as root= (--root)")
-    parts = {root / name: split for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()}
-    scenes = [
-        scene
+    parts = _split_folders(root)
+    found = [
+        (part.name, scene)
         for part, split in (parts or {root: "train"}).items()
-        for scene in _scenes(part, split, labels, class_name, gsd, width)
+        for scene in _scenes(part, split, labels, class_name, gsd, width, layer)
     ]
-    scenes += _remote_scenes(root, labels, class_name, gsd, width)
+    found += [("", scene) for scene in _remote_scenes(root, labels, class_name, gsd, width, layer)]
+    scenes = _with_own_names(found)
     if not scenes:
         raise FileNotFoundError(
             f"{root} holds no images: looked for {', '.join(IMAGE_SUFFIXES)} in it and in its folder 'images'"
         )
-    scenes, absent = _apply_manifest(root, _with_masks(scenes, class_name, label_values, ignore_values))
+    scenes, absent = apply_manifest(root, _with_masks(scenes, class_name, label_values, ignore_values))
     for scene in scenes:
         scene.check_shapes()
     unlabelled = [s.name for s in scenes if not s.labels]
@@ -87,37 +91,81 @@ def open_folder(
     return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
 
 
-def _scenes(part: Path, split: str, labels: Places, class_name: str, gsd: float | None, width: float | str | None
-            ) -> list[Scene]:
+def _split_folders(root: Path) -> dict[Path, str]:
+    """Folder -> split, of the folders that are named after one, as "train", "Valid" or "testing"."""
+    named = {p: SPLIT_WORDS.get(p.name.casefold(), "") for p in sorted(root.iterdir()) if p.is_dir()}
+    return {p: split for split in SPLITS for p, s in named.items() if s == split}
+
+
+def _scenes(
+    part: Path,
+    split: str,
+    labels: Places,
+    class_name: str,
+    gsd: float | None,
+    width: float | str | None,
+    layer: str | None,
+) -> list[Scene]:
     """The scenes of one folder that holds images, or a folder `images`."""
     folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
     images = _by_stem(_files(folder, IMAGE_SUFFIXES))
     masks, vectors = _label_files(part, folder, labels)
-    named = {v.stem: v for v in reversed(vectors)} | _by_stem([m for m in masks if m not in images.values()])
-    found = {stem: _by_name(stem, class_name, named) for stem in images}
+    named = _vectors_by_stem(vectors) | {k: (v,) for k, v in _by_stem(set(masks) - set(images.values())).items()}
+    found = {stem: _by_name(stem, class_name, named, images, layer) for stem in images}
     used = {path for labels in found.values() for path in labels.values()}
-    spare = [v for v in vectors if v not in used]
-    labelled = {stem: {**_by_place(image, class_name, spare), **found[stem]} for stem, image in images.items()}
+    spare = [v for v in vectors if v not in used and _stem(v) not in images]
+    labelled = {stem: _by_place(image, class_name, spare, layer) | found[stem] for stem, image in images.items()}
+    layers = {} if layer is None else {class_name: layer}
     return [
         Scene(stem, image, split=split, labels=labelled[stem], vectors=_shapes_of(labelled[stem]), gsd_hint=gsd,
-              line_width=width)
+              line_width=width, layers=layers)
         for stem, image in images.items()
     ]
 
 
-def _remote_scenes(root: Path, labels: Places, class_name: str, gsd: float | None, width: float | str | None
-                   ) -> list[Scene]:
+def _remote_scenes(
+    root: Path, labels: Places, class_name: str, gsd: float | None, width: float | str | None, layer: str | None
+) -> list[Scene]:
     """The scenes whose images the manifest names by address, in its column `image`; labels as of other images."""
-    rows = [row for row in _read_manifest(root) or [] if is_remote(row.get("image") or "")]
+    rows = [(name, address) for name, address in addresses(root) if is_remote(address)]
     masks, vectors = _label_files(root, root, labels) if rows else ([], [])
-    named = {v.stem: v for v in reversed(vectors)} | {m.stem: m for m in masks}
+    named = _vectors_by_stem(vectors) | {m.stem: (m,) for m in masks}
     scenes = []
-    for row in rows:
-        found: dict[str, Path | tuple[Path, ...]] = {**_by_name(row["name"], class_name, named)}
-        scene = remote_scene(row["image"])
-        scenes.append(replace(scene, name=row["name"], split="train", labels=found, vectors=_shapes_of(found),
-                              gsd_hint=gsd, line_width=width))
+    for name, address in rows:
+        found: dict[str, Path | tuple[Path, ...]] = {**_by_name(name, class_name, named, {}, layer)}
+        scenes.append(replace(remote_scene(address), name=name, split="train", labels=found, vectors=_shapes_of(found),
+                              gsd_hint=gsd, line_width=width, layers={} if layer is None else {class_name: layer}))
     return scenes
+
+
+def _with_own_names(found: Sequence[tuple[str, Scene]]) -> list[Scene]:
+    """The scenes of (folder, scene), each with a name of its own: "test-a" where several folders hold an "a".
+
+    Raises:
+        ValueError: if two scenes still have one name.
+    """
+    count = Counter(scene.name for _, scene in found)
+    scenes = [replace(s, name=f"{folder}-{s.name}") if count[s.name] > 1 else s for folder, s in found]
+    count = Counter(scene.name for scene in scenes)
+    twice = [s for s in scenes if count[s.name] > 1]
+    if twice:
+        raise InputError(f"{' and '.join(str(s.image) for s in twice)} would both be called {twice[0].name!r}; rename "
+                         "one of them")
+    _check_masks_are_own(scenes)
+    return scenes
+
+
+def _check_masks_are_own(scenes: Sequence[Scene]) -> None:
+    """Raises ValueError if one mask would be the labels of two images, as of `train/a.png` and `test/a.png`."""
+    owners: dict[Path, Scene] = {}
+    for scene in scenes:
+        for mask in scene.labels.values():
+            if not isinstance(mask, Path) or is_vector(mask):
+                continue
+            if mask in owners:
+                raise InputError(f"{mask} may belong to {owners[mask].image} or to {scene.image}; put masks into a "
+                                 "folder beside their images")
+            owners[mask] = scene
 
 
 def _with_masks(scenes: list[Scene], class_name: str, label_values: Any, ignore_values: Any) -> list[Scene]:
@@ -153,72 +201,80 @@ def _label_files(part: Path, images: Path, labels: Places) -> tuple[list[Path], 
     gone = [str(p) for p in given if not p.exists()]
     if gone:
         raise FileNotFoundError(f"{', '.join(gone)} does not exist; give a folder of masks or a vector file as labels=")
-    files = [q for p in given for q in (sorted(p.iterdir()) if p.is_dir() else [p])]
+    files = [q for p in given for q in (sorted(p.iterdir()) if _is_folder(p) else [p])]
     masks = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
-    return masks, [p for p in files if p.suffix.lower() in VECTOR_SUFFIXES]
+    vectors = [p for p in files if p.suffix.lower() in VECTOR_SUFFIXES]
+    strange = [str(p) for p in given if not _is_folder(p) and p not in (*masks, *vectors)]
+    if strange:
+        raise InputError(f"{', '.join(strange)} is known neither as a mask nor as a vector file by its ending; save it "
+                         "as GeoPackage or GeoJSON")
+    return masks, vectors
 
 
-def _by_name(stem: str, class_name: str, files: dict[str, Path]) -> dict[str, Path]:
-    """Class -> label file for an image, by its name: STEM_mask shows `class_name`, STEM_roads roads, and so on."""
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder of files; a file geodatabase is a folder that counts as a file."""
+    return path.is_dir() and path.suffix.lower() != ".gdb"
+
+
+def _stem(path: Path) -> str:
+    """The name of a label file without its ending, which may be double, as ".shp.zip"."""
+    return path.stem.removesuffix(".shp") if path.suffix.lower() == ".zip" else path.stem
+
+
+def _vectors_by_stem(files: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Name without suffix -> the vector files of that name."""
+    found: dict[str, tuple[Path, ...]] = {}
+    for path in files:
+        found[_stem(path)] = (*found.get(_stem(path), ()), path)
+    return found
+
+
+def _by_name(stem: str, class_name: str, files: dict[str, tuple[Path, ...]], images: dict[str, Path],
+             layer: str | None) -> dict[str, Path]:
+    """Class -> label file for an image, by its name: STEM_mask shows `class_name`, STEM_roads roads, and so on.
+
+    Raises:
+        ValueError: if several vector files of different folders may be meant.
+    """
     own = (f"{stem}_mask", f"{stem}_{class_name}", stem)
     names = {f"{stem}_{k}": k for k in CLASSES} | dict.fromkeys(own, class_name)
-    return {k: files[n] for n, k in names.items() if n in files}
+    names = {n: k for n, k in names.items() if n == stem or n not in images}  # another image's own
+    found = {k: _only(files[n], stem) for n, k in names.items() if n in files}
+    file = found.get(class_name)
+    in_layers = classes_in(file) if file is not None and is_vector(file) and layer is None else ()
+    if in_layers and class_name not in in_layers:
+        del found[class_name]
+    return dict.fromkeys(in_layers, file) | found
 
 
-def _by_place(image: Path, class_name: str, vectors: Sequence[Path]) -> dict[str, Path | tuple[Path, ...]]:
-    """Class -> the vector files whose ground meets the image's; a file called "...roads" shows roads."""
+def _only(files: tuple[Path, ...], stem: str) -> Path:
+    """The label file among several of one name: of one folder, and so perhaps of one content, the first."""
+    if len({p.parent for p in files}) > 1:
+        raise InputError(f"{' and '.join(map(str, files))} bear the name of the image {stem}; keep one of them, or add "
+                         "the class to the name, as in _buildings and _roads")
+    if len(files) > 1:
+        warnings.warn(f"of {', '.join(p.name for p in files)} only {files[0].name} is read", stacklevel=6)
+    return files[0]
+
+
+def _by_place(image: Path, class_name: str, vectors: Sequence[Path], layer: str | None
+              ) -> dict[str, Path | tuple[Path, ...]]:
+    """Class -> the vector files whose ground meets the image's; one called "...roads", or its layer, shows roads."""
     if not vectors:
         return {}
     labels: dict[str, tuple[Path, ...]] = {}
     grid = read_info(image)
     for path in vectors:
-        if meets(path, grid):
-            shows = next((k for k in CLASSES if path.stem.lower().endswith(k)), class_name)
-            labels[shows] = (*labels.get(shows, ()), path)
+        by_name = [k for k in CLASSES if _stem(path).lower().endswith(k)]
+        for shows in by_name or (() if layer else classes_in(path)) or [class_name]:
+            if meets(path, grid, shows, layer if shows == class_name else None):
+                labels[shows] = (*labels.get(shows, ()), path)
     return {k: files[0] if len(files) == 1 else files for k, files in labels.items()}
-
-
-def _apply_manifest(root: Path, scenes: list[Scene]) -> tuple[list[Scene], list[str]]:
-    """The scenes with the manifest's city, split and gsd, and the names that it lists without an image."""
-    rows = _read_manifest(root)
-    if rows is None:
-        return scenes, []
-    at_hand = {s.name: s for s in scenes}
-    kept = [_with_row(at_hand[r["name"]], r) for r in rows if r["name"] in at_hand]
-    if not kept:
-        raise InputError(f"the manifest of {root} names none of its images, such as {scenes[0].name}")
-    return kept, [r["name"] for r in rows if r["name"] not in at_hand]
-
-
-def _read_manifest(root: Path) -> list[dict] | None:
-    """The manifest's rows for a folder, or None without a manifest."""
-    own, above = root / "manifest.csv", root.resolve().parent / "manifest.csv"
-    path = own if own.exists() else above
-    if not path.exists():
-        return None
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if rows and "name" not in rows[0]:
-        raise InputError(f"{path} has no column 'name'; its columns are name, city, split, gsd_m and, for several "
-                         f"folders, group")
-    mine = [r for r in rows if r.get("group") == root.resolve().name]
-    if path == above:
-        return mine or None
-    return mine or rows
-
-
-def _with_row(scene: Scene, row: dict) -> Scene:
-    """The scene with what its row in the manifest says."""
-    split = row.get("split") or scene.split
-    if split not in SPLITS:
-        raise InputError(f"the manifest gives {scene.name} the split {split!r}; choose from {', '.join(SPLITS)}")
-    gsd = float(row["gsd_m"]) if row.get("gsd_m") else scene.gsd_hint
-    return replace(scene, city=row.get("city") or scene.city, split=split, gsd_hint=gsd)
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """The files of a folder with one of the suffixes, sorted; hidden ones left out."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.name.lower().endswith(tuple(suffixes)) and p.name[0] != ".")
 
 
 def _by_stem(files: Sequence[Path]) -> dict[str, Path]:

@@ -13,22 +13,24 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from rasterio.features import rasterize
 from shapely import GeometryType
 
+from jointnet.data.layers import LabelError, LabelWarning, layers_of, read_column
+from jointnet.data.lengths import parse_length
 from jointnet.data.raster import Grid
+from jointnet.data.shapes import mend
 from jointnet.data.vectors import (
-    LabelError,
-    LabelWarning,
     check_crs,
     check_meets,
     count_features,
-    kept_features,
+    kept_shapes,
     local_crs,
+    missing_crs,
     parse_crs,
-    read_column,
-    read_features,
+    read_shapes,
 )
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
@@ -97,6 +99,7 @@ def rasterize_file(
     all_touched: bool = False,
     layer: str | None = None,
     empty_ok: bool = False,
+    class_name: str | None = None,
 ) -> np.ndarray:
     """A mask of the polygons and centre lines in a vector file: uint8 {0, 1} (height, width).
 
@@ -107,13 +110,14 @@ def rasterize_file(
             coordinates are columns and rows of an image without georeference, which GeoJSON cannot say itself.
         width: of centre lines, as in `rasterize_lines`.
         all_touched: mark every pixel that a shape touches.
-        layer: name of the layer, in a file of several; without it the first.
+        layer: name of the layer, in a file of several; without it `layers_of` chooses, or asks.
         empty_ok: say nothing when no shape lies on the grid, as for a window of a larger scene.
+        class_name: what the shapes are, "buildings" or "roads"; without it polygons and lines are drawn as they are.
 
     Raises:
         LabelError: if the file is missing, unreadable or holds no shapes that can be placed on the grid.
     """
-    table = read_features(path, grid, crs, layer, margin=_margin(path, width, layer))
+    table = read_shapes(path, grid, class_name, crs, layer, margin=_margin(path, width, class_name, layer))
     return _burn(_polygons_of(table, grid, width), grid, all_touched, empty_ok)
 
 
@@ -134,13 +138,21 @@ class PlacedShapes:
         return _rasterize(self.polygons[near], grid, all_touched=False)
 
 
-def place_file(path: str | Path, grid: Grid, width: float | str | None = None) -> PlacedShapes:
+def place_file(
+    path: str | Path,
+    grid: Grid,
+    width: float | str | None = None,
+    class_name: str | None = None,
+    layer: str | None = None,
+) -> PlacedShapes:
     """The shapes of a vector file that lie on an image, ready to be burnt window by window.
 
     Args:
         path: as for `rasterize_file`.
         grid: of the whole image.
         width: of centre lines, as in `rasterize_lines`.
+        class_name: what the shapes are, as in `rasterize_file`.
+        layer: name of the layer, in a file of several.
 
     Raises:
         LabelError: as `rasterize_file`, or if the file's shapes all lie elsewhere; a file without shapes is fine.
@@ -148,22 +160,32 @@ def place_file(path: str | Path, grid: Grid, width: float | str | None = None) -
     Warns:
         LabelWarning: when shapes lie around the image, none of them on it.
     """
-    check_meets(Path(path), grid)
-    table = _near(Path(path), grid, width)
-    polygons = _inside(_polygons_of(table, grid, width), grid)
-    if not len(polygons) and count_features(Path(path)):
+    path = Path(path)
+    check_meets(path, grid, class_name, layer)
+    table = _near(path, grid, width, class_name, layer)
+    try:
+        polygons = _inside(_polygons_of(table, grid, width), grid)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from error
+    if not len(polygons) and count_features(path, class_name, layer):
         warnings.warn(f"no label of {path} lies on the image: its mask is empty", LabelWarning, 3)
     return PlacedShapes(_repair(polygons))
 
 
-def _near(path: Path, grid: Grid, width: float | str | None) -> gpd.GeoDataFrame:
-    """The features of a file around an image; a file that serves many images is read once, if it is not too large."""
+def _near(
+    path: Path, grid: Grid, width: float | str | None, class_name: str | None, layer: str | None
+) -> gpd.GeoDataFrame:
+    """The shapes of a file around an image; a file that serves many images is read once, if it is not too large."""
     table = None
     if grid.crs is not None:
         state = path.stat()
-        table = kept_features(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt())
+        table = kept_shapes(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt(), class_name, layer)
     if table is None:
-        return read_features(path, grid, margin=_margin(path, width, None))
+        crs = missing_crs(path, grid, class_name, layer)
+        if crs is not None:
+            warnings.warn(f"{path} states no CRS; since its numbers lie on the image, they are taken to be in the "
+                          f"image's, {grid.crs.to_string()}", LabelWarning, 3)
+        return read_shapes(path, grid, class_name, crs, layer, margin=_margin(path, width, class_name, layer))
     lies_near = table.sindex.query(shapely.box(*_widened(grid, _half_width(table, width))))
     return table.iloc[np.sort(lies_near)]
 
@@ -182,7 +204,20 @@ def _half_width(table: gpd.GeoDataFrame, width: float | str | None) -> float:
     if isinstance(width, int | float):
         return width / 2
     column = width or WIDTH_COLUMN
-    return float(np.nanmax([*table[column].to_numpy(float), 0.0])) / 2 if column in table else ROAD_WIDTH / 2
+    return _widest(table[column].to_numpy()) / 2 if column in table else ROAD_WIDTH / 2
+
+
+def _widest(values: np.ndarray) -> float:
+    """The largest of some widths that can be understood, in metres; 0 without any."""
+    return max((v for v in map(_width_or_nan, values) if v == v), default=0.0)
+
+
+def _width_or_nan(value) -> float:
+    """A width in metres, of a number or a text as "6 m"; NaN where there is none."""
+    try:
+        return parse_length(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
@@ -194,33 +229,33 @@ def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
     return left - pad, bottom - pad, right + pad, top + pad
 
 
-def _margin(path: str | Path, width: float | str | None, layer: str | None) -> float:
+def _margin(path: str | Path, width: float | str | None, class_name: str | None, layer: str | None) -> float:
     """Half the widest line that `width` can mean in a file, in metres: lines beside the image reach into it."""
     if isinstance(width, int | float):
         return width / 2
-    path = Path(path)
-    if not path.exists() or path.suffix.lower() in (".parquet", ".geoparquet"):
-        return ROAD_WIDTH
-    column = width or WIDTH_COLUMN
-    values = read_column(path, column, layer)
-    return ROAD_WIDTH / 2 if values is None else float(np.nanmax([*values.astype(float), 0.0])) / 2
+    columns = [read_column(one, width or WIDTH_COLUMN) for one in layers_of(path, class_name, layer)]
+    return max((ROAD_WIDTH if values is None else _widest(values)) / 2 for values in columns)
 
 
 def _widths(lines: gpd.GeoDataFrame | gpd.GeoSeries, width: float | str | None) -> np.ndarray:
     """The full width of each line, in metres."""
-    columns = getattr(lines, "columns", ())
+    columns = [c for c in getattr(lines, "columns", ()) if c != lines.geometry.name]
     if width is None:
         width = WIDTH_COLUMN if WIDTH_COLUMN in columns else ROAD_WIDTH
-    if isinstance(width, str):
-        if width not in columns:
-            raise LabelError(f"lines have no column {width!r} of widths; they have {', '.join(columns) or 'none'}")
-        values = lines[width].to_numpy(float)
-    else:
+    if not isinstance(width, str):
         values = np.full(len(lines), float(width))
+    elif width in columns:
+        values = np.array([_width_or_nan(v) for v in lines[width]], float)
+    else:
+        known = ", ".join(map(str, columns)) or "none"
+        raise LabelError(f"lines have no column {width!r} of widths; they have {known}")
     wrong = ~(values > 0)
     if wrong.any():
-        raise LabelError(f"{wrong.sum()} of {len(values)} widths are missing or not above 0 m; fill them in, or give "
-                         "one width for all")
+        number = np.flatnonzero(wrong)[0]
+        written = lines[width].iloc[number] if isinstance(width, str) else width
+        said = f"; feature {lines.index[number]} has {'none' if pd.isna(written) else repr(written)}"
+        raise LabelError(f"{wrong.sum()} of {len(values)} widths are missing or not above 0 m{said}; write each as 6.5 "
+                         "or '6.5 m', or give one width for all")
     return values
 
 
@@ -301,12 +336,10 @@ def _inside(shapes: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _repair(shapes: np.ndarray) -> np.ndarray:
-    """The polygons with invalid ones made valid by the even-odd rule, lines and points that are left over dropped."""
+    """The polygons with invalid ones mended, see `mend`."""
     invalid = ~shapely.is_valid(shapes)
     if not invalid.any():
         return shapes
     warnings.warn(f"{invalid.sum()} of {len(shapes)} polygons on the image were invalid and have been repaired",
                   LabelWarning, 4)
-    mended = _parts(shapely.make_valid(shapes[invalid]))
-    mended = mended[shapely.get_type_id(mended) == GeometryType.POLYGON]
-    return np.concatenate([shapes[~invalid], mended])
+    return np.concatenate([shapes[~invalid], _parts(mend(shapes[invalid]))])

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from jointnet.data.stretch import Stretch
 
 SPLITS = ("train", "validation", "test")
-VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml")
+VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml", ".geoparquet", ".kmz",
+                   ".topojson", ".geojsonl", ".sqlite", ".osm", ".pbf", ".gdb", ".zip")
 _MAKING = threading.Lock()
 
 
@@ -44,6 +45,7 @@ class Scene:
         gsd_hint: metres per pixel for images without a georeference.
         drawn: True for scenes that a program drew; every figure of them says so.
         line_width: of labels that are centre lines, in metres, or the name of a column; see `rasterize_lines`.
+        layers: class name -> layer of its vector files, where these have several.
         part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it, as a split in
             blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
             itself must heed it.
@@ -62,6 +64,7 @@ class Scene:
     gsd_hint: float | None = None
     drawn: bool = False
     line_width: float | str | None = None
+    layers: dict[str, str] = field(default_factory=dict)
     part: tuple[int, int, int, int] | None = None
     credit: str = ""
     masks: dict[str, MaskGroup] = field(default_factory=dict)
@@ -130,7 +133,8 @@ class Scene:
             known = ", ".join(sorted(self.vectors)) or "none"
             raise NotFoundError(f"{self.name} has no vectors of {class_name!r}; it has {known}")
         crs = self.info.crs
-        tables = [read_features(f, self.info, PIXELS if crs is None else None) for f in files]
+        layer = self.layers.get(class_name)
+        tables = [read_features(f, self.info, None if crs else PIXELS, layer, class_name=class_name) for f in files]
         return pd.concat([t if crs is None else t.to_crs(crs) for t in tables], ignore_index=True)
 
     def read_labels(self, class_name: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
@@ -166,13 +170,13 @@ class Scene:
         """
         for class_name in self.labels if classes is None else [c for c in classes if c in self.labels]:
             for path in self._label_files(class_name):
-                self._placed(path) if is_vector(path) else self._mask(class_name, path)
+                self._placed(class_name, path) if is_vector(path) else self._mask(class_name, path)
 
     def check_shapes(self) -> None:
         """Raises ValueError if a vector file of labels lies elsewhere than the image, by the box around its shapes."""
-        for path in dict.fromkeys(p for class_name in self.labels for p in self._label_files(class_name)):
-            if is_vector(path):
-                check_meets(path, self._image_info)
+        for class_name in self.labels:
+            for path in filter(is_vector, self._label_files(class_name)):
+                check_meets(path, self._image_info, class_name, self.layers.get(class_name))
 
     def _label_files(self, class_name: str) -> tuple[Path, ...]:
         """The files of a class.
@@ -205,15 +209,16 @@ class Scene:
     ) -> tuple[np.ndarray, np.ndarray]:
         """uint8 {0, 1} of one label file, and where it is labelled, bool."""
         if is_vector(path):
-            mask = self._placed(path).burn(self.info if window is None else self.info.crop(*window))
+            mask = self._placed(class_name, path).burn(self.info if window is None else self.info.crop(*window))
             return mask, np.ones(mask.shape, bool)
         values, flips = self._mask(class_name, path)
         inside = self._in_image(window) or (0, 0, *self._image_info.shape)
         return read_mask_window(path, inside, values, flips)
 
-    def _placed(self, path: Path) -> PlacedShapes:
+    def _placed(self, class_name: str, path: Path) -> PlacedShapes:
         """The shapes of a vector file on the image, placed once."""
-        return self._once(path, place_file, path, self._image_info, self.line_width)
+        layer = self.layers.get(class_name)
+        return self._once((path, class_name), place_file, path, self._image_info, self.line_width, class_name, layer)
 
     def _mask(self, class_name: str, path: Path) -> tuple[MaskValues, tuple[bool, bool]]:
         """What the values of a mask mean, and which way it lies, looked up once."""
@@ -283,6 +288,8 @@ class Dataset(Sequence):
         """A scene by position or by name."""
         if isinstance(index, str):
             found = [s for s in self.scenes if s.name == index]
+            if len(found) > 1:
+                raise NotFoundError(f"{self.name} has {len(found)} scenes {index!r}; narrow it with select(split=...)")
             if not found:
                 known = shorten([s.name for s in self.scenes])
                 raise NotFoundError(f"{self.name} has no scene {index!r}; it has {known}")

@@ -1,32 +1,25 @@
-"""Vector files in, tables of features out, each with its CRS; the only file that reads them."""
+"""Vector files in, tables of their features out, each with its CRS; where their shapes lie."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
+import pandas as pd
 import pyproj
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
+from jointnet.data.layers import LabelError, Layer, layers_of, read_layer
 from jointnet.data.raster import Grid, project_box
-from jointnet.errors import InputError
+from jointnet.data.shapes import shapes_of_class
 
 KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
 PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
-
-
-class LabelError(InputError):
-    """Labels that cannot be placed on an image; the message says what to do."""
-
-
-class LabelWarning(UserWarning):
-    """Labels that were placed, but perhaps not as their maker meant: repaired, or none of them on the image."""
 
 
 def read_features(
@@ -35,6 +28,7 @@ def read_features(
     crs: str | None = None,
     layer: str | None = None,
     margin: float = 0.0,
+    class_name: str | None = None,
 ) -> gpd.GeoDataFrame:
     """The features of a vector file whose boxes meet the grid, in the file's CRS, heights dropped.
 
@@ -42,71 +36,121 @@ def read_features(
         path: vector file, as for `rasterize_file`.
         grid: size, CRS and transform of the image.
         crs: CRS of the file where it names none or a wrong one, or "pixels".
-        layer: name of the layer, in a file of several.
+        layer: name of the layer, in a file of several, see `layers_of`.
         margin: metres around the grid in which features are read too.
+        class_name: what is looked for, which chooses among several layers.
 
     Raises:
         LabelError: if the file is missing or unreadable, has no geometry, or no CRS.
     """
-    path = Path(path)
-    if not path.exists():
-        raise LabelError(f"{path} does not exist; check the path")
-    if _is_parquet(path):
-        table = _read_parquet(path)
-        return table if crs is None else table.set_crs(None if crs == PIXELS else crs, allow_override=True)
-    info = _vector_info(path, layer)
-    found = parse_crs(crs or info["crs"])
-    if crs != PIXELS:
-        check_crs(found, grid, str(path))
-    box = None if found is None or grid.crs is None else _bounds_in(grid, found, margin)
-    table = _read_table(path, layer, box)
-    return table.set_crs(None if crs == PIXELS else found, allow_override=True)
+    return _joined([table for _, table, _ in _tables(path, grid, crs, layer, margin, class_name)])
+
+
+def read_shapes(
+    path: str | Path,
+    grid: Grid,
+    class_name: str | None = None,
+    crs: str | None = None,
+    layer: str | None = None,
+    margin: float = 0.0,
+) -> gpd.GeoDataFrame:
+    """The footprints and centre lines of a class near the grid, as `shapes_of_class` makes them of the features.
+
+    Args:
+        path: as for `read_features`, and so for the other arguments.
+        grid: of the image.
+        class_name: what the file shows; None takes polygons and lines as they are.
+        crs: in place of the file's own.
+        layer: of a file of several.
+        margin: in metres.
+
+    Raises:
+        LabelError: as `read_features`, or if no feature can be drawn as the class.
+    """
+    found = _tables(path, grid, crs, layer, margin, class_name)
+    return _joined([shapes_of_class(table, class_name, str(one), notes) for one, table, notes in found])
 
 
 @lru_cache(maxsize=8)
-def kept_features(path: Path, _state: tuple[int, int], wkt: str) -> gpd.GeoDataFrame | None:
-    """Every feature of a file in another CRS, heights dropped; None for a file with too many, or without a CRS."""
-    if _is_parquet(path):
-        table = _read_parquet(path)
-    else:
-        if not 0 <= _vector_info(path, None)["features"] <= KEPT_SHAPES:
-            return None
-        table = _read_table(path, None, None)
-    return None if table.crs is None or len(table) > KEPT_SHAPES else table.to_crs(wkt)
+def kept_shapes(
+    path: Path, _state: tuple[int, int], wkt: str, class_name: str | None = None, layer: str | None = None
+) -> gpd.GeoDataFrame | None:
+    """Every footprint and centre line of a file in another CRS; None for a file with too many, or without a CRS."""
+    layers = layers_of(path, class_name, layer)
+    if any(one.crs is None or one.features < 0 for one in layers) or sum(one.features for one in layers) > KEPT_SHAPES:
+        return None
+    tables = []
+    for one in layers:
+        table, notes = read_layer(one)
+        tables.append(shapes_of_class(table, class_name, str(one), notes).to_crs(wkt))
+    return _joined(tables)
 
 
-def meets(path: Path, grid: Grid) -> bool:
+def _tables(
+    path: str | Path, grid: Grid, crs: str | None, layer: str | None, margin: float, class_name: str | None = None
+) -> Iterator[tuple[Layer, gpd.GeoDataFrame, list[str]]]:
+    """(layer, its features near the grid, what was odd about them) of each layer that shows a class."""
+    for one in layers_of(path, class_name, layer):
+        found = parse_crs(crs or one.crs)
+        if crs != PIXELS:
+            check_crs(found, grid, str(one))
+        box = None if found is None or grid.crs is None else _bounds_in(grid, found, margin)
+        table, notes = read_layer(one, box)
+        yield one, table.set_crs(None if crs == PIXELS else found, allow_override=True), notes
+
+
+def _joined(tables: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """The rows of several tables as one, in the first one's CRS."""
+    if len(tables) == 1:
+        return tables[0]
+    return pd.concat([table if table.crs is None else table.to_crs(tables[0].crs) for table in tables])
+
+
+def meets(path: Path, grid: Grid, class_name: str | None = None, layer: str | None = None) -> bool:
     """Whether the ground of a vector file's shapes, by their box, meets an image's; never, of a file without shapes.
 
     Raises:
-        LabelError: if the file cannot be read, or states no CRS.
+        LabelError: if the file cannot be read, or states no CRS and its numbers do not lie on the image.
     """
-    info = _placed_info(path)
-    if info["total_bounds"] is None or not grid.on_earth:
+    if not grid.on_earth:
         return False
-    if info["crs"] is None:
-        raise LabelError(f"{path} states no CRS, so its place is unknown; save it with one, or name it after its image")
-    return _meet(info["total_bounds"], _boxes_in(grid, CRS.from_user_input(info["crs"])))
+    placed = [one for one in layers_of(path, class_name, layer) if one.bounds is not None]
+    for one in placed:
+        if one.crs is None and not _meet(one.bounds, [grid.bounds]):
+            raise LabelError(f"{one} states no CRS, so its place is unknown; save it with one, or name it after its "
+                             "image")
+    return any(_meets(one, grid) for one in placed)
 
 
-def count_features(path: Path) -> int:
-    """How many features a vector file has; -1 where its format does not tell."""
-    return len(_read_parquet(path)) if _is_parquet(path) else _placed_info(path)["features"]
+def _meets(layer: Layer, grid: Grid) -> bool:
+    """Whether a layer's box meets an image; one without a CRS is taken to be in the image's."""
+    here = [grid.bounds] if layer.crs is None else _boxes_in(grid, CRS.from_user_input(layer.crs))
+    return _meet(layer.bounds, here)
 
 
-def check_meets(path: Path, grid: Grid) -> None:
+def missing_crs(path: Path, grid: Grid, class_name: str | None = None, layer: str | None = None) -> str | None:
+    """The image's CRS, as WKT, where a file names none and its numbers lie on the image; else None."""
+    layers = layers_of(path, class_name, layer)
+    fits = grid.on_earth and all(one.crs is None for one in layers)
+    return grid.crs.to_wkt() if fits and any(one.bounds and _meets(one, grid) for one in layers) else None
+
+
+def count_features(path: Path, class_name: str | None = None, layer: str | None = None) -> int:
+    """How many features a vector file has; below 0 where its format does not tell."""
+    return sum(one.features for one in layers_of(path, class_name, layer))
+
+
+def check_meets(path: Path, grid: Grid, class_name: str | None = None, layer: str | None = None) -> None:
     """Refuses labels that lie wholly elsewhere than their image; a file without shapes lies nowhere and is fine.
 
     Raises:
         LabelError: says where both lie, and names swapped axes and degrees that are metres.
     """
-    if not path.exists():
-        raise LabelError(f"{path} does not exist; check the path")
-    info = _placed_info(path)
-    if info["total_bounds"] is None or info["crs"] is None or not grid.on_earth or meets(path, grid):
+    placed = [one for one in layers_of(path, class_name, layer) if one.bounds and one.crs]
+    if not placed or not grid.on_earth or any(_meets(one, grid) for one in placed):
         return
-    box, crs, own = info["total_bounds"], CRS.from_user_input(info["crs"]), CRS.from_user_input(grid.crs)
-    raise LabelError(f"no label of {path} lies on its image: they cover {_rounded(box)} in {crs.to_string()}, the "
+    box, crs, own = placed[0].bounds, CRS.from_user_input(placed[0].crs), CRS.from_user_input(grid.crs)
+    raise LabelError(f"no label of {placed[0]} lies on its image: they cover {_rounded(box)} in {crs.to_string()}, the "
                      f"image {_rounded(grid.bounds)} in {own.to_string()}; {_why_apart(box, crs, grid)}")
 
 
@@ -148,32 +192,6 @@ def _rounded(box: tuple[float, float, float, float]) -> str:
     return f"({', '.join(f'{edge:.6g}' if abs(edge) < 1000 else f'{edge:.0f}' for edge in box)})"
 
 
-def _placed_info(path: Path) -> dict:
-    """CRS, total box and number of features of a vector file's first layer, looked up once."""
-    state = path.stat()
-    return _placed_info_of(path, (state.st_size, state.st_mtime_ns))
-
-
-@lru_cache(maxsize=1024)
-def _placed_info_of(path: Path, _state: tuple[int, int]) -> dict:
-    if not _is_parquet(path):
-        return _vector_info(path, None, force_total_bounds=True)
-    table = _read_parquet(path)
-    box = None if table.empty or table.geometry.is_empty.all() else tuple(table.total_bounds)
-    return {"crs": table.crs and table.crs.to_wkt(), "total_bounds": box, "features": len(table)}
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in (".parquet", ".geoparquet")
-
-
-def read_column(path: Path, column: str, layer: str | None = None) -> np.ndarray | None:
-    """The values of one column of a vector file, without its shapes; None where it has no such column."""
-    if column not in _vector_info(path, layer)["fields"]:
-        return None
-    return pyogrio.read_dataframe(path, layer=layer, columns=[column], read_geometry=False)[column].to_numpy()
-
-
 def parse_crs(crs: Any) -> pyproj.CRS | None:
     """A CRS from what a caller named; None for pixel coordinates."""
     if crs is None or crs == PIXELS:
@@ -188,7 +206,8 @@ def check_crs(crs: pyproj.CRS | None, grid: Grid, name: str = "the labels") -> N
     """Refuses labels and grids of which only one has a CRS."""
     if crs is None and grid.crs is not None:
         raise LabelError(f"{name} have no CRS, the image has {grid.crs.to_string()}; name theirs: crs='EPSG:...' when "
-                         "rasterising a file, or .set_crs('EPSG:...') on a table")
+                         "rasterising a file, .set_crs('EPSG:...') on a table, or save the file with it: "
+                         "ogr2ogr -a_srs EPSG:... labels.gpkg FILE")
     if crs is not None and grid.crs is None:
         raise LabelError(f"{name} have a CRS, the image has no georeference; give the image one, or labels in pixel "
                          f"coordinates (crs={PIXELS!r} when rasterising a file)")
@@ -201,53 +220,6 @@ def local_crs(grid: Grid) -> pyproj.CRS | None:
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     lon, lat = pyproj.Transformer.from_crs(parse_crs(grid.crs), "EPSG:4326", always_xy=True).transform(x, y)
     return pyproj.CRS.from_dict({"proj": "aeqd", "lat_0": lat, "lon_0": lon, "datum": "WGS84", "units": "m"})
-
-
-def _read_table(path: Path, layer: str | None, box: tuple[float, float, float, float] | None) -> gpd.GeoDataFrame:
-    """The features of a layer whose boxes meet `box`, heights dropped."""
-    try:
-        return pyogrio.read_dataframe(path, layer=layer, bbox=box, force_2d=True)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
-        raise LabelError(f"{path} is damaged or cut short; make or fetch it again ({error})") from error
-
-
-def _check_own_shapes(path: Path) -> None:
-    """Raises LabelError for what holds no shapes itself: pipes, devices, descriptions that GDAL would follow."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise LabelError(f"{path} is a pipe or a device; name a vector file")
-    if path.is_file():
-        with path.open("rb") as file:
-            if b"<OGR" in file.read(4096):  # OGRVRTDataSource, OGRWFSDataSource, ...
-                raise LabelError(f"{path} describes other files or addresses, which are not followed; save the shapes "
-                                 f"themselves, as GeoPackage")
-
-
-def _vector_info(path: Path, layer: str | None, force_total_bounds: bool = False) -> dict:
-    """The description, by pyogrio, of a layer that has geometry."""
-    _check_own_shapes(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "More than one layer")
-            info = pyogrio.read_info(path, layer=layer, force_total_bounds=force_total_bounds)
-    except pyogrio.errors.DataLayerError as error:
-        names = ", ".join(name for name, _ in pyogrio.list_layers(path))
-        raise LabelError(f"{path} has no layer {layer!r}; it has {names}") from error
-    except pyogrio.errors.DataSourceError as error:
-        raise LabelError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage or GeoJSON ({error})"
-                         ) from error
-    if info["geometry_type"] is None:
-        raise LabelError(f"{path} is a table without geometry; name a file, or a layer, of polygons or lines")
-    return info
-
-
-def _read_parquet(path: Path) -> gpd.GeoDataFrame:
-    """GeoParquet, which pyogrio's wheels cannot read."""
-    try:
-        return gpd.read_parquet(path)
-    except ImportError as error:
-        raise LabelError(f"{path} needs pyarrow to be read; install it, or save the labels as GeoPackage") from error
-    except (OSError, ValueError) as error:
-        raise LabelError(f"{path} is not GeoParquet; save the labels again, or as GeoPackage ({error})") from error
 
 
 def _bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from jointnet.data.raster import Grid, binary_mask, open_raster, read_info
 from jointnet.data.scene import Dataset, Scene
 from jointnet.errors import InputError
-from jointnet.predict.rasters import class_bands, read_probability, stored_thresholds
+from jointnet.predict.rasters import class_bands, made_with, read_probability, stored_thresholds
 
 STRIP_PIXELS = 3_000_000  # pixels of one strip; the distance transforms need some 50 bytes for each
 STRIP_STEP = 512  # strips start on the rows where the tiles of a raster start
@@ -56,6 +57,10 @@ def find_predictions(
     Raises:
         ValueError: if the folder is missing, or no prediction belongs to a scene.
     """
+    twice = [name for name, count in Counter(s.name for s in dataset).items() if count > 1]
+    if twice:
+        raise InputError(f"{dataset.name} has several scenes called {', '.join(twice)}; narrow it with "
+                         "select(split=...)")
     if isinstance(source, Mapping):
         found = {name: _as_prediction(item) for name, item in source.items()}
         unknown = sorted(set(found) - {s.name for s in dataset})
@@ -174,10 +179,54 @@ def _predictions_in(folder: Path, dataset: Dataset) -> dict[str, Prediction]:
         raise InputError(f"{folder} is not a folder; name the one that the predictions were written to")
     found = {}
     for scene in dataset:
-        mask, probability = (_first(folder, f"{scene.name}_{what}") for what in ("mask", "probability"))
-        if mask or probability:
-            found[scene.name] = Prediction(mask, probability)
+        pair = _pair(folder, scene.name) or _pair_by_file(folder, scene, dataset)
+        if pair:
+            found[scene.name] = pair
     return found
+
+
+def _pair(folder: Path, name: str) -> Prediction | None:
+    """The prediction in a folder whose files bear a name."""
+    mask, probability = (_first(folder, f"{name}_{what}") for what in ("mask", "probability"))
+    return Prediction(mask, probability) if mask or probability else None
+
+
+def _pair_by_file(folder: Path, scene: Scene, dataset: Dataset) -> Prediction | None:
+    """The prediction that bears the name of a scene's image, where the scene is called otherwise: "test-a" for "a".
+
+    Which of several images of that name it was made from is told by its tags, or by its place.
+
+    Raises:
+        ValueError: if it has neither, and so may belong to several scenes.
+    """
+    stem = scene.image.stem
+    if scene.part or not scene.name.endswith(f"-{stem}"):
+        return None
+    pair = _pair(folder, stem)
+    if pair is None:
+        return None
+    path = pair.mask or pair.probability
+    info = read_info(path)
+    made_from = made_with(path).get("image")
+    if made_from is not None and Path(made_from).exists():
+        return pair if Path(made_from) == scene.image.resolve() else None
+    rivals = [s for s in dataset if s.image.stem == stem]
+    if info.crs is not None and len(rivals) > 1:
+        rivals = [s for s in rivals if _lies_on(info, s.info)] or rivals
+    if len(rivals) > 1:
+        images = " or to ".join(str(s.image) for s in rivals)
+        raise InputError(f"{path} may belong to {images}; narrow the dataset with split=, or call it "
+                         f"{path.name.replace(stem, scene.name, 1)} if it is of {scene.name}")
+    return pair if scene in rivals else None
+
+
+def _lies_on(found: Grid, expected: Grid) -> bool:
+    """Whether `check_grid` has nothing against a raster."""
+    try:
+        check_grid(found, expected, Path(), "")
+    except ValueError:
+        return False
+    return True
 
 
 def _first(folder: Path, stem: str) -> Path | None:

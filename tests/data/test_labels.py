@@ -19,8 +19,9 @@ from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon
 
 import jointnet.data.vectors as vectors
 from jointnet.data.labels import place_file, rasterize_file, rasterize_lines, rasterize_polygons
+from jointnet.data.layers import LabelError, LabelWarning
 from jointnet.data.raster import Grid, read_info, read_mask
-from jointnet.data.vectors import PIXELS, LabelError, LabelWarning
+from jointnet.data.vectors import PIXELS
 from tests.data.known_grid import NORTH, WEST, grid_of, on_grid, rows
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "georeferenced"
@@ -216,7 +217,7 @@ def test_windows_are_burnt_without_a_look_at_any_crs(tmp_path, monkeypatch):
 def test_of_a_file_with_too_many_shapes_those_around_the_image_are_read(tmp_path, monkeypatch):
     on_grid(box(1, 1, 3, 3), box(4, 4, 6, 6), box(400, 4, 406, 6)).to_file(tmp_path / "three.gpkg")
     monkeypatch.setattr(vectors, "KEPT_SHAPES", 1)
-    assert vectors.kept_features(tmp_path / "three.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
+    assert vectors.kept_shapes(tmp_path / "three.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
     placed = place_file(tmp_path / "three.gpkg", grid_of())
     assert len(placed.polygons) == 2
     assert placed.burn(grid_of()).sum() == 8
@@ -229,7 +230,7 @@ def test_formats_and_layers_are_read_alike(tmp_path):
         assert rasterize_file(tmp_path / name, grid_of()).sum() == 4
     gpd.GeoDataFrame({"id": [1]}, geometry=on_grid(box(0, 0, 1, 1))).to_file(tmp_path / "a.gpkg", layer="sheds")
     assert rasterize_file(tmp_path / "a.gpkg", grid_of(), layer="sheds").sum() == 1
-    with pytest.raises(LabelError, match="no layer 'garages'; it has a, sheds"):
+    with pytest.raises(LabelError, match=r"no layer 'garages'; it has a \(polygons\), sheds \(polygons\)"):
         rasterize_file(tmp_path / "a.gpkg", grid_of(), layer="garages")
 
 

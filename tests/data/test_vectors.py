@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from shapely import box
 
-from jointnet.data.vectors import LabelError, read_features
+from jointnet.data.layers import LabelError
+from jointnet.data.vectors import read_features
 from tests.data.known_grid import grid_of, on_grid
 
 

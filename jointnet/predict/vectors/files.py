@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointnet.data.degrees import on_earth, to_degrees
+from jointnet.data.plain_names import plainly_named
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.files import written_whole
 
@@ -108,10 +109,10 @@ class GeoPackage(VectorFile):
     def _write(self, table: gpd.GeoDataFrame, metadata: dict[str, str]) -> None:
         import pyogrio  # loads GeoPandas, which whoever wants no polygons keeps
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), plainly_named(self._path) as path:
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             pyogrio.write_dataframe(
-                table, self._path, layer=self._layer(table), driver="GPKG", append=self._begun,
+                table, path, layer=self._layer(table), driver="GPKG", append=self._begun,
                 geometry_type=self._geometry_type if table.empty else None, layer_metadata=metadata or None,
             )
         self._begun = True
@@ -193,7 +194,8 @@ def read_notes(path: str | Path) -> dict[str, Any]:
     import pyogrio
 
     try:
-        found = pyogrio.read_info(path)["layer_metadata"] or {}
+        with plainly_named(Path(path)) as plain:
+            found = pyogrio.read_info(plain)["layer_metadata"] or {}
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
         return {}
     return {key.removeprefix(NOTE).lower(): json.loads(v) for key, v in found.items() if key.startswith(NOTE)}
