@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from jointnet.backend import keras  # before TensorFlow: it asks for oneDNN, twi
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.network.card import Card
 from jointnet.network.checkpoints import StopOnSignal
-from jointnet.network.training import fit
+from jointnet.network.losses import PixelLoss
+from jointnet.network.training import build_network, fit
 from jointnet.network.weights import load_model
 
 ENDLESS = 1_000_000  # epochs; it is stopped by hand
@@ -79,8 +81,9 @@ class CropBatches(keras.utils.PyDataset):
     Crops with more buildings are chosen more often; with `balanced`, each city has the same share of the patches.
     """
 
-    def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0, balanced=False):
-        super().__init__(workers=1)
+    def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0, balanced=False,
+                 workers=1):
+        super().__init__(workers=workers)
         self.crops, self.patch_size, self.batch_size, self.steps = crops, patch_size, batch_size, steps
         self.zoom, self.colour, self.seed, self.epoch = zoom, colour, seed, 0
         chance = 0.05 + np.minimum([c["mask"].mean() for c in crops], 0.2)
@@ -144,6 +147,18 @@ class CropTiles(keras.utils.PyDataset):
         return tuple(np.stack(p) for p in zip(*part, strict=True))
 
 
+def first_steps(card, model, batches, precision: str, count: int = 20) -> tuple[list[float], float]:
+    """Losses of the first two steps at a rate of 0.01, to compare backends by, and seconds a step of those after."""
+    network = build_network(card, precision)
+    network.set_weights(model.get_weights())
+    network.compile(keras.optimizers.SGD(0.01), PixelLoss(card.loss))
+    losses = [float(network.train_on_batch(*batches[0])) for _ in range(2)]
+    begin = time.perf_counter()
+    for number in range(count):
+        float(network.train_on_batch(*batches[number % len(batches)]))
+    return losses, (time.perf_counter() - begin) / count
+
+
 def main() -> None:
     """Reads the command line, trains, and says where the weights are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,12 +184,17 @@ def main() -> None:
     parser.add_argument("--endless", action="store_true", help="constant rate, until SIGTERM")
     parser.add_argument("--finish", type=int, help="so many steps with a falling rate, from the state of --branch-of")
     parser.add_argument("--branch-of", type=Path, help="folder of the run to finish; it stays as it is")
+    parser.add_argument("--workers", type=int, default=1, help="threads that draw patches ahead")
+    parser.add_argument("--first-minute", action="store_true", help="train nothing: print the losses of two steps from "
+                        "--weights, the same on every backend, and the seconds of a step")
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
     if (args.finish is None) != (args.branch_of is None):
         parser.error("--finish and --branch-of belong together: how many steps, and of which run")
     if args.finish:
         args.epochs, args.average = -(-args.finish // args.steps), FINISHED
+    if args.first_minute and not args.weights:
+        parser.error("--first-minute compares backends from the same weights: give them as --weights")
     start = load_model(args.weights) if args.weights else None
     if start and start.card.normalization != args.normalization:
         parser.error(f"{args.weights} has {start.card.normalization} normalisation; go on with the same, or leave "
@@ -190,10 +210,15 @@ def main() -> None:
         batch_size=args.batch_size, recipe="recipes/buildings_crops.py",
         steps=start.card.steps if start else 0,
     )
+    seed = args.seed + bool(args.finish)  # a branch draws other patches than its run
+    batches = CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom),
+                          args.colour, seed, args.balanced, args.workers)
+    if args.first_minute:
+        losses, seconds = first_steps(card, start, batches, args.precision)
+        print(f"{keras.backend.backend()}, {args.precision}: losses {losses[0]:.4f} {losses[1]:.4f}, {seconds:.3f} s")
+        return
     run = fit(
-        card,
-        CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom), args.colour,
-                    args.seed + bool(args.finish), args.balanced),  # a branch draws other patches than its run
+        card, batches,
         CropTiles(validation, args.patch_size, args.batch_size),
         args.out, ENDLESS if args.endless else args.epochs, model=start, branch_of=args.branch_of,
         learning_rate=args.learning_rate, average=args.average, precision=args.precision, resume=args.resume,

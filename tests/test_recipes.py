@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -100,6 +102,34 @@ def test_training_goes_on_only_from_weights_of_the_same_normalisation(crops, tmp
         run("third", "--weights", weights)
     assert "has batch normalisation; go on with the same" in capsys.readouterr().err
     assert not (tmp_path / "third").exists()
+
+
+def test_packed_crops_come_out_of_their_pieces_as_they_were(crops, tmp_path):
+    from pack_crops import pack
+
+    written = pack(crops, ["town"], tmp_path / "packed", most=2000)
+    assert len(written) > 1 and all(p.stat().st_size <= 2000 for p in written)
+    for piece in written:
+        with zipfile.ZipFile(piece) as archive:
+            archive.extractall(tmp_path / "there")
+    files = [p.relative_to(crops) for p in [crops / "manifest.csv", *(crops / "town").rglob("*.*")]]
+    assert len(files) == 7
+    assert all((tmp_path / "there" / f).read_bytes() == (crops / f).read_bytes() for f in files)
+    with pytest.raises(FileNotFoundError, match="holds no images and masks; give groups of"):
+        pack(crops, ["village"], tmp_path / "packed")
+
+
+def test_average_and_moment_come_home_without_the_optimizer(tmp_path):
+    from bring_home import bring_home
+
+    run = Path(__file__).parent / "made_before" / "run"
+    paths = bring_home(run, tmp_path / "home")
+    assert [p.name for p in paths] == ["average.weights.h5", "moment.weights.h5"]
+    average, moment = (load_model(p) for p in paths)
+    assert (average.card.name, moment.card.name, moment.card.scores) == ("average", "moment", {})
+    with h5py.File(run / "last-0003.weights.h5") as kept, h5py.File(paths[1]) as home:
+        assert "optimizer" in kept and "optimizer" not in home
+    assert moment.get_weights()[0].shape == average.get_weights()[0].shape
 
 
 def test_the_training_of_crops_needs_none_of_the_libraries_that_open_imagery(tmp_path):

@@ -54,12 +54,16 @@ class RateCallback(keras.callbacks.Callback):
 
     def __init__(self, rate: Callable[[int], float], steps_per_epoch: int) -> None:
         super().__init__()
-        self.rate, self.steps_per_epoch, self.epoch = rate, steps_per_epoch, 0
+        self.rate, self.steps_per_epoch, self.epoch, self._last = rate, steps_per_epoch, 0, None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Remembers where the run is."""
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Sets the rate of the step."""
-        self.model.optimizer.learning_rate = self.rate(self.epoch * self.steps_per_epoch + batch)
+        """Sets the rate of the step, where it differs from the last one."""
+        rate = self.rate(self.epoch * self.steps_per_epoch + batch)
+        if rate != self._last:
+            if keras.backend.backend() == "jax":  # its `fit` carries the variables along and would not see the change
+                self.model.jax_state_sync()
+            self.model.optimizer.learning_rate = self._last = rate

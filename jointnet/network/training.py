@@ -27,7 +27,7 @@ from jointnet.network.weights import load_model, save_model
 from jointnet.options import FitOptions, TrainOptions, chosen, takes
 
 if TYPE_CHECKING:  # `fit` trains on batches of any origin, where the libraries that open imagery may be missing
-    from jointnet.data.scene import Dataset
+    from jointnet.data.scene import Dataset, Scene
 
 PATCH_SIZE = {"tiny": 128, "small": 256, "base": 256}
 BATCH_SIZE = {"tiny": 8, "small": 4, "base": 4}
@@ -96,7 +96,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
     card = replace(
         card,
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
-        image_gsd=None, seed=wanted.seed, stretch=_stretch_of(dataset),
+        image_gsd=None, seed=wanted.seed, stretch=_stretch_of([*training, *validation]),
         loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
         data="; ".join(_described(part, card.classes) for part in parts),
         drawn=any(d.drawn for d in datasets), batch_size=batch_size, thresholds=dict(card.thresholds), scores={},
@@ -144,7 +144,7 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
     state = RunState(out)
     keras.utils.set_random_seed(card.seed or 0)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        network = _network(card, wanted.precision)
+        network = build_network(card, wanted.precision)
         if model is not None:
             network.set_weights(model.get_weights())
         loss = SharedLoss(card.loss, strategy.num_replicas_in_sync) if strategy else PixelLoss(card.loss)
@@ -189,19 +189,19 @@ def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...
     return replace(card, classes=classes, thresholds={}) if len(classes) == len(card.classes) else card
 
 
-def _stretch_of(dataset: Any) -> dict:
+def _stretch_of(scenes: Sequence[Scene]) -> dict:
     """What the card keeps of how images became 0 to 255.
 
     Raises:
         TrainingError: if they did in several ways.
     """
-    ways = {json.dumps(s.stretch.on_card() if s.stretch else {}) for s in dataset}
+    ways = {json.dumps(s.stretch.on_card() if s.stretch else {}) for s in scenes}
     if len(ways) > 1:
         raise TrainingError("the images are stretched in several ways; open them together with one stretch=")
     return json.loads(ways.pop())
 
 
-def _network(card: Card, precision: str) -> keras.Model:
+def build_network(card: Card, precision: str) -> keras.Model:
     """The network, computing in the asked precision; its variables are float32 in any case."""
     policies = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
     if precision not in policies:
