@@ -68,11 +68,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limits", help="known failures, for the card, in place of what the training wrote")
     parser.add_argument("--recipe", help="how to make these weights again, for the card")
+    parser.add_argument("--window", type=int, help="side of prediction windows in pixels, for the card; the patch size "
+                        "of the training without it, as group normalisation needs it")
     parser.add_argument("--half", action="store_true", help="store and score them in half precision")
     args = parser.parse_args()
     model = load_model(args.weights)
     if args.half:
         model = load_model(save_model(model, args.out, half=True))
+    model.card = replace(model.card, patch_size=args.window or model.card.patch_size)
     crops = read_crops(args.crops, "inria_crops", "validation")
     validation = count_crops(model, crops)
     lossless = count_crops(model, read_crops(args.crops, "inria_lossless", "validation"))

@@ -34,7 +34,8 @@ class Card:
         preset, bands, reduction_from, normalization, dilation_rates, growth_rates: arguments of `build_jointnet`; a
             U-Net takes `growth_rates` as its widths, and has no reductions and dilations.
         classes: name of each output, in order.
-        patch_size: side of the patches seen in training, in pixels; prediction uses windows of this size.
+        patch_size: side of the windows that prediction uses, in pixels: that of the patches seen in training, or with
+            batch normalisation a larger one, as measured.
         gsd: metres per pixel of what the network sees, in training and in prediction; None where unknown.
         image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
         stretch: what makes 0 to 255 of images of more bits before the network, see `data.stretch`; {} of 8-bit images.
