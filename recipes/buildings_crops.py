@@ -9,8 +9,8 @@ of its last state what is shipped; SIGTERM (`kill`) ends it, `--resume` goes on 
     python recipes/buildings_crops.py CROPS --finish 600 --branch-of runs/endless --out runs/finished
 
 CROPS is a folder with `manifest.csv` (group, city, name, split, gsd_m, fraction) and, for each group,
-`GROUP/images/NAME.jpg` and `GROUP/masks/NAME.png`. Needs NumPy, Pillow and Keras with any backend; neither rasterio
-nor TensorFlow.
+`GROUP/images/NAME.jpg` and `GROUP/masks/NAME.png`. Needs NumPy, Pillow, h5py, filelock and Keras with any backend;
+neither rasterio nor TensorFlow.
 """
 
 from __future__ import annotations

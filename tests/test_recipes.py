@@ -146,13 +146,13 @@ def test_the_learning_curve_goes_on_from_one_run_to_the_next(tmp_path):
 
 
 def test_the_training_of_crops_needs_none_of_the_libraries_that_open_imagery(tmp_path):
-    """On a machine that has NumPy, Pillow, h5py and Keras alone: every other library of ours fails to import."""
+    """On a machine that has NumPy, Pillow, h5py, filelock and Keras alone: every other library of ours fails to import."""
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(sys.argv.pop(1).split()))\n"
         "from buildings_crops import CropBatches, fit, load_model\n"
     )
-    missing = "rasterio pyproj shapely geopandas pyogrio pandas scipy matplotlib pooch tqdm filelock typer dask"
+    missing = "rasterio pyproj shapely geopandas pyogrio pandas scipy matplotlib pooch tqdm typer dask"
     run = subprocess.run([sys.executable, "-c", code, missing], cwd=RECIPES, capture_output=True, text=True,
                          env={**os.environ, "PYTHONPATH": str(RECIPES.parent)})
     assert run.returncode == 0, run.stderr[-2000:]

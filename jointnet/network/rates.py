@@ -54,7 +54,8 @@ class RateCallback(keras.callbacks.Callback):
 
     def __init__(self, rate: Callable[[int], float], steps_per_epoch: int) -> None:
         super().__init__()
-        self.rate, self.steps_per_epoch, self.epoch, self._last = rate, steps_per_epoch, 0, None
+        self.rate, self.steps_per_epoch, self.epoch = rate, steps_per_epoch, 0
+        self._last: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Remembers where the run is."""
