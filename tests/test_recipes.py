@@ -146,7 +146,7 @@ def test_the_learning_curve_goes_on_from_one_run_to_the_next(tmp_path):
 
 
 def test_the_training_of_crops_needs_none_of_the_libraries_that_open_imagery(tmp_path):
-    """On a machine that has NumPy, Pillow, h5py, filelock and Keras alone: every other library of ours fails to import."""
+    """As on a machine with NumPy, Pillow, h5py, filelock and Keras alone: the others fail to import."""
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(sys.argv.pop(1).split()))\n"
