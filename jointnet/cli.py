@@ -88,6 +88,7 @@ def train(
         stretch=stretch if stretch in (None, "dataset", "scene") else numbers(stretch, "--stretch", 2),
     )
     from jointnet.network.card import Card
+    from jointnet.network.checkpoints import StopOnSignal
     from jointnet.network.training import PATCH_SIZE
     from jointnet.network.training import train as fit
     from jointnet.network.weights import load_model
@@ -97,11 +98,13 @@ def train(
         normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int) or (),
         patch_size=PATCH_SIZE.get(preset, 256),
     )
-    run = fit(new if weights is None else load_model(weights), scenes, out, new.classes, **options)
+    run = fit(new if weights is None else load_model(weights), scenes, out, new.classes, callbacks=[StopOnSignal()],
+              **options)
     best = max(run.history.get("val_iou") or [float("nan")])
     typer.echo(f"{run.ended}: best validation IoU {best:.4f}, weights in {run.out / 'best.weights.h5'}")
     if run.ended == "stopped":
         typer.echo("the same command with --resume goes on after the last finished epoch")
+        raise typer.Exit(run.exit_code)
 
 
 @app.command()

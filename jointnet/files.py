@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jointnet.errors import JointNetError
+from jointnet.errors import InputError, JointNetError
 
 WHOLE = ".whole.json"  # beside the drafts of several files: all are complete, and these are their names
 
@@ -73,6 +73,14 @@ def settle(path: str | Path) -> None:
 def put_in_place(draft: str | Path, path: str | Path) -> None:
     """Gives a finished file, which grew under another name on the same disk, its own, over what was there."""
     _rename(Path(draft), Path(path))
+
+
+def check_file_name(name: object, what: str) -> None:
+    """Raises InputError where a name cannot be part of a file's name, on any system, without leading elsewhere."""
+    bad = sorted({c for c in name if c in '/\\:*?"<>|' or not c.isprintable()}) if isinstance(name, str) else []
+    if not isinstance(name, str) or bad or name != name.strip(" .") or not 0 < len(name) <= 100:
+        raise InputError(f"{what} is called {name!r}; names of 1 to 100 characters are possible, none of them "
+                         f"/ \\ : * ? \" < > | or unprintable, without a dot or blank at either end")
 
 
 @contextmanager

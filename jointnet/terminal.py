@@ -43,7 +43,7 @@ class Sentences(TyperGroup):
                 if ctx.params.get("debug") or not _is_foreseen(error):
                     raise
                 typer.echo(f"jointnet: {error}", err=True)
-                raise typer.Exit(2) from error
+                raise typer.Exit(getattr(error, "exit_code", 2)) from error
 
 
 def _is_foreseen(error: Exception) -> bool:

@@ -18,6 +18,7 @@ from jointnet.data.inria import TEST_TILES, TILES, image_path, inria_root, mask_
 from jointnet.data.massachusetts import COUNTS
 from jointnet.data.unpack import unpack_volumes
 from jointnet.errors import InputError
+from jointnet.files import written_whole
 
 NAMES = ("inria", "massachusetts_buildings", "massachusetts_roads")
 INRIA_TILES_URL = "https://huggingface.co/datasets/blanchon/INRIA-Aerial-Image-Labeling/resolve/main/data"
@@ -209,21 +210,25 @@ def _fetch_recorded(fetcher: Fetcher, url: str, path: Path, root: Path, size: in
     if path.exists():
         return
     name, sums = path.relative_to(root).as_posix(), _read_sums(root)
+
+    def record(part: Path) -> None:  # before the file has its name: one that is there is always recorded
+        if name not in sums:
+            _record(root, name, part)
+
     try:
-        fetcher.fetch(url, path, size, f"sha256:{sums[name]}" if name in sums else None)
+        fetcher.fetch(url, path, size, f"sha256:{sums[name]}" if name in sums else None, record)
     except ChecksumError as error:
         if name not in sums:
             raise
         advice = f"if the source was changed on purpose, remove the line from {root / SUMS}"
         raise ChecksumError(f"{error}; {advice}") from error
-    if name not in sums:
-        _record(root, name)
 
 
-def _record(root: Path, name: str) -> None:
-    """Adds a file's SHA-256 to the folder's list."""
-    with (root / SUMS).open("a", encoding="utf-8") as file:
-        file.write(f"{pooch.file_hash(str(root / name))}  {name}\n")
+def _record(root: Path, name: str, file: Path | None = None) -> None:
+    """Adds the SHA-256 of a file, or of what is to become it, to the folder's list."""
+    sums = _read_sums(root) | {name: pooch.file_hash(str(file or root / name))}
+    with written_whole(root / SUMS) as draft:
+        draft.write_text("".join(f"{found}  {each}\n" for each, found in sums.items()), encoding="utf-8")
 
 
 def _read_sums(root: Path) -> dict[str, str]:

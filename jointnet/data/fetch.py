@@ -21,6 +21,9 @@ CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is writt
 PATIENCE = (15, 60)  # seconds to connect, and between two bytes
 LONGEST_PAUSE = 120.0  # seconds
 NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
+PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<script", b"{")  # no file that is fetched begins so
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BEGINS = {".tif": TIFF, ".tiff": TIFF, ".png": b"\x89PNG", ".jpg": b"\xff\xd8\xff", ".zip": b"PK", ".7z": b"7z\xbc\xaf"}
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
 
 
@@ -78,7 +81,8 @@ class Fetcher:
     progress: bool = True
     session: requests.Session = field(default_factory=requests.Session)
 
-    def fetch(self, url: str, path: Path, size: int | None = None, checksum: str | None = None) -> Path:
+    def fetch(self, url: str, path: Path, size: int | None = None, checksum: str | None = None,
+              arrived: Callable[[Path], object] = lambda _: None) -> Path:
         """The file at `path`, fetched from `url` unless it is there.
 
         Args:
@@ -86,9 +90,10 @@ class Fetcher:
             path: where the file goes; its folder is made.
             size: bytes, where known.
             checksum: "sha256:..." or "md5:...", where known.
+            arrived: called with the whole and checked file before it gets its name.
 
         Raises:
-            DownloadError: if the server refuses or keeps failing.
+            DownloadError: if the server refuses or keeps failing, or sends what is no file of that name.
             ChecksumError: if it sends another file than the checksum's, twice.
         """
         if path.exists():
@@ -99,6 +104,9 @@ class Fetcher:
             whole = self._fill(url, part, size)
             wrong = _check(part, whole.checksum if checksum is None else checksum)
             if wrong is None:
+                if checksum is None and whole.checksum is None:
+                    _refuse_wrong_body(url, part, path)
+                arrived(part)
                 put_in_place(part, path)
                 _tag(part).unlink(missing_ok=True)
                 return path
@@ -195,8 +203,13 @@ class _Body:
 
 def _read_head(response: requests.Response, part: Path, start: int, size: int | None) -> _Body:
     """What the answer's head says; discards a part that belongs to another file."""
-    if response.headers.get("Content-Type", "").startswith("text/html"):
+    sent = response.headers.get("Content-Type", "").lower()
+    if "html" in sent:
         raise DownloadError(f"{response.url} sent a web page, not the file; does this network ask for a login?")
+    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise DownloadError(f"{response.url} sent the file packed by {packed}, which was not asked for; try another "
+                            f"network, or fetch it by hand")
     tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
     total, first = _extent(response)
     if response.status_code == 416:
@@ -259,6 +272,19 @@ def _named_checksum(response: requests.Response) -> str | None:
         if re.fullmatch(r"[0-9a-f]{64}", tag):
             return f"sha256:{tag}"
     return None
+
+
+def _refuse_wrong_body(url: str, part: Path, path: Path) -> None:
+    """Raises DownloadError, and removes the part, where its first bytes are not those of a file of that ending."""
+    with part.open("rb") as file:
+        head = file.read(64)
+    starts = BEGINS.get(path.suffix.lower(), BEGINS.get(".7z") if path.name.endswith(".7z.001") else None)
+    if head and (starts is None or head.startswith(starts)) and not head.lstrip().lower().startswith(PAGES):
+        return
+    _discard(part)
+    what = "a file of another kind, or a web page," if head else "an empty file"
+    raise DownloadError(f"{url} sent {what} for {path.name}; does this network ask for a login? Open the address in a "
+                        f"browser to see, then run the same again")
 
 
 def _check(path: Path, checksum: str | None) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jointnet.errors import InputError
+from jointnet.files import check_file_name, settle
 
 if TYPE_CHECKING:
     import keras
@@ -84,6 +86,8 @@ class Card:
     def __post_init__(self) -> None:
         for name in ("classes", "dilation_rates", "growth_rates"):
             value = getattr(self, name)
+            if isinstance(value, str):
+                raise WeightsError(f"the card's {name} are {value!r}; a list is expected")
             setattr(self, name, tuple(value) if value is not None else None)
         for name in self.classes:
             self.thresholds.setdefault(name, DEFAULT_THRESHOLD)
@@ -113,19 +117,86 @@ class Card:
             self.dilation_rates, self.normalization, self.growth_rates,
         )
 
+    def check(self) -> None:
+        """Raises WeightsError, with what is expected, for the first field that cannot be right."""
+        for name, (is_right, expected) in EXPECTED.items():
+            value = getattr(self, name)
+            if not is_right(value):
+                raise WeightsError(f"the card's {name} is {_shortly(value)}; {expected} is expected")
+        for name in self.classes:
+            try:
+                check_file_name(name, "a class of the card")
+            except InputError as error:
+                raise WeightsError(str(error)) from error
+        if len({name.casefold() for name in self.classes}) != len(self.classes):
+            raise WeightsError(f"the card's classes {', '.join(self.classes)} hold a name twice")
+
     def to_json(self) -> str:
         """The card as text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Card:
+    def from_json(cls, text: str | bytes) -> Card:
         """A card from text. Raises WeightsError if it is not one."""
         try:
             values = json.loads(text)
             known = {f.name for f in fields(cls)}
-            return cls(**{k: v for k, v in values.items() if k in known})
-        except (TypeError, AttributeError, json.JSONDecodeError) as error:
+            card = cls(**{k: v for k, v in values.items() if k in known})
+        except (TypeError, AttributeError, RecursionError, ValueError) as error:
             raise WeightsError(f"the card is not a JSON object of a card's fields ({error})") from error
+        card.check()
+        return card
+
+
+def _shortly(value: object) -> str:
+    """A value for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    """Whether it is a number, finite and between two others; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and _is_number(value, low, high)
+
+
+def _are_whole(values: object, high: int) -> bool:
+    """Whether it is a tuple of one to twenty whole numbers from 1 on."""
+    return isinstance(values, tuple) and 0 < len(values) <= 20 and all(_is_whole(v, 1, high) for v in values)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_metres(value: object) -> bool:
+    return value is None or _is_number(value, 1e-3, 1e3)
+
+
+TINY = 1e-6  # how near thresholds may be to 0 and 1
+METRES = (_is_metres, "null, or metres per pixel from 0.001 to 1000,")
+TEXT = (_is_text, "text")
+COUNT = (lambda v: v is None or _is_whole(v, 0, 2**63), "null, or a whole number from 0 on,")
+# Field -> whether a value is right, and what is expected of it.
+EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "bands": (lambda v: _is_whole(v, 1, 1000), "a whole number from 1 to 1000"),
+    "classes": (lambda v: isinstance(v, tuple) and 0 < len(v) <= 100 and all(map(_is_text, v)), "a list of names"),
+    "dilation_rates": (lambda v: _are_whole(v, 1000), "a list of whole numbers from 1 to 1000"),
+    "growth_rates": (lambda v: v is None or _are_whole(v, 4096), "null, or a list of whole numbers from 1 to 4096,"),
+    "patch_size": (lambda v: _is_whole(v, 8, 4096) and v % 8 == 0, "a multiple of 8 pixels from 8 to 4096"),
+    "gsd": METRES, "image_gsd": METRES,
+    "thresholds": (lambda v: isinstance(v, dict) and all(_is_number(t, TINY, 1 - TINY) for t in v.values()),
+                   "an object of class -> number between 0 and 1"),
+    "temperature": (lambda v: _is_number(v, 1e-3, 1e3), "a number from 0.001 to 1000"),
+    "drawn": (lambda v: isinstance(v, bool), "true or false"),
+    "scores": (lambda v: isinstance(v, dict), "an object"),
+    "seed": COUNT, "steps": COUNT, "batch_size": COUNT,
+    **dict.fromkeys(("name", "architecture", "preset", "reduction_from", "normalization", "scaling", "loss", "data",
+                     "terms", "date", "recipe", "limits", "purpose", "sha256"), TEXT),
+}
 
 
 @dataclass(frozen=True)
@@ -218,6 +289,7 @@ def find_weights(name_or_path: str | Path) -> Path:
     """The weights file of a name or path."""
     path = Path(name_or_path)
     if path.name.endswith(SUFFIX):
+        settle(path)  # a process that was killed may have put its card or it in place alone
         if not path.is_file():
             raise WeightsError(f"{path} does not exist; check the path")
         return path

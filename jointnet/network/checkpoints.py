@@ -8,7 +8,8 @@ import math
 import signal
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import keras
 
 from jointnet.errors import JointNetError
-from jointnet.files import written_whole
+from jointnet.files import InUseError, alone, written_whole
 from jointnet.network.average import AverageCallback
 from jointnet.network.card import Card
 from jointnet.network.weights import save_model
@@ -24,6 +25,44 @@ from jointnet.network.weights import save_model
 
 class TrainingError(JointNetError, RuntimeError):
     """Training cannot begin or go on; the message says what was kept and what to do."""
+
+
+class StoppedError(TrainingError):
+    """Training was stopped by hand or by a signal before there was anything to keep.
+
+    Attributes:
+        exit_code: of the process, as shells have it: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def alone_in_run(out: Path) -> Iterator[None]:
+    """Keeps other trainings out of a run's folder, which is made; the system lets them in if this process dies.
+
+    Raises:
+        TrainingError: if another training is there, or the folder cannot be made.
+    """
+    busy = f"another training into {out} is running; wait until it is done, or choose another folder"
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.callback(_remove_empty, out)
+            stack.enter_context(alone(out / ".training.lock", busy))
+        except InUseError as error:
+            raise TrainingError(busy) from error
+        except OSError as error:
+            raise TrainingError(f"{out} cannot be made: choose one that you may write to ({error})") from error
+        yield
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes a folder that nothing came into."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 class StopTraining(Exception):
@@ -211,7 +250,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Ends it where it was told to."""
         if self._told:
-            raise StopTraining
+            raise StopTraining(signal.SIGTERM)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """What listened before listens again."""

@@ -7,6 +7,7 @@ import datetime
 import functools
 import importlib.util
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +17,22 @@ import keras
 from keras import KerasTensor
 
 from jointnet.errors import InputError
+from jointnet.files import settle
 from jointnet.network.average import AverageCallback
 from jointnet.network.card import DEFAULT_THRESHOLD, Card, card_of
-from jointnet.network.checkpoints import CheckpointCallback, RunState, StopTraining, TrainingError
+from jointnet.network.checkpoints import (
+    CheckpointCallback,
+    RunState,
+    StoppedError,
+    StopTraining,
+    TrainingError,
+    alone_in_run,
+)
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
 from jointnet.network.rates import SCHEDULES, RateCallback
-from jointnet.network.weights import load_model, save_model
+from jointnet.network.weights import load_model
 from jointnet.options import FitOptions, TrainOptions, chosen, takes
 
 if TYPE_CHECKING:  # `fit` trains on batches of any origin, where the libraries that open imagery may be missing
@@ -42,12 +51,14 @@ class Run:
         history: name -> value of each epoch: "loss", "iou", "val_loss", "val_iou", ...
         model: the network with the best weights, and its card as `.card`.
         ended: "finished", "early" (validation stopped improving) or "stopped" (by hand).
+        exit_code: of a process that ends with this run: 0, or 130 and 143 where Ctrl-C and SIGTERM stopped it.
     """
 
     out: Path
     history: dict[str, list[float]]
     model: keras.Model
     ended: str
+    exit_code: int = 0
 
     @property
     def card(self) -> Card:
@@ -127,16 +138,18 @@ def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDa
         TrainingError: as `train`.
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
-    return _fit(card, batches, validation, Path(out), epochs, model, chosen(FitOptions, options))
-
-
-def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,
-         model: keras.Model | None, wanted: FitOptions) -> Run:
-    """`fit` with its options in hand."""
+    wanted = chosen(FitOptions, options)
     if wanted.schedule not in SCHEDULES:
         raise InputError(f"schedule {wanted.schedule!r} is unknown; choose from {', '.join(SCHEDULES)}")
     if wanted.average is not None and not 0 < wanted.average < 1:
         raise InputError(f"average={wanted.average}; give the share that is kept at each step, as 0.998")
+    with alone_in_run(Path(out)):
+        return _fit(card, batches, validation, Path(out), epochs, model, wanted)
+
+
+def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,
+         model: keras.Model | None, wanted: FitOptions) -> Run:
+    """`fit` with its options in hand and checked."""
     strategy = _mirrored_strategy() if wanted.mirrored else None
     curves = [_tensorboard(out)] if wanted.tensorboard else []
     averager = None if wanted.average is None else AverageCallback()
@@ -161,16 +174,21 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
     card = replace(card, date=datetime.date.today().isoformat(), steps=card.steps + max(0, before))
     keeper = CheckpointCallback(state, card, wanted.patience, len(batches), averager)
     rate = functools.partial(SCHEDULES[wanted.schedule], peak=wanted.learning_rate, total=epochs * len(batches))
+    exit_code = 0
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
                     callbacks=[RateCallback(rate, len(batches)), keeper, *others], verbose=wanted.verbose)
-    except (KeyboardInterrupt, StopTraining):
+    except (KeyboardInterrupt, StopTraining) as stop:
         keeper.ended = "stopped"
+        number = signal.SIGINT if isinstance(stop, KeyboardInterrupt) or not stop.args else stop.args[0]
+        exit_code = 128 + number
         for callback in others:  # Keras tells nobody
             callback.on_train_end()
-    if not state.best.exists():  # stopped in the first epoch: what there is, is the best
-        save_model(network, state.best, card)
-    return Run(state.out, state.history, load_model(state.best), keeper.ended)
+    settle(state.best)
+    if not state.best.exists():
+        raise StoppedError(f"training stopped before its first epoch was finished, so nothing is kept in {out}; run it "
+                           f"again, with fewer steps an epoch (steps=) where that takes too long", exit_code)
+    return Run(state.out, state.history, load_model(state.best), keeper.ended, exit_code)
 
 
 def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...]) -> Card:

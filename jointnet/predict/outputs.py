@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jointnet.data.raster import Grid, RasterError, identity_of
-from jointnet.files import InUseError, alone, written_whole
+from jointnet.files import InUseError, alone, check_file_name, written_whole
 from jointnet.network.digest import OLD
 from jointnet.options import PredictOptions
 from jointnet.predict.rasters import create_mask, create_probability, run_of
@@ -97,6 +97,9 @@ def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, w
         limits: float32 (classes,), the threshold of each class.
     """
     stem = scene.name
+    check_file_name(stem, "the scene")
+    for name in settings.classes:
+        check_file_name(name, "a class")
     made_with = {
         "weights": weights, "bounds": wanted.bounds and list(wanted.bounds), "gsd": wanted.gsd, "bands": scene.bands,
         "thresholds": limits.tolist(), "temperature": settings.temperature, "overlap": wanted.overlap,

@@ -105,7 +105,7 @@ def show_map(
     panel = Panel(shown)
     trouble = why_no_tiles() if tiles else ""
     if trouble:
-        panel.notes.append(f"No tiles here, so a picture of {max_size} px at most: {escape(trouble)}.")
+        panel.notes.append(f"No tiles here, so a picture of {max_size} px at most: {trouble}.")
     for scene in scenes:
         size = max_size if len(scenes) == 1 else max(256, max_size // len(scenes))
         add_scene(panel, scene, size, tiles and not trouble)
@@ -186,7 +186,7 @@ class SceneMap(leafmap.Map):
                 still.places.append((*layer.location, layer.title, layer.side))
         for panel in self.panels:
             still.legend += panel.legend()
-            still.notes += [note for note in panel.small_print() if "<" not in note]
+            still.notes += panel.small_print()
         return draw_still(still, self.box)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -255,7 +255,7 @@ def check_georeference(scenes: Sequence[Scene]) -> None:
 
 def origins(scenes: Sequence[Scene]) -> list[str]:
     """What a map must say of where its scenes come from, each once."""
-    return [escape(note) for note in dict.fromkeys(map(origin_of, scenes)) if note]
+    return [note for note in dict.fromkeys(map(origin_of, scenes)) if note]
 
 
 def _basemap(name: str) -> ipyleaflet.TileLayer:
@@ -351,13 +351,13 @@ class Panel:
         return [(name, colours) for name, colours, switch in self.entries if switch.value]
 
     def small_print(self) -> list[str]:
-        """What is to be known of the layers."""
+        """What is to be known of the layers, as plain text."""
         return [*[c.says for c in self.crowds if c.says], *self.notes]
 
     def say(self) -> None:
         """Writes the small print anew."""
         line = '<div style="line-height:1.35;font-size:11px;max-width:264px;white-space:normal">{}</div>'
-        self.print.value = "".join(line.format(note) for note in self.small_print())
+        self.print.value = "".join(line.format(escape(note)) for note in self.small_print())
 
     def finish(self, notes: Sequence[str], basemap: bool = True) -> None:
         """Puts the panel on the map and zooms to what it shows."""

@@ -219,7 +219,7 @@ class PlaceExplorer(VBox):
         self._add_probability()
         shapes = {name: path.with_suffix(".geojson") for name, path in self.result.layers.items()}
         add_outlines(self._panel, shapes, self.scene)
-        self._panel.finish([escape(self.scene.credit)], basemap=False)
+        self._panel.finish([self.scene.credit], basemap=False)
         self.draw.clear()  # the box has served, and its line would look like an outline
         self.explore.disabled = self.download.disabled = False
         self.message.value = "; ".join(self.counts()) + f". Written to {escape(str(self.out))}."

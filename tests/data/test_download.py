@@ -1,11 +1,14 @@
 """Downloads from a local server that breaks, lies and resumes. No test leaves this machine."""
 
+import gzip
 import hashlib
+import http.server
 import io
 import signal
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -24,8 +27,10 @@ from jointnet.data.inria import TILES as BENCHMARK
 from jointnet.data.inria import TRAINING_TILES, image_path, mask_path
 from jointnet.data.unpack import Volumes, unpack_volumes
 from jointnet.data.zipstream import ArchiveError, safe_path
+from tests.killing import in_child, kill_points
 
-BODY = np.random.default_rng(7).integers(0, 256, 300_000, np.uint8).tobytes()  # more than one chunk
+NOISE = np.random.default_rng(7).integers(0, 256, 299_992, np.uint8).tobytes()  # more than one chunk
+BODY = b"II*\0" + NOISE + b"\0*II"  # begins as a TIFF does, forwards and backwards
 SHA = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 
 
@@ -530,9 +535,9 @@ def test_the_verify_command_names_what_changed_and_how_to_mend_it(benchmark, tmp
 def tile_server(server):
     for tile in ("austin1", "austin6", "sfo36"):
         folder = "test" if tile == "sfo36" else "train"
-        server.files[f"/{folder}/images/{tile}.tif"] = b"image " + tile.encode()
+        server.files[f"/{folder}/images/{tile}.tif"] = b"II*\0image " + tile.encode()
         if folder == "train":
-            server.files[f"/train/gt/{tile}.tif"] = b"mask " + tile.encode()
+            server.files[f"/train/gt/{tile}.tif"] = b"II*\0mask " + tile.encode()
     return server
 
 
@@ -541,9 +546,9 @@ def test_single_tiles_come_with_their_masks_where_there_are_any(tile_server, fet
     sums = (root / SUMS).read_text().splitlines()
     files = files_under(root)
     assert {n: d for n, d in files.items() if n != SUMS} == {
-        "train/images/austin6.tif": b"image austin6",
-        "train/gt/austin6.tif": b"mask austin6",
-        "test/images/sfo36.tif": b"image sfo36",
+        "train/images/austin6.tif": b"II*\0image austin6",
+        "train/gt/austin6.tif": b"II*\0mask austin6",
+        "test/images/sfo36.tif": b"II*\0image sfo36",
     }
     assert f"{hashlib.sha256(b'image sfo36').hexdigest()}  test/images/sfo36.tif" in sums
 
@@ -567,7 +572,7 @@ def test_the_checksum_of_the_first_fetch_is_held_against_the_second(tile_server,
     tile.write_bytes(b"bitten")
     assert verify(tmp_path) == ["test/images/sfo36.tif"]
     tile.unlink()
-    tile_server.files["/test/images/sfo36.tif"] = b"another"
+    tile_server.files["/test/images/sfo36.tif"] = b"II*\0another"
     with pytest.raises(ChecksumError, match=f"remove the line from .*{SUMS}"):
         download("inria", tmp_path, tiles=["sfo36"], url=tile_server.url, fetcher=fetcher)
     assert not tile.exists()
@@ -579,11 +584,11 @@ def test_massachusetts_is_fetched_as_its_index_pages_list_it(server, fetcher, tm
             name = f"228_{part}_15{suffix}"
             base = f"/mass_buildings/{part}/{kind}/"
             server.pages[base] = f'<a href="../">up</a> <a href="{base}{name}">x</a> <a href="notes.txt">n</a>'
-            server.files[base + name] = name.encode()
+            server.files[base + name] = b"II*\0" + name.encode()
     root = download("massachusetts_buildings", tmp_path, url=server.url, fetcher=fetcher)
     found = {n: d.decode() for n, d in files_under(root).items() if n != SUMS}
     assert found == {
-        f"{part}/{kind}/228_{part}_15{suffix}": f"228_{part}_15{suffix}"
+        f"{part}/{kind}/228_{part}_15{suffix}": f"II*\0228_{part}_15{suffix}"
         for part in ("train", "valid", "test") for kind, suffix in (("sat", ".tiff"), ("map", ".tif"))
     }
 
@@ -652,3 +657,65 @@ def test_a_folder_that_cannot_be_written_to_is_no_obstacle_where_nothing_is_miss
     monkeypatch.setattr("jointnet.data.fetch.alone", refuse)
     with alone_in(tmp_path):
         assert leftovers(tmp_path) == []
+
+
+# Bodies that are not the file
+
+
+class Login(http.server.BaseHTTPRequestHandler):
+    """Answers with what networks and servers send in place of a file."""
+
+    page = b"  <!DOCTYPE html><html>please log in</html>"
+    answers = {
+        "/gzip.tif": (gzip.compress(BODY), {"Content-Encoding": "gzip"}),
+        "/type.tif": (BODY, {"Content-Type": "Text/HTML"}),
+        "/xhtml.tif": (BODY, {"Content-Type": "application/xhtml+xml"}),
+        "/page.tif": (page, {}), "/empty.tif": (b"", {}),
+        "/json.tif": (b'{"error": "no"}', {}), "/other.tif": (b"PK\3\4" + NOISE, {}), "/short.tif": (b"II", {}),
+    }
+
+    def do_GET(self):
+        body, headers = self.answers[self.path]
+        self.send_response(200)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("name", [name[1:] for name in Login.answers])
+def test_a_body_that_is_not_the_file_is_refused_and_not_kept(fetcher, tmp_path, name):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Login) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(DownloadError, match=r"web page|packed by gzip|empty file"):
+            fetcher.fetch(f"http://127.0.0.1:{server.server_port}/{name}", tmp_path / name)
+        server.shutdown()
+    assert [p.name for p in tmp_path.iterdir() if not p.name.endswith((".part", ".tag"))] == []
+
+
+def fetch_tile(root, url):
+    download("inria", root, tiles=["sfo36"], url=url, progress=False)
+
+
+def test_a_download_killed_at_any_rename_leaves_no_file_unrecorded(tile_server, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    points = kill_points(fetch_small_tile, tmp_path / "counted", tile_server.url)
+    assert len(points) == 2 * 2  # the sum, then the image, which has no mask
+    for point in points:
+        root = tmp_path / str(point)
+        assert in_child(fetch_small_tile, root, tile_server.url, point=point) == -9
+        sums = (root / SUMS).read_text() if (root / SUMS).exists() else ""
+        assert all(p.relative_to(root).as_posix() in sums for p in root.rglob("*.tif"))
+        fetch_small_tile(root, tile_server.url)
+        assert verify(root) == []
+
+
+def fetch_small_tile(root, url):
+    """One tile of the test split, from a server whose tiles are small."""
+    from jointnet.data import download as module
+
+    module.IMAGE_BYTES = 10
+    fetch_tile(root, url)

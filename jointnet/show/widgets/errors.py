@@ -103,6 +103,7 @@ class ErrorExplorer(SceneExplorer):
         self.notes_place = "" if self._path is None else self._path.name
         self._strangers: list[dict] = []
         self.notes = self._kept()
+        self._known = dict(self.notes)
         self.observe(self._keep, "notes")
         self.selected = str(first["id"])
 
@@ -127,8 +128,10 @@ class ErrorExplorer(SceneExplorer):
         Notes of another table that the explorer found in its file are written again, so that none is lost.
         """
         path = Path(path)
-        features = [self._feature(row) for row in self.noted().to_dict("records")] + self._strangers
-        with written_whole(path) as draft:
+        with written_whole(path) as draft:  # the file is this explorer's until it is written: another one waits
+            if path == self._path:
+                self._merge()
+            features = [self._feature(row) for row in self.noted().to_dict("records")] + self._strangers
             draft.write_text(json.dumps({"type": "FeatureCollection", "features": features}, indent=1),
                              encoding="utf-8")
         return path
@@ -164,6 +167,7 @@ class ErrorExplorer(SceneExplorer):
 
     def _kept(self) -> dict[str, str]:
         """Notes of the file, given to the errors at their places; those of no error here are set aside."""
+        self._strangers = []
         if self._path is None or not self._path.exists():
             return {}
         try:
@@ -181,6 +185,16 @@ class ErrorExplorer(SceneExplorer):
             else:
                 self._strangers.append(feature)
         return notes
+
+    def _merge(self) -> None:
+        """Adds what another explorer wrote into the file since it was last read; what changed here goes before it."""
+        there, here = self._kept(), dict(self.notes)
+        changed = {name for name in {*here, *self._known} if here.get(name, "") != self._known.get(name, "")}
+        merged = there | {name: here.get(name, "") for name in changed}
+        self._known = {name: note for name, note in merged.items() if note}
+        self.unobserve(self._keep, "notes")  # what is written just now need not be written again
+        self.notes = dict(self._known)
+        self.observe(self._keep, "notes")
 
     def _row(self, row: Mapping) -> dict:
         """A row of the table as the browser gets it."""
