@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +22,11 @@ CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is writt
 PATIENCE = (15, 60)  # seconds to connect, and between two bytes
 LONGEST_PAUSE = 120.0  # seconds
 NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
-PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<script", b"{")  # no file that is fetched begins so
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-BEGINS = {".tif": TIFF, ".tiff": TIFF, ".png": b"\x89PNG", ".jpg": b"\xff\xd8\xff", ".zip": b"PK", ".7z": b"7z\xbc\xaf"}
+BEGINS = {  # ending -> how such files begin
+    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ".png": (b"\x89PNG",), ".jpg": (b"\xff\xd8\xff",),
+    ".zip": (b"PK\3\4",), ".7z": (b"7z\xbc\xaf",), ".gz": (b"\x1f\x8b",), ".pdf": (b"%PDF",),
+}
+BEGINS[".tiff"] = BEGINS[".tif"]
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
 
 
@@ -275,16 +278,28 @@ def _named_checksum(response: requests.Response) -> str | None:
 
 
 def _refuse_wrong_body(url: str, part: Path, path: Path) -> None:
-    """Raises DownloadError, and removes the part, where its first bytes are not those of a file of that ending."""
+    """Raises DownloadError, and removes the part, where text or another kind of file came under a file's name."""
     with part.open("rb") as file:
         head = file.read(64)
-    starts = BEGINS.get(path.suffix.lower(), BEGINS.get(".7z") if path.name.endswith(".7z.001") else None)
-    if head and (starts is None or head.startswith(starts)) and not head.lstrip().lower().startswith(PAGES):
+    own = BEGINS.get(path.suffix.lower())
+    others = tuple(start for starts in BEGINS.values() if starts is not own for start in starts)
+    if head and (own is None or not (_is_text(head) or head.startswith(others))):
         return
     _discard(part)
     what = "a file of another kind, or a web page," if head else "an empty file"
     raise DownloadError(f"{url} sent {what} for {path.name}; does this network ask for a login? Open the address in a "
                         f"browser to see, then run the same again")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a text, as pages in any guise are."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)  # a letter may be cut at the end
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def _check(path: Path, checksum: str | None) -> str | None:

@@ -226,7 +226,7 @@ def open_weights(name_or_path: str | Path) -> WeightsFile:
     path = find_weights(name_or_path)
     if not card_path(path).exists():
         raise WeightsError(f"{path.name} has no card; put {card_path(path).name} beside it")
-    card = Card.from_json(card_path(path).read_text(encoding="utf-8"))
+    card = Card.from_json(card_path(path).read_bytes())
     found = file_digest(path)
     if card.sha256 and card.sha256 != found:
         raise WeightsError(f"{path} is damaged: its SHA-256 is not its card's; fetch it again or save the model anew")

@@ -550,7 +550,8 @@ def test_single_tiles_come_with_their_masks_where_there_are_any(tile_server, fet
         "train/gt/austin6.tif": b"II*\0mask austin6",
         "test/images/sfo36.tif": b"II*\0image sfo36",
     }
-    assert f"{hashlib.sha256(b'image sfo36').hexdigest()}  test/images/sfo36.tif" in sums
+    expected = hashlib.sha256(files["test/images/sfo36.tif"]).hexdigest()
+    assert f"{expected}  test/images/sfo36.tif" in sums
 
 
 def test_a_second_call_fetches_only_what_is_new(tile_server, fetcher, tmp_path):
