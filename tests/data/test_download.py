@@ -589,7 +589,7 @@ def test_massachusetts_is_fetched_as_its_index_pages_list_it(server, fetcher, tm
     root = download("massachusetts_buildings", tmp_path, url=server.url, fetcher=fetcher)
     found = {n: d.decode() for n, d in files_under(root).items() if n != SUMS}
     assert found == {
-        f"{part}/{kind}/228_{part}_15{suffix}": f"II*\0228_{part}_15{suffix}"
+        f"{part}/{kind}/228_{part}_15{suffix}": f"II*\x00228_{part}_15{suffix}"
         for part in ("train", "valid", "test") for kind, suffix in (("sat", ".tiff"), ("map", ".tif"))
     }
 
