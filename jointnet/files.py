@@ -91,7 +91,7 @@ def alone(lock: Path, busy: str = "") -> Iterator[None]:
 
     Args:
         lock: the file; its folder exists.
-        busy: what to say where another process is inside; without it, that one is waited for.
+        busy: message of the error where another process is inside; without it, this one waits for the other.
 
     Raises:
         InUseError: if another process is inside, with `busy` as its message.

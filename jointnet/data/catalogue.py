@@ -77,7 +77,7 @@ def open_dataset(
         labels: for "folder", where its labels lie if not beside the images.
         class_name: for "folder", the class that its labels show, "buildings" or "roads".
         gsd: for "folder", metres per pixel of images without a georeference.
-        width: for "folder", of roads whose labels are centre lines: metres on the ground, or the name of a column;
+        width: for "folder", how wide roads drawn as centre lines are: metres on the ground, or the name of a column;
             without it the column `width_m` where there is one, else 6 m.
         label_values: for "folder", the values of masks that show the class, where they are not 0 and 1 or 0 and 255:
             one, several (as `range(128, 256)`), colours (as `[(255, 0, 0)]`), or class -> values where one mask

@@ -61,8 +61,8 @@ def download(
     Args:
         name: "inria", "massachusetts_buildings" or "massachusetts_roads".
         root: folder of the dataset, as `open_dataset` takes it.
-        tiles: of INRIA, only these, as "bellingham15", from a mirror that has them one by one.
-        cities: of INRIA, only the tiles of these; with `tiles` too, those of both.
+        tiles: names of single INRIA tiles to fetch, as "bellingham15", from a mirror that has them one by one.
+        cities: INRIA cities whose tiles to fetch; with `tiles` too, the tiles of both are fetched.
         progress: show bars with rate and time left.
         url: another address of the same files.
         keep_archive: keep INRIA's five volumes after they have been unpacked and checked.

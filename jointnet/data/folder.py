@@ -52,11 +52,11 @@ def open_folder(
         labels: folder of masks or vector files, or the vector files themselves, where they lie elsewhere.
         class_name: class that the labels show, "buildings" or "roads".
         gsd: metres per pixel of images without a georeference.
-        width: of roads whose labels are centre lines: metres, or the name of a column; see `rasterize_lines`.
+        width: how wide roads are whose labels are centre lines: metres, or a column's name; see `rasterize_lines`.
         label_values: values of masks that show the class, where they do not speak for themselves, or a mapping of
             classes to values: then one mask shows several classes. See `masks.values_of`.
         ignore_values: values of masks that nobody has labelled, in place of what the files themselves say.
-        layer: of vector files that hold several layers, the one that shows `class_name`; see `layers_of`.
+        layer: the layer that shows `class_name`, where vector files hold several; see `layers_of`.
 
     Warns:
         UserWarning: if images have no labels, or the manifest names images that are not there.

@@ -86,7 +86,7 @@ def rasterize_lines(
         empty_ok: say nothing when no line lies on the grid.
 
     Raises:
-        LabelError: as `rasterize_polygons`, or if a width is missing or not above zero.
+        LabelError: in the cases of `rasterize_polygons`, or if a width is missing or not above zero.
     """
     return _burn(_ribbons(lines, grid, width), grid, all_touched, empty_ok)
 
@@ -108,7 +108,7 @@ def rasterize_file(
         grid: size, CRS and transform of the image.
         crs: CRS of the file where it names none, as "EPSG:32633", or a wrong one: this one wins. "pixels" says that
             coordinates are columns and rows of an image without georeference, which GeoJSON cannot say itself.
-        width: of centre lines, as in `rasterize_lines`.
+        width: how wide centre lines are drawn, as in `rasterize_lines`.
         all_touched: mark every pixel that a shape touches.
         layer: name of the layer, in a file of several; without it `layers_of` chooses, or asks.
         empty_ok: say nothing when no shape lies on the grid, as for a window of a larger scene.
@@ -149,8 +149,8 @@ def place_file(
 
     Args:
         path: as for `rasterize_file`.
-        grid: of the whole image.
-        width: of centre lines, as in `rasterize_lines`.
+        grid: the grid of the whole image.
+        width: how wide centre lines are drawn, as in `rasterize_lines`.
         class_name: what the shapes are, as in `rasterize_file`.
         layer: name of the layer, in a file of several.
 

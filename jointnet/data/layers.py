@@ -36,10 +36,10 @@ class Layer:
 
     Attributes:
         path: the file.
-        name: of the layer; None where files of the format hold one and do not name it.
+        name: the layer's name; None where files of the format hold one layer and do not name it.
         alone: whether it is the file's only layer.
         shapes: "polygons", "lines", "points", or "shapes" where the file does not say or they are of several types.
-        crs: as WKT, or None.
+        crs: the layer's CRS as WKT, or None.
         bounds: (left, bottom, right, top) of all its shapes; None of an empty layer.
         features: how many there are; -1 where the format does not tell.
         fields: names of its columns.

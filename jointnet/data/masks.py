@@ -82,8 +82,8 @@ class MaskFacts:
     """What was found in a mask file.
 
     Attributes:
-        values: of the pixels that its no-data, alpha or mask band leave, numbers or colours; `MANY` + 1 at most.
-        hidden: values of the others.
+        values: numbers or colours of the pixels that no-data, alpha or mask band do not hide; `MANY` + 1 at most.
+        hidden: values of the pixels that they hide.
         palette: number -> colour, of a paletted file.
     """
 
@@ -98,7 +98,7 @@ def read_mask_window(
     """A window of a mask: uint8 {0, 1} and where it is labelled, bool, both (height, width).
 
     Args:
-        path: of the mask.
+        path: the mask file.
         window: (row, col, height, width) in pixels of its image.
         values: what its values mean.
         flips: whether the mask's rows, and columns, run against its image's, as `orientation` tells.
@@ -367,9 +367,9 @@ def orientation(path: Path, image: Grid, name: str) -> tuple[bool, bool]:
     Where the mask or the image has no place, the pixels are taken as they come.
 
     Args:
-        path: of the mask.
+        path: the mask file.
         image: the grid of the whole image.
-        name: of the image, for messages.
+        name: the image's name, for messages.
 
     Raises:
         MaskError: if it has another size or another place.

@@ -46,8 +46,8 @@ def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None)
     """The index of a scene, from the cache unless a file has changed since.
 
     Args:
-        scene: with labels of any of `classes`.
-        classes: what counts as foreground.
+        scene: a scene with labels of any of `classes`.
+        classes: the classes that count as foreground.
         cache: folder of the cache; the user's cache folder without it. One that cannot be written to is no error.
     """
     cache = Path(pooch.os_cache("jointnet")) / "patch_index" if cache is None else cache

@@ -21,8 +21,8 @@ def read_patch(
     """A patch with its labels and weights; what lies beyond the scene is black, unlabelled and without weight.
 
     Args:
-        scene: to read from.
-        row, col: of the patch's first pixel.
+        scene: the scene to read from.
+        row, col: place of the patch's first pixel in the scene.
         size: side in pixels.
         classes: labels to read.
 
@@ -50,7 +50,7 @@ class PatchBatches(keras.utils.PyDataset):
     A batch depends on seed, epoch and its number alone, so any number of workers gives the same batches.
 
     Args:
-        scenes: with labels of any of `classes`; what a scene does not label weighs nothing.
+        scenes: scenes with labels of any of `classes`; what a scene does not label weighs nothing.
         patch_size: side of a patch, in pixels.
         batch_size: patches a batch.
         classes: labels to read.

@@ -26,9 +26,9 @@ class Place:
         name: name of the scene.
         service: name, address, form, attribution and terms of the provider.
         zoom: zoom level of the tiles.
-        crs: as "EPSG:32632", a UTM zone.
+        crs: a UTM zone, as "EPSG:32632".
         transform: the six numbers of an affine transform, in metres.
-        width, height: in pixels.
+        width, height: size of the grid, in pixels.
         accessed: day on which it was first opened, as "2026-11-26".
     """
 

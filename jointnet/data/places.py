@@ -45,7 +45,7 @@ class PlacePlan:
         box: (west, south, east, north) in degrees.
         tiles: how many lie under it.
         pixel: metres on the ground of the tiles' pixels.
-        source: as it was asked for.
+        source: the service, as it was asked for.
     """
 
     place: Place

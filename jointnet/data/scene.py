@@ -44,7 +44,7 @@ class Scene:
         nodata: rule for pixels without imagery, see `valid_pixels`.
         gsd_hint: metres per pixel for images without a georeference.
         drawn: True for scenes that a program drew; every figure of them says so.
-        line_width: of labels that are centre lines, in metres, or the name of a column; see `rasterize_lines`.
+        line_width: how wide labels are that are centre lines, in metres, or a column's name; see `rasterize_lines`.
         layers: class name -> layer of its vector files, where these have several.
         part: (row, col, height, width) in pixels of the image where the scene is a rectangle of it, as a split in
             blocks makes them. The methods count windows from its corner and cannot leave it; what opens `image`
@@ -163,7 +163,7 @@ class Scene:
         """Opens and places the labels once, so that windows can be read from any thread afterwards.
 
         Args:
-            classes: of the labels, where the scene has them; all of them without it.
+            classes: the classes whose labels are wanted, where the scene has them; all of them without it.
 
         Raises:
             ValueError: if labels cannot be read, do not say what their values mean, or lie elsewhere than the image.

@@ -36,12 +36,12 @@ class Service:
     """Where imagery comes from.
 
     Attributes:
-        name: as it is asked for and cited.
-        address: of tiles, with {z} {x} {y} or {-y}; of a WMS, with its layers; of a WMTS document, with its layer.
+        name: the name by which the service is asked for and cited.
+        address: where tiles are, with {z} {x} {y} or {-y}; or a WMS with its layers; or a WMTS document with its layer.
         form: "xyz", "wms" or "wmts".
         finest: the zoom beyond which the service has nothing, or nothing new.
         attribution: what a figure or a map that shows the imagery must say.
-        terms: on which it may be used, as far as we know them.
+        terms: the terms on which it may be used, as far as we know them.
         read: day on which the provider's documentation was read; "" of services that are not in our table.
         area: (longitude, latitude) around ground that the service surely covers.
     """

@@ -22,9 +22,9 @@ class Stretch:
     """What becomes 0 and what 255 in each band; values between are spread evenly, those beyond cut off.
 
     Attributes:
-        low, high: of each band, in units of the file.
+        low, high: the value of each band that becomes 0, and the one that becomes 255, in units of the file.
         per: "dataset" where all images share them, "scene" where each has its own.
-        dtype: of the files that they are of.
+        dtype: data type of the files whose values these are.
     """
 
     low: tuple[float, ...]
@@ -54,7 +54,7 @@ def stretched(dataset: Dataset, stretch: str | Sequence[float]) -> Dataset:
     """The dataset with scenes whose images are read as 0 to 255.
 
     Args:
-        dataset: of images of one type.
+        dataset: a dataset whose images have one data type.
         stretch: "dataset" - from the 2nd to the 98th percentile of each band over all training scenes; "scene" - over
             each image by itself; or two numbers, what becomes 0 and what 255 in every band.
 

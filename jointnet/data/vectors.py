@@ -38,7 +38,7 @@ def read_features(
         crs: CRS of the file where it names none or a wrong one, or "pixels".
         layer: name of the layer, in a file of several, see `layers_of`.
         margin: metres around the grid in which features are read too.
-        class_name: what is looked for, which chooses among several layers.
+        class_name: the class that is looked for; it chooses among several layers.
 
     Raises:
         LabelError: if the file is missing or unreadable, has no geometry, or no CRS.
@@ -58,11 +58,11 @@ def read_shapes(
 
     Args:
         path: as for `read_features`, and so for the other arguments.
-        grid: of the image.
+        grid: the image's grid.
         class_name: what the file shows; None takes polygons and lines as they are.
-        crs: in place of the file's own.
-        layer: of a file of several.
-        margin: in metres.
+        crs: a CRS to use in place of the file's own.
+        layer: the layer to read, where the file has several.
+        margin: how far around the grid to look, in metres.
 
     Raises:
         LabelError: as `read_features`, or if no feature can be drawn as the class.

@@ -28,11 +28,11 @@ class Analysis:
     """The scores of a set of predictions, and where, how and why they fail.
 
     Attributes:
-        scores: of `evaluate`.
-        worst: of `worst_patches`.
-        shifts: of `shift_table`.
-        errors: of `find_errors`; None for roads, which are one object from end to end.
-        features: of `object_features`, of all scenes; None for roads.
+        scores: what `evaluate` returns.
+        worst: the table of `worst_patches`.
+        shifts: the table of `shift_table`.
+        errors: the table of `find_errors`; None for roads, which are one object from end to end.
+        features: the table of `object_features` for all scenes; None for roads.
     """
 
     scores: Scores

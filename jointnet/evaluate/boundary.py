@@ -61,7 +61,7 @@ def boundary_counts(
         truth: labels (height, width).
         predicted: prediction (height, width).
         valid: where pixels count; everywhere without it.
-        width: of the band in pixels, rounded down: rows or columns from the nearest background pixel.
+        width: width of the band in pixels, rounded down: rows or columns from the nearest background pixel.
         rows: rows that are counted; the others only give their neighbourhood, `width` of them at least.
         edge: whether what lies beyond the image's edge is background, as the authors have it. With False the edge
             makes no outline; such a score cannot be compared with published ones.

@@ -47,8 +47,8 @@ def expected_calibration_error(
     Naeini et al. (AAAI 2015), with the probability of the foreground.
 
     Args:
-        counts: of validation scenes.
-        bins: of equal width.
+        counts: probabilities counted on validation scenes.
+        bins: number of bins, all of the same width.
         between: only probabilities strictly within these limits, as `UNCERTAIN`; without it all, and then the empty
             land flatters the result.
     """
@@ -77,7 +77,7 @@ def fit_temperature(counts: ProbabilityCounts) -> float:
     stand for a quarter of a level inside, since they hold whatever was rounded to them.
 
     Args:
-        counts: of validation scenes, at temperature 1.
+        counts: probabilities counted on validation scenes, at temperature 1.
 
     Raises:
         ValueError: if foreground or background is missing.

@@ -36,7 +36,7 @@ def scene_errors(
     `y` the same in the CRS. The whole scene is held in memory, some 25 bytes for each of its pixels.
 
     Args:
-        scene: with labels of `class_name`.
+        scene: a scene with labels of `class_name`.
         prediction: its files.
         class_name: class of the labels.
         threshold: as in `evaluate`.

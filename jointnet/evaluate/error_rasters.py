@@ -48,7 +48,7 @@ def write_error_raster(
 
     Args:
         path: where the file goes.
-        scene: with labels of `class_name`.
+        scene: a scene with labels of `class_name`.
         prediction: its files.
         class_name: class of the labels.
         threshold: as in `evaluate`.

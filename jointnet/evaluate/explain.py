@@ -37,7 +37,7 @@ def object_features(
     scene's diagonal). Without a gsd, areas and distances are in pixels. The whole scene is held in memory.
 
     Args:
-        scene: with labels of `class_name`.
+        scene: a scene with labels of `class_name`.
         prediction: its files.
         class_name: class of the labels.
         threshold: as in `evaluate`.
@@ -63,9 +63,9 @@ def recall_by(features: pd.DataFrame, column: str, bins: int = 4) -> pd.DataFram
     """Share of objects found in bins of equally many objects: limits, objects, recall.
 
     Args:
-        features: of `object_features`, of one or more scenes.
+        features: the table of `object_features` for one or more scenes.
         column: one of its numbers.
-        bins: at most so many; fewer where values repeat.
+        bins: largest number of bins; there are fewer where values repeat.
 
     Raises:
         ValueError: if the column does not exist or there is no object.
@@ -89,7 +89,7 @@ def explain_recall(features: pd.DataFrame, resamples: int = 200, seed: int = 0) 
     sheds under trees; the table cannot tell.
 
     Args:
-        features: of `object_features`, of one or more scenes.
+        features: the table of `object_features` for one or more scenes.
         resamples: number of bootstrap samples.
         seed: start of the random samples and folds; the same seed gives the same table.
 

@@ -80,7 +80,7 @@ def read_strips(
     """The scene's labels, prediction and valid pixels, strip after strip from the top.
 
     Args:
-        scene: with labels of `class_name`.
+        scene: a scene with labels of `class_name`.
         prediction: its files.
         class_name: class of the labels, "buildings" or "roads".
         threshold: applied to the probabilities; None takes the mask, or the threshold stored with the probabilities.

@@ -94,7 +94,7 @@ def route_lengths(streets: np.ndarray, points: np.ndarray, snap: float) -> np.nd
     """Lengths of the shortest routes between points on a network: (points, points), infinite where there is none.
 
     Args:
-        streets: of `node_lines`.
+        streets: lines as `node_lines` returns them.
         points: float64 (points, 2), each moved to the nearest place on the network.
         snap: farthest that it may be moved, in metres; a point that lies farther off has no route.
     """

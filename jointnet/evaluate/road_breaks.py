@@ -47,7 +47,7 @@ def break_costs(
 
     Args:
         truth: labelled centre lines.
-        breaks: of `find_breaks`.
+        breaks: the table of `find_breaks`.
         spacing: farthest that control points lie apart along a street, in metres.
         snap: farthest that a control point may lie from the network, in metres.
     """
@@ -65,7 +65,7 @@ def look_along(scene: Scene, lines: gpd.GeoDataFrame, bands: tuple[int, int, int
 
     Args:
         scene: the image.
-        lines: in any CRS; of a scene without georeference, in (column, row) pixels.
+        lines: table of lines in any CRS; for a scene without georeference, in (column, row) pixels.
         bands: 1-based numbers of red, green and blue.
     """
     image = scene.read(None, bands)
@@ -82,7 +82,7 @@ def street_table(lines: Lines) -> gpd.GeoDataFrame:
     """Any centre lines as streets from junction to junction, for `street_graph`: cut where they cross or meet.
 
     Args:
-        lines: with a CRS; the table is in metres of its UTM zone, without a CRS as the lines are.
+        lines: table of lines. With a CRS, the result is in metres of its UTM zone; without one, in the lines' units.
     """
     placed = lines if isinstance(lines, gpd.GeoDataFrame | gpd.GeoSeries) else gpd.GeoSeries(list(lines))
     metres = None if placed.crs is None or not len(placed) else placed.estimate_utm_crs()

@@ -26,7 +26,7 @@ def tuned_card(
 
     Args:
         card: card of the weights that predicted the counted probabilities.
-        counts: of validation scenes, `evaluate(...).probabilities`.
+        counts: probabilities counted on validation scenes, `evaluate(...).probabilities`.
         class_name: class that was counted.
         score: that the threshold is to make highest.
         temperature: fit one too; the threshold is chosen after it, as prediction applies them.

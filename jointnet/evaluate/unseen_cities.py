@@ -26,7 +26,7 @@ def cover_table(scores: Scores, edges: Sequence[float] = COVERS) -> pd.DataFrame
     Accuracy rises as cover falls, whatever the network does: compare it with `background_accuracy`.
 
     Args:
-        scores: of `evaluate`.
+        scores: what `evaluate` returns.
         edges: limits of the shares, rising; a tile on a limit belongs below it, the first limit to the first group.
 
     Raises:

@@ -25,7 +25,7 @@ def patch_counts(
     """tp, fp, fn and tn of every patch: int64 (rows, columns, 4). Patches at the far edges may be smaller.
 
     Args:
-        scene: with labels of `class_name`.
+        scene: a scene with labels of `class_name`.
         prediction: its files.
         class_name: class of the labels.
         threshold: as in `evaluate`.

@@ -43,13 +43,13 @@ class Card:
         stretch: what makes 0 to 255 of images of more bits before the network, see `data.stretch`; {} of 8-bit images.
         thresholds: class -> probability from which on a pixel is foreground.
         temperature: divides the logits before anything else is done with the probability.
-        data, terms: what it was trained on, and the terms of that.
+        data, terms: what it was trained on, and the terms on which those data may be used.
         drawn: True where the training scenes were drawn by a program.
         scores: measured results, as {"validation": {"austin": {"iou": ...}, ...}}.
         limits: known failures.
         purpose: why the weights are published, where that is not to map anything, as "lesson 06".
         sha256: checksum of the weights file.
-        digest: of the network, its form and weights, as `network_digest` has it of the model in memory.
+        digest: checksum of the network's form and weights, as `network_digest` gives it for the model in memory.
     """
 
     name: str = "untitled"
@@ -204,9 +204,9 @@ class WeightsFile:
     """Weights on disk that are whole, with their card: enough to predict with, as long as nobody needs Keras.
 
     Attributes:
-        path: of the `.weights.h5` file.
-        sha256: of its bytes.
-        card: beside it.
+        path: the `.weights.h5` file.
+        sha256: checksum of the file's bytes.
+        card: the card beside the file.
     """
 
     path: Path

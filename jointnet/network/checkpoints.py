@@ -31,7 +31,7 @@ class StoppedError(TrainingError):
     """Training was stopped by hand or by a signal before there was anything to keep.
 
     Attributes:
-        exit_code: of the process, as shells have it: 130 for Ctrl-C, 143 for SIGTERM.
+        exit_code: what the process should exit with, as shells have it: 130 for Ctrl-C, 143 for SIGTERM.
     """
 
     def __init__(self, message: str, exit_code: int):
@@ -184,8 +184,8 @@ class CheckpointCallback(keras.callbacks.Callback):
         card: card of the weights; its steps are counted on and the validation score is filled in.
         patience: epochs without a better `monitor` before training ends; None never does.
         steps_per_epoch: batches in an epoch.
-        average: what was scored, where it was not the weights of the moment.
-        monitor: the larger the better.
+        average: the callback that has the averaged weights scored; without it, the weights of the moment are.
+        monitor: name of the score to go by; larger is better.
     """
 
     def __init__(self, state: RunState, card: Card, patience: int | None, steps_per_epoch: int,

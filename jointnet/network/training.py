@@ -51,7 +51,7 @@ class Run:
         history: name -> value of each epoch: "loss", "iou", "val_loss", "val_iou", ...
         model: the network with the best weights, and its card as `.card`.
         ended: "finished", "early" (validation stopped improving) or "stopped" (by hand).
-        exit_code: of a process that ends with this run: 0, or 130 and 143 where Ctrl-C and SIGTERM stopped it.
+        exit_code: what a process that ends with this run should exit with: 0, 130 after Ctrl-C, 143 after SIGTERM.
     """
 
     out: Path

@@ -18,7 +18,7 @@ def save_model(model: keras.Model, path: str | Path, card: Card | None = None, h
     Args:
         model: a network as the card describes it: `card.build()` makes one with the same layers.
         path: ends in `.weights.h5`.
-        card: in place of the model's own.
+        card: the card to write in place of the model's own.
         half: stores float16, half the size; `load_model` gives float32 again, with three digits of each weight.
 
     Raises:

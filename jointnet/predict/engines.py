@@ -141,7 +141,7 @@ def weights_digest(model: Any, size: int = 256) -> str:
 
     Args:
         model: as in `make_engine`.
-        size: of the windows that are about to be predicted, in pixels.
+        size: side of the windows that are about to be predicted, in pixels.
     """
     return _file_digest(model, size) if isinstance(model, WeightsFile) else network_digest(model)
 

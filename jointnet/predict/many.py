@@ -38,7 +38,7 @@ class ManyReport:
         done: name -> seconds, of the scenes that were predicted now.
         skipped: names of the scenes that were there already.
         failed: name -> why, of the scenes that could not be predicted.
-        pixels: of all scenes predicted now.
+        pixels: number of pixels of all scenes that were predicted in this run.
         seconds: wall-clock time of the whole run.
     """
 

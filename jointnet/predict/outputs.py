@@ -89,7 +89,7 @@ def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, w
     """Where the outputs go, and what they are made with: another image, other weights or options change that.
 
     Args:
-        scene: what is predicted, open.
+        scene: the opened scene that is predicted.
         out: folder of the outputs.
         settings: the network's.
         wanted: the options, with the size of the windows.

@@ -220,7 +220,7 @@ def class_thresholds(source: str | Path | np.ndarray | None, classes: Mapping[st
 
     Args:
         source: raster file or array; None where nothing is predicted.
-        classes: as of `class_bands`.
+        classes: see `class_bands`.
         threshold: one for all classes, or class -> threshold.
 
     Raises:
@@ -247,7 +247,7 @@ def with_temperature(probability: np.ndarray | float, temperature: float, least:
 
     Args:
         probability: float, in [0, 1].
-        temperature: above 0; 1 changes nothing, and 0.5 stays where it is with any.
+        temperature: a number above 0; 1 changes nothing, and a probability of 0.5 stays where it is at any temperature.
         least: probabilities nearer than this to 0 or 1 are taken for this, since their logits are infinite.
 
     Raises:

@@ -64,8 +64,8 @@ def resample_rows(bands: Iterator[tuple[int, np.ndarray]], rows: Axis, columns: 
 
     Args:
         bands: (key, float32 (rows, input width, classes)), top to bottom without gaps.
-        rows: from input rows to output rows.
-        columns: from input columns to output columns.
+        rows: the map from input rows to output rows.
+        columns: the map from input columns to output columns.
         first: input row that the first band starts at.
         done: output rows that are there already.
     """

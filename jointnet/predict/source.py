@@ -32,9 +32,9 @@ class Source:
         grid: size, CRS and transform of the part that is predicted: the grid of every output.
         origin: (row, col) of that part in the image, in pixels.
         window: (row, col, height, width) of that part on the network's grid.
-        rows, columns: from the network's grid to the output's; None where they are the same.
+        rows, columns: the maps from the network's grid to the output's; None where both grids are the same.
         bands: 1-based numbers of the bands that the network is shown.
-        stretch: what makes 0 to 255 of its pixels; None of an 8-bit image.
+        stretch: what makes 0 to 255 of its pixels; None for an 8-bit image.
     """
 
     name: str

@@ -115,8 +115,8 @@ def show_overlay(
         mask: file or array of the same size, 0 for background.
         probability: file or array of the same size: float in [0, 1], or uint8 with 255 for 1.
         truth: file or array of the same size; with `mask`, errors are shown by colour.
-        opacity: of what lies over the image.
-        title: in place of the scene's name.
+        opacity: opacity of what lies over the image, from 0 to 1.
+        title: text to show in place of the scene's name.
         drawn: True adds that the scene was drawn; a scene knows it.
         max_size: longest side of the picture in pixels.
 
@@ -259,7 +259,7 @@ def show_gap(table: pd.DataFrame, score: str = "IoU", drawn: bool = False) -> Fi
     The thin bar through a dot spans the runs that saw the city: a gap shorter than that is no gap.
 
     Args:
-        table: of `city_gap`: a row per city with `seen`, `seen_low`, `seen_high` and `unseen`.
+        table: what `city_gap` returns: a row per city with `seen`, `seen_low`, `seen_high` and `unseen`.
         score: its name.
         drawn: True adds that the scenes were drawn.
     """
@@ -490,7 +490,7 @@ def show_grids(grids: Mapping[str, np.ndarray], rings: Sequence = (), centres: b
 
     Args:
         grids: title -> (height, width).
-        rings: of polygons drawn over each, as lists of (column, row), where a pixel's centre is at one half.
+        rings: outlines drawn over each picture, as lists of (column, row), where a pixel's centre is at one half.
         centres: mark the centre of every pixel.
         columns: grids in a row.
         drawn: True adds that the scenes were drawn.
@@ -523,8 +523,8 @@ def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "
     Args:
         x: values along the axis.
         curves: label -> one value for each of `x`.
-        xlabel, ylabel: what is along the axes.
-        ylim: from and to; what the curves hold without it.
+        xlabel, ylabel: labels of the axes.
+        ylim: lowest and highest y; without it, what the curves span.
         drawn: True adds that the scenes were drawn.
     """
     figure, (axis,) = _figure(1, 1, 6.5, 0.6)

@@ -46,7 +46,7 @@ class ArrayScene:
 
     Attributes:
         image: uint8 (height, width, bands).
-        name: for titles.
+        name: the name to show in titles.
     """
 
     image: np.ndarray

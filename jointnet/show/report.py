@@ -54,7 +54,7 @@ def write_report(
         dataset: scenes with their labels.
         class_name: class of the labels.
         threshold: as in `evaluate`.
-        analysis: of these predictions, where it is made already.
+        analysis: the analysis of these predictions, if it has been made already.
 
     Raises:
         ValueError: as `analyse`, or if the path does not end in .html.

@@ -21,8 +21,8 @@ class Lots:
     Attributes:
         width: length of the building along the street.
         depth: length of the building away from it.
-        setback: from the kerb to the front.
-        gap: to the next building.
+        setback: distance from the kerb to the front.
+        gap: distance to the next building.
         shapes: plans to choose from.
         kind: use of the buildings.
         storeys: height of the walls.

@@ -145,7 +145,7 @@ class Plan:
             width: metres along the front.
             depth: metres away from it.
             kind: use of the building.
-            storeys: of 3 m.
+            storeys: number of storeys, 3 m each.
             flat: whether the roof is flat.
             party: metres by which it may touch its neighbours, for attached rows.
         """

@@ -30,7 +30,7 @@ def write_vectors(table: gpd.GeoDataFrame, path: str | Path, name: str | None = 
         table: polygons or lines.
         path: ending in .geojson, .gpkg or .parquet.
         name: name of the layer; the file's name without it.
-        geometry_type: of shape that an empty table would hold.
+        geometry_type: the type of shape that an empty table would hold.
 
     Formats and errors as `create_vectors`.
     """
@@ -50,7 +50,7 @@ def create_vectors(path: str | Path, name: str | None = None, geometry_type: str
     Args:
         path: ending in .geojson, .gpkg or .parquet.
         name: name of the layer; the file's name without it.
-        geometry_type: of shape that an empty table would hold.
+        geometry_type: the type of shape that an empty table would hold.
 
     Raises:
         ValueError: if the suffix is another.

@@ -52,7 +52,7 @@ class Skeleton:
         mask: mask of the scene, small holes filled.
         pixels: int (n, 2), row and column of the skeleton's pixels, row by row.
         radius: float (n,), distance from each to the roadside, in the units of `pixel_size`.
-        probability: float (n,), of each; NaN without one.
+        probability: float (n,), of each pixel; NaN where no probability was given.
         pixel_size: (height, width) of a pixel in metres, or (1, 1).
     """
 
@@ -122,7 +122,7 @@ def skeleton_of_strips(
     Args:
         read_mask: (first row, end row) -> mask (rows, width), road where it is not 0.
         shape: (height, width) of the mask.
-        pixel_size, hole, read_probability: as of `find_skeleton`.
+        pixel_size, hole, read_probability: see `find_skeleton`.
     """
     from skimage.morphology import skeletonize  # late, as it takes a while and looks at what else is installed
 

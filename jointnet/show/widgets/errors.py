@@ -43,7 +43,7 @@ class ErrorExplorer(SceneExplorer):
         scenes: the dataset, or the scene, that they were found in.
         predictions: folder or mapping, as in `evaluate`.
         class_name: class of the labels.
-        threshold: from which a probability counts; without it the one that the predictions were made with.
+        threshold: probability from which a pixel is foreground; without it, the one that predictions were made with.
         notes: GeoJSON file for the notes; without it they live in the explorer until `save_notes`.
         limit: rows of the table at most, taken from its top.
         max_size: as in `SceneExplorer`.

@@ -30,8 +30,8 @@ class PatchExplorer(Explorer):
 
     Args:
         source: dataset, scenes or a scene; or arrays: images uint8 (n, size, size, bands).
-        masks: of arrays: {0, 1} (n, size, size[, 1]).
-        weights: of arrays: (n, size, size[, 1]), 0 where a pixel counts in no loss.
+        masks: for arrays, their masks: {0, 1} (n, size, size[, 1]).
+        weights: for arrays, their weights: (n, size, size[, 1]), 0 where a pixel counts in no loss.
         size: side of a patch in pixels, of scenes.
         limit: patches to show.
         class_name: class of the scenes' labels.

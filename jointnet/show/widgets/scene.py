@@ -59,7 +59,7 @@ class SceneExplorer(Explorer):
         truth: mask file or array, or class -> one; without it the scene's labels, where it has some; False for none.
         polygons: vector file or GeoDataFrame in any CRS, or class -> one; of a scene without georeference, in
             (column, row) pixels.
-        mask: in place of the probability: file or array, 0 for background.
+        mask: file or array, 0 for background, to show in place of the probability.
         threshold: what is foreground, in (0, 1), for all classes or class -> threshold; without it the one that the
             probability was made with, else 0.6.
         class_name: class to show, or the class of each band; without it those that the file names, else buildings and
