@@ -364,6 +364,15 @@ def test_the_module_is_the_command(tmp_path, project_root):
     assert run.stderr.startswith("jointnet: dataset 'inra' is unknown")
 
 
+@pytest.mark.parametrize("folder", ["maps [2020]", "[ab]", "a*b", "what?", "[", "deep/[1]/[x]"])
+def test_a_pattern_under_a_folder_whose_name_looks_like_one_finds_its_files(tmp_path, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    for name in ("a.tif", "b.tif", "c.png"):
+        (tmp_path / folder / name).touch()
+    assert [p.name for p in expand([str(tmp_path / folder / "*.tif")])] == ["a.tif", "b.tif"]
+    assert [p.name for p in expand([str(tmp_path / folder / "[b-c].*")])] == ["b.tif", "c.png"]
+
+
 def test_lists_and_patterns_are_read_as_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("b.tif", "a.tif", "c.png", "odd[1].tif"):

@@ -110,11 +110,12 @@ def _scenes(
     folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
     images = _by_stem(_files(folder, IMAGE_SUFFIXES))
     masks, vectors = _label_files(part, folder, labels)
-    named = _vectors_by_stem(vectors) | {k: (v,) for k, v in _by_stem(set(masks) - set(images.values())).items()}
+    apart = _by_stem([m for m in masks if m not in images.values()])
+    named = _vectors_by_stem(vectors) | {k: (v,) for k, v in apart.items()}
     found = {stem: _by_name(stem, class_name, named, images, layer) for stem in images}
     used = {path for labels in found.values() for path in labels.values()}
     spare = [v for v in vectors if v not in used and _stem(v) not in images]
-    labelled = {stem: _by_place(image, class_name, spare, layer) | found[stem] for stem, image in images.items()}
+    labelled = {stem: {**_by_place(image, class_name, spare, layer), **found[stem]} for stem, image in images.items()}
     layers = {} if layer is None else {class_name: layer}
     return [
         Scene(stem, image, split=split, labels=labelled[stem], vectors=_shapes_of(labelled[stem]), gsd_hint=gsd,
@@ -241,7 +242,9 @@ def _by_name(stem: str, class_name: str, files: dict[str, tuple[Path, ...]], ima
     names = {n: k for n, k in names.items() if n == stem or n not in images}  # another image's own
     found = {k: _only(files[n], stem) for n, k in names.items() if n in files}
     file = found.get(class_name)
-    in_layers = classes_in(file) if file is not None and is_vector(file) and layer is None else ()
+    if file is None or not is_vector(file) or layer is not None:
+        return found
+    in_layers = classes_in(file)
     if in_layers and class_name not in in_layers:
         del found[class_name]
     return dict.fromkeys(in_layers, file) | found

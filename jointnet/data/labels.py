@@ -10,6 +10,7 @@ import math
 import warnings
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -184,7 +185,7 @@ def _near(
         crs = missing_crs(path, grid, class_name, layer)
         if crs is not None:
             warnings.warn(f"{path} states no CRS; since its numbers lie on the image, they are taken to be in the "
-                          f"image's, {grid.crs.to_string()}", LabelWarning, 3)
+                          f"image's, {grid.crs}", LabelWarning, 3)
         return read_shapes(path, grid, class_name, crs, layer, margin=_margin(path, width, class_name, layer))
     lies_near = table.sindex.query(shapely.box(*_widened(grid, _half_width(table, width))))
     return table.iloc[np.sort(lies_near)]
@@ -212,7 +213,7 @@ def _widest(values: np.ndarray) -> float:
     return max((v for v in map(_width_or_nan, values) if v == v), default=0.0)
 
 
-def _width_or_nan(value) -> float:
+def _width_or_nan(value: Any) -> float:
     """A width in metres, of a number or a text as "6 m"; NaN where there is none."""
     try:
         return parse_length(value) if isinstance(value, str) else float(value)

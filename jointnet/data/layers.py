@@ -54,7 +54,7 @@ class Layer:
     features: int
     fields: tuple[str, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         """What a message calls it: the file, and the layer where there are others."""
         return str(self.path) if self.alone else f"{self.path}, layer {self.name!r}"
 
@@ -177,7 +177,8 @@ def _shapes(geometry_type: str) -> str:
 def _parquet_layer(path: Path) -> Layer:
     table = _read_parquet(path)
     placed = table[~(table.geometry.isna() | table.geometry.is_empty)]
-    box = tuple(map(float, placed.total_bounds)) if len(placed) else None
+    left, bottom, right, top = map(float, placed.total_bounds)  # NaN without any
+    box = (left, bottom, right, top) if len(placed) else None
     crs = None if table.crs is None else table.crs.to_wkt()
     return Layer(path, None, True, "shapes", crs, box, len(table), tuple(map(str, table.columns)))
 

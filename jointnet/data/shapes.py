@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from shapely import GeometryType
 
@@ -97,7 +100,7 @@ def _of_class(table: gpd.GeoDataFrame, class_name: str | None, notes: list[str])
     return table[~other]
 
 
-def _says_something(column) -> np.ndarray:
+def _says_something(column: pd.Series) -> np.ndarray:
     """Where a tag is given: not empty, and not "no"."""
     return ~column.isna().to_numpy() & ~column.astype(str).str.strip().str.lower().isin(["", "no", "none"]).to_numpy()
 
@@ -168,8 +171,9 @@ def _with_shapes(table: gpd.GeoDataFrame, shapes: np.ndarray) -> gpd.GeoDataFram
     return table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=table.crs))
 
 
-def _features(numbers, word: str) -> str:
+def _features(numbers: Iterable[Any], word: str) -> str:
     """A count with the first of its features, for a message: "3 points (features 1, 4, 7)"."""
+    numbers = list(numbers)
     each = list(dict.fromkeys(numbers))
     shown = ", ".join(map(str, each[:5])) + (", ..." if len(each) > 5 else "")
     plural = "" if len(numbers) == 1 else "s"

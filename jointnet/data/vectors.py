@@ -114,9 +114,9 @@ def meets(path: Path, grid: Grid, class_name: str | None = None, layer: str | No
     """
     if not grid.on_earth:
         return False
-    placed = [one for one in layers_of(path, class_name, layer) if one.bounds is not None]
+    placed = layers_of(path, class_name, layer)
     for one in placed:
-        if one.crs is None and not _meet(one.bounds, [grid.bounds]):
+        if one.crs is None and one.bounds is not None and not _meets(one, grid):
             raise LabelError(f"{one} states no CRS, so its place is unknown; save it with one, or name it after its "
                              "image")
     return any(_meets(one, grid) for one in placed)
@@ -124,6 +124,8 @@ def meets(path: Path, grid: Grid, class_name: str | None = None, layer: str | No
 
 def _meets(layer: Layer, grid: Grid) -> bool:
     """Whether a layer's box meets an image; one without a CRS is taken to be in the image's."""
+    if layer.bounds is None:
+        return False
     here = [grid.bounds] if layer.crs is None else _boxes_in(grid, CRS.from_user_input(layer.crs))
     return _meet(layer.bounds, here)
 
@@ -131,8 +133,9 @@ def _meets(layer: Layer, grid: Grid) -> bool:
 def missing_crs(path: Path, grid: Grid, class_name: str | None = None, layer: str | None = None) -> str | None:
     """The image's CRS, as WKT, where a file names none and its numbers lie on the image; else None."""
     layers = layers_of(path, class_name, layer)
-    fits = grid.on_earth and all(one.crs is None for one in layers)
-    return grid.crs.to_wkt() if fits and any(one.bounds and _meets(one, grid) for one in layers) else None
+    if grid.crs is None or not grid.on_earth or any(one.crs for one in layers):
+        return None
+    return str(grid.crs.to_wkt()) if any(_meets(one, grid) for one in layers) else None
 
 
 def count_features(path: Path, class_name: str | None = None, layer: str | None = None) -> int:
@@ -149,7 +152,7 @@ def check_meets(path: Path, grid: Grid, class_name: str | None = None, layer: st
     placed = [one for one in layers_of(path, class_name, layer) if one.bounds and one.crs]
     if not placed or not grid.on_earth or any(_meets(one, grid) for one in placed):
         return
-    box, crs, own = placed[0].bounds, CRS.from_user_input(placed[0].crs), CRS.from_user_input(grid.crs)
+    box, crs, own = placed[0].bounds or grid.bounds, CRS.from_user_input(placed[0].crs), CRS.from_user_input(grid.crs)
     raise LabelError(f"no label of {placed[0]} lies on its image: they cover {_rounded(box)} in {crs.to_string()}, the "
                      f"image {_rounded(grid.bounds)} in {own.to_string()}; {_why_apart(box, crs, grid)}")
 

@@ -205,7 +205,7 @@ def _pair_by_file(folder: Path, scene: Scene, dataset: Dataset) -> Prediction | 
     pair = _pair(folder, stem)
     if pair is None:
         return None
-    path = pair.mask or pair.probability
+    path = pair.mask or pair.probability or folder
     info = read_info(path)
     made_from = made_with(path).get("image")
     if made_from is not None and Path(made_from).exists():

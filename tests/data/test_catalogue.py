@@ -573,3 +573,55 @@ def test_real_roads_in_degrees_are_labels_as_wide_as_asked(shared_data):
     for width, found in zip((4.0, 8.0), opened, strict=True):
         area = shapely.union_all(lines.buffer(width / 2)).intersection(frame).area / 0.9996**2
         assert found.read_labels("roads").sum() * np.prod(scene.info.pixel_size) == pytest.approx(area, rel=0.01)
+
+
+# Names
+
+
+def test_images_of_one_name_in_two_folders_are_two_scenes_with_labels_of_their_own(tmp_path, draw_tile):
+    for place, (part, value) in enumerate((("train", 0), ("Testing", 1))):
+        draw_tile(tmp_path / part / "images" / "0.tif", origin=(WEST + 9 * place, NORTH))
+        draw_tile(tmp_path / part / "masks" / "0.tif", bands=1, value=value, origin=(WEST + 9 * place, NORTH))
+    dataset = open_dataset("folder", tmp_path)
+    assert [(s.name, s.split) for s in dataset] == [("train-0", "train"), ("Testing-0", "test")]
+    assert (dataset["train-0"].read_labels().sum(), dataset["Testing-0"].read_labels().sum()) == (0, 64)
+    with pytest.raises(KeyError, match="has no scene '0'; it has train-0, Testing-0"):
+        dataset["0"]
+
+
+def test_a_mask_that_may_belong_to_two_images_is_refused(tmp_path, draw_tile):
+    for part in ("train", "test"):
+        draw_tile(tmp_path / part / "images" / "0.tif")
+    mask = draw_tile(tmp_path / "drawn" / "0.tif", bands=1, value=0)
+    with pytest.raises(ValueError, match=r"0\.tif may belong to .*train.* or to .*test.*beside their images"):
+        open_dataset("folder", tmp_path, labels=mask.parent)
+
+
+def test_vector_files_of_one_name_in_two_folders_are_asked_about(tmp_path, draw_tile):
+    draw_tile(tmp_path / "images" / "a.tif")
+    write_shapes(tmp_path / "polygons" / "a.gpkg", box_in(0, 0, 2, 2))
+    write_shapes(tmp_path / "vectors" / "a.gpkg", box_in(4, 4, 5, 5))
+    with pytest.raises(ValueError, match=r"a\.gpkg and .*a\.gpkg bear the name of the image a; keep one"):
+        open_dataset("folder", tmp_path)
+
+
+def test_a_file_of_several_layers_shows_each_class_that_a_layer_is_named_after(tmp_path, draw_tile):
+    draw_tile(tmp_path / "images" / "town.tif", side=64)
+    road = shapely.LineString([(WEST, NORTH - 10), (WEST + 19, NORTH - 10)])
+    for layer, shape in (("buildings", box_in(0, 0, 4, 4)), ("roads", road)):
+        gpd.GeoSeries([shape], crs=32614).to_file(tmp_path / "osm.gpkg", layer=layer)
+    scene = open_dataset("folder", tmp_path)[0]
+    assert sorted(scene.labels) == ["buildings", "roads"]
+    assert scene.read_labels("buildings").sum() == 16
+    assert scene.read_labels("roads")[33].all()
+    only = open_dataset("folder", tmp_path, layer="buildings")[0]
+    assert list(only.labels) == ["buildings"]
+
+
+def test_a_shapefile_without_prj_whose_numbers_lie_on_the_image_is_in_its_crs(tmp_path, draw_tile):
+    draw_tile(tmp_path / "a.tif")
+    write_shapes(tmp_path / "a.shp", box_in(0, 0, 2, 2))
+    (tmp_path / "a.prj").unlink()
+    scene = open_dataset("folder", tmp_path)[0]
+    with pytest.warns(UserWarning, match="states no CRS; since its numbers lie on the image, they are taken to be in"):
+        assert scene.read_labels().sum() == 4

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.crs import CRS
+from rasterio.transform import Affine, from_origin
 
-from jointnet.data.raster import write_raster
+from jointnet.data.raster import Grid, write_raster
+from jointnet.data.scene import Dataset, Scene
 from jointnet.evaluate.inputs import Prediction, Strip, find_predictions, read_strips, strip_rows, with_halo
 
 
@@ -26,6 +29,49 @@ def test_a_halo_holds_the_rows_on_either_side_however_low_the_strips(heights, ha
         assert grown.truth[:, 0].tolist() == list(range(max(0, a - halo), min(len(whole), b + halo)))
         assert grown.row == max(0, a - halo)
         assert grown.truth[rows][:, 0].tolist() == list(range(a, b))
+
+
+@pytest.fixture
+def namesakes(tmp_path, draw_mask):
+    """Two scenes called train-0 and test-0, whose images are both `0.tif`, and a folder with one `0_mask.tif`."""
+
+    def make(georeferenced, **tags):
+        places = [from_origin(500_000 + 9000 * k, 5_300_000, 1, 1) for k in range(2)]
+        crs = CRS.from_epsg(32633) if georeferenced else None
+        grids = [Grid(4, 4, 3, "uint8", crs, place if georeferenced else Affine.identity()) for place in places]
+        files = [tmp_path / split / "0.tif" for split in ("train", "test")]
+        for file, grid in zip(files, grids, strict=True):
+            write_raster(file, np.full((4, 4, 3), 9, np.uint8), grid)
+        draw_mask(tmp_path / "maps" / "0_mask.tif", grids[1], {"JOINTNET_SETTINGS": json.dumps(tags)} if tags else None)
+        names = ("train-0", "test-0")
+        scenes = [Scene(n, f, split=n[:-2]) for n, f in zip(names, files, strict=True)]
+        return tmp_path / "maps", Dataset("toy", tuple(scenes))
+
+    return make
+
+
+@pytest.fixture
+def draw_mask():
+    return lambda path, grid, tags: write_raster(path, np.zeros((4, 4), np.uint8), grid, tags=tags)
+
+
+def test_a_prediction_of_one_of_two_namesakes_is_told_by_its_place_or_its_tags(namesakes, tmp_path):
+    assert list(find_predictions(*namesakes(georeferenced=True))) == ["test-0"]
+    made_from = {"image": str((tmp_path / "train" / "0.tif").resolve())}
+    folder, dataset = namesakes(georeferenced=False, **made_from)
+    assert list(find_predictions(folder, dataset)) == ["train-0"]
+    with pytest.raises(ValueError, match="holds no prediction of toy"):
+        find_predictions(folder, dataset.select(split="test"))
+
+
+def test_a_prediction_that_may_be_of_two_scenes_is_refused(namesakes):
+    folder, dataset = namesakes(georeferenced=False)
+    with pytest.raises(ValueError, match=r"0_mask\.tif may belong to .*train.* or to .*test.*; narrow the dataset"):
+        find_predictions(folder, dataset)
+    assert list(find_predictions(folder, dataset.select(split="test"))) == ["test-0"]
+    twice = Dataset("toy", (dataset[0], dataset[0]))
+    with pytest.raises(ValueError, match="toy has several scenes called train-0; narrow it"):
+        find_predictions(folder, twice)
 
 
 @pytest.fixture
