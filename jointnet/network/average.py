@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 
 
 class AverageCallback(keras.callbacks.Callback):
@@ -25,10 +26,15 @@ class AverageCallback(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """The average goes in."""
-        self._moment = self.model.get_weights()
+        self._moment = self._weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.model.set_weights(self._weights())  # on JAX the two share memory now, which scoring gives away
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
         """The moment comes back."""
-        self.scored = self.model.get_weights()
+        self.scored = self._weights()
         self.model.set_weights(self._moment)
+
+    def _weights(self) -> list[np.ndarray]:
+        """Copies of what is in the network."""
+        return [np.array(values) for values in self.model.get_weights()]
