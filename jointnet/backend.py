@@ -46,7 +46,7 @@ class _QuietKeras:
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Where Keras is and how it is loaded; nothing of other modules."""
+        """Where Keras is and how it is loaded; None for other modules."""
         spec = PathFinder.find_spec(name, path) if name == "keras" else None
         loader: Any = None if spec is None else spec.loader
         if loader is not None:

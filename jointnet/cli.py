@@ -329,7 +329,7 @@ def verify(
     dataset: Annotated[str, typer.Argument(help="inria, massachusetts_buildings or massachusetts_roads.")],
     root: Root = None,
 ) -> None:
-    """Hold a dataset's files against the checksums that were recorded when they were fetched."""
+    """Compare a dataset's files with the checksums that were recorded when they were fetched."""
     from jointnet.data.catalogue import DATA_ROOT
     from jointnet.data.download import NAMES
     from jointnet.data.download import verify as find_changed

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jointnet.errors import InputError, JointNetError
 
-WHOLE = ".whole.json"  # beside the drafts of several files: all are complete, and these are their names
+WHOLE = ".whole.json"  # beside the drafts of several files once all are complete; it holds their names
 
 
 class InUseError(JointNetError, RuntimeError):

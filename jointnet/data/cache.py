@@ -19,7 +19,7 @@ WHAT = {
 
 
 def kept() -> dict[str, int]:
-    """Bytes of each kind that is kept; kinds of other editions are counted too."""
+    """Kind of what is kept -> its bytes; kinds that only other versions of this package know are counted too."""
     folder = cache_folder()
     parts = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
     return {part.name: sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in parts}

@@ -117,7 +117,7 @@ class Fetcher:
         raise ChecksumError(f"{url} arrived twice with a wrong checksum ({wrong}); try later, or elsewhere")
 
     def page(self, url: str) -> str:
-        """The text at an address, with the same patience.
+        """The text at an address, fetched with the same timeouts and tries.
 
         Raises:
             DownloadError: if the server refuses or keeps failing.

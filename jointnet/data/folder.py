@@ -21,7 +21,8 @@ from jointnet.errors import InputError
 # A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
 IMAGE_SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("images", "sat")
-SURE_VECTORS = (*(s for s in VECTOR_SUFFIXES if s not in (".json", ".zip")), ".shp.zip")  # those may be anything
+# Files of these are vectors for sure; .json and .zip may be anything.
+SURE_VECTORS = (*(s for s in VECTOR_SUFFIXES if s not in (".json", ".zip")), ".shp.zip")
 LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
 Places = str | Path | Sequence[str | Path] | None  # where labels lie: a folder, or files
 
@@ -187,7 +188,7 @@ def _shared(found: Path | tuple[Path, ...] | None, classes: Mapping) -> dict[str
 
 
 def _shapes_of(labels: dict[str, Path | tuple[Path, ...]]) -> dict[str, Path]:
-    """Of an image's labels, those that one file of shapes holds."""
+    """Class -> vector file, of those labels of an image that are one vector file."""
     single = {class_name: file for class_name, file in labels.items() if isinstance(file, Path)}
     return {class_name: file for class_name, file in single.items() if file.suffix.lower() in VECTOR_SUFFIXES}
 
@@ -239,7 +240,7 @@ def _by_name(stem: str, class_name: str, files: dict[str, tuple[Path, ...]], ima
     """
     own = (f"{stem}_mask", f"{stem}_{class_name}", stem)
     names = {f"{stem}_{k}": k for k in CLASSES} | dict.fromkeys(own, class_name)
-    names = {n: k for n, k in names.items() if n == stem or n not in images}  # another image's own
+    names = {n: k for n, k in names.items() if n == stem or n not in images}  # leaves out the labels of another image
     found = {k: _only(files[n], stem) for n, k in names.items() if n in files}
     file = found.get(class_name)
     if file is None or not is_vector(file) or layer is not None:
@@ -251,7 +252,7 @@ def _by_name(stem: str, class_name: str, files: dict[str, tuple[Path, ...]], ima
 
 
 def _only(files: tuple[Path, ...], stem: str) -> Path:
-    """The label file among several of one name: of one folder, and so perhaps of one content, the first."""
+    """The first of several label files of one name in one folder, which may hold the same; warns of the others."""
     if len({p.parent for p in files}) > 1:
         raise InputError(f"{' and '.join(map(str, files))} bear the name of the image {stem}; keep one of them, or add "
                          "the class to the name, as in _buildings and _roads")

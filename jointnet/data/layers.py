@@ -195,7 +195,7 @@ def _read_parquet(path: Path) -> gpd.GeoDataFrame:
 
 @lru_cache(maxsize=1024)
 def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ...]:
-    """Of a file's layers those that show a class; what has to be told of the choice is told once."""
+    """The layers of a file that show a class; where the choice was not plain, one warning says so."""
     if len(found) == 1:
         return found
     filled = [one for one in found if one.features != 0] or list(found)

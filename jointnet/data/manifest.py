@@ -291,7 +291,7 @@ def _check_repeats(first: Row, row: Row, path: Path) -> None:
 
 
 def _tell(table: _Table, repeated: list[str], unnamed: list[str]) -> None:
-    """One warning of all that a reader of the manifest may not expect."""
+    """Warns once, of everything in the manifest that its reader may not expect."""
     unused = [name for name in table.columns if name and name not in COLUMNS]
     notes = [*table.notes]
     notes += [f"the columns {', '.join(unused)} are not used (known are {', '.join(COLUMNS)})"] * bool(unused)

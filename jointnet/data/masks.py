@@ -27,10 +27,10 @@ from jointnet.data.raster import (
 from jointnet.files import written_whole
 
 STRIP = 4_000_000  # pixels looked at at a time
-MANY = 64  # values that no mask has
-WORTH_KEEPING = 2_000_000  # pixels of a mask from which on what was found in it is kept on disk
-EXACT = 0.1  # pixels that a mask may lie beside its image without a word: rounding in files
-SLACK = 0.5  # and at all: what lies farther off is another place
+MANY = 64  # no mask has more different values than this
+WORTH_KEEPING = 2_000_000  # pixels; what was found in a mask of at least as many is kept on disk
+EXACT = 0.1  # pixels by which a mask may be off its image without a warning: rounding in files
+SLACK = 0.5  # pixels by which it may be off at all; what is farther off shows another place
 
 Value = float | tuple[float, ...]  # of one band, or a colour
 
@@ -128,7 +128,7 @@ def values_of(
     label_values: Value | Sequence[Value] | None = None,
     ignore_values: Value | Sequence[Value] | None = None,
 ) -> MaskValues:
-    """What the values of mask files of one kind mean: told, or found in all of them together.
+    """What the values of mask files of one kind mean: as the caller says, or as found in all of them together.
 
     0 and 1, 0 and 255, and one colour on black speak for themselves; so does 255 beside 0 and 1: not labelled.
 

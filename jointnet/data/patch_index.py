@@ -18,7 +18,7 @@ from jointnet.data.scene import Scene
 from jointnet.files import written_whole
 
 CELL = 32  # side of a cell, in pixels
-RULES = 2  # of what counts; another number makes every index anew
+RULES = 2  # edition of what is counted, and how; another number makes every index anew
 STRIP = 16 * CELL  # rows read at a time
 
 

@@ -62,10 +62,10 @@ OTHER_FORMATS = {  # ending -> driver, of files that do not begin alike
     ".vrt": "VRT", ".asc": "AAIGrid", ".bil": "EHdr", ".bsq": "EHdr", ".ecw": "ECW", ".sid": "MrSID", ".gpkg": "GPKG",
     ".mbtiles": "MBTiles", ".nc": "netCDF", ".h5": "HDF5",
 }
-KEPT = 128  # files that a thread keeps open
+KEPT = 128  # files that a thread keeps open, at most
 BLOCK = 512  # side of the tiles inside every raster written here, in pixels
 METRES_PER_DEGREE = 111_195.0  # along a great circle of a sphere of 6,371 km
-TRUE_TO_SCALE = 0.01  # where a map's metres differ from those on the ground by less than this share, they are used
+TRUE_TO_SCALE = 0.01  # share by which a map's metres may differ from those on the ground and still be taken for them
 WEB_MERCATOR = CRS.from_epsg(3857)
 WEB_MERCATOR_180 = CRS.from_proj4("+proj=merc +a=6378137 +b=6378137 +lon_0=180 +units=m +nadgrids=@null +no_defs")
 ALPHA_SAMPLE = 512  # rows and columns that are looked at to tell a mask from imagery
@@ -75,7 +75,7 @@ MERCATOR_RADIUS = 6_378_137.0  # of Web Mercator's sphere, in metres
 
 
 PAUSES = (0.5, 3.0)  # seconds before a service that failed is asked again
-HOPELESS = 3  # tiles that fail one after the other until the rest is not asked for
+HOPELESS = 3  # after so many tiles in a row that failed, the others are not asked for
 
 
 class RasterError(InputError):

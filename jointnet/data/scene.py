@@ -318,7 +318,7 @@ class Dataset(Sequence):
         split: str | None = None,
         names: Sequence[str] | str | None = None,
     ) -> Dataset:
-        """The scenes of some cities, of one split, of some names, or what is all of that.
+        """The scenes that are in the given cities, in the given split and of the given names; all without any.
 
         Raises:
             ValueError: if a city, a name or the split does not exist.
@@ -331,7 +331,7 @@ class Dataset(Sequence):
         return replace(self, scenes=tuple(kept))
 
     def _known(self, asked: Sequence[str] | str | None, what: str, known: Sequence[str]) -> set[str]:
-        """The names asked for, all known ones without any.
+        """The names that are asked for; all known ones if none is.
 
         Raises:
             ValueError: if one is not known.

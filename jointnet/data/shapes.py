@@ -15,7 +15,7 @@ from shapely import GeometryType
 from jointnet.data.layers import LabelError, LabelWarning
 
 FAR = 1e10  # no CRS has coordinates beyond
-GAP = 0.02  # share of its length by which an outline may fail to close and still be one
+GAP = 0.02  # a line whose ends are no farther apart than this share of its length is taken for a closed outline
 TAGS = {"buildings": "building", "roads": "highway"}  # OpenStreetMap's columns
 _OTHER_TAGS = {"building", "highway", "landuse", "natural", "leisure", "waterway", "railway", "boundary", "barrier",
                "amenity", "man_made", "place", "power", "aeroway", "tourism"}

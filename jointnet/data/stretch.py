@@ -39,12 +39,12 @@ class Stretch:
         return np.rint(np.clip(np.nan_to_num(shares), 0, 1) * 255).astype(np.uint8)
 
     def of(self, bands: Sequence[int]) -> Stretch:
-        """That of some bands, by their numbers from 1."""
+        """The stretch of some of the bands, by their numbers from 1."""
         low, high = (tuple(part[b - 1] for b in bands) for part in (self.low, self.high))
         return replace(self, low=low, high=high)
 
     def on_card(self) -> dict[str, Any]:
-        """What a card keeps of it: the limits, or of scenes that have their own, how they are found."""
+        """What a card keeps of it: the limits, or where each scene has its own, how they are found."""
         if self.per == "scene":
             return {"per": "scene", "percentiles": list(PERCENTILES)}
         return {"per": "dataset", "dtype": self.dtype, "low": list(self.low), "high": list(self.high)}

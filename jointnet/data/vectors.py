@@ -18,7 +18,7 @@ from jointnet.data.layers import LabelError, Layer, layers_of, read_layer
 from jointnet.data.raster import Grid, project_box
 from jointnet.data.shapes import shapes_of_class
 
-KEPT_SHAPES = 500_000  # of a file whose shapes are kept in memory while an image is read window by window
+KEPT_SHAPES = 500_000  # the shapes of a file with no more are kept in memory while an image is read by windows
 PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
 
 

@@ -59,9 +59,9 @@ def read_zip_stream(target: Path, tell: Callable[[int], object]) -> Generator[No
         if flags & 1 or method not in (_STORED, _DEFLATED):
             raise ArchiveError(f"{name} is encrypted or packed by method {method}; unpack the archive by hand with 7z")
         if behind and method == _STORED and not name.endswith("/"):
-            raise NotAStream(name)
+            raise NotAStream(name)  # nothing in stored data says where they end
         found = yield from _unpack_entry(pipe, None if name.endswith("/") else path, method, packed, tell)
-        if behind and not name.endswith("/"):
+        if behind and not name.endswith("/"):  # the header could not know them yet and has zeros in their place
             crc, size = yield from _read_descriptor(pipe, wide)
         if found != (crc, size):
             raise ArchiveError(f"{name} is damaged in the archive (CRC or size differ); fetch the archive again")
@@ -103,6 +103,7 @@ def _sizes(extra: bytes, packed: int, size: int) -> tuple[int, int, bool]:
         kind, length = struct.unpack("<2H", extra[:4])
         if kind == 1:
             values = [struct.unpack("<Q", extra[i : i + 8])[0] for i in range(4, 4 + length - 7, 8)]
+            # Only what does not fit into 4 bytes, and so is all ones in the header, is here, in this order.
             size = values.pop(0) if size == 0xFFFFFFFF and values else size
             packed = values.pop(0) if packed == 0xFFFFFFFF and values else packed
             return packed, size, True
@@ -143,6 +144,6 @@ class _Pipe:
             end = min(_BLOCK, len(self._data))
             block: bytes | memoryview = self._data[:end]
             while block and not stream.eof:
-                write(stream.decompress(block, _BLOCK))
+                write(stream.decompress(block, _BLOCK))  # a few bytes may unpack to gigabytes: not all at once
                 block = stream.unconsumed_tail
-            self._data = self._data[end - len(stream.unused_data) :]
+            self._data = self._data[end - len(stream.unused_data) :]  # what follows the stream is the next header

@@ -17,7 +17,7 @@ from jointnet.predict.rasters import LEVELS, with_temperature
 BINS = 10
 UNCERTAIN = (0.05, 0.95)  # empty land, where any network is sure and right, lies outside
 TEMPERATURES = (0.05, 20.0)
-LEAST = 0.25 / LEVELS  # logits are kept finite by a quarter of a stored level
+LEAST = 0.25 / LEVELS  # smallest probability, a quarter of a stored level: 0 itself has no finite logit
 
 
 def reliability(counts: ProbabilityCounts, bins: int = BINS) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from jointnet.errors import InputError
 from jointnet.evaluate.counts import MatchedCounts, as_masks
 
 MATCH_IOU = 0.5
-SPECKS = 0.1  # of a labelled object: where all predicted parts but the largest cover less, it is not split
+SPECKS = 0.1  # a labelled object is split only if its parts other than the largest cover this share of it, or more
 AREA_CLASSES = {"< 50 m2": (0.0, 50.0), "50-500 m2": (50.0, 500.0), "> 500 m2": (500.0, math.inf)}
 ANY_SIZE = "all"
 

@@ -140,7 +140,7 @@ def _graph(streets: np.ndarray, nearest: np.ndarray, along: np.ndarray) -> tuple
 
 
 def _lengths_matrix(a: np.ndarray, b: np.ndarray, lengths: np.ndarray, count: int) -> csr_matrix:
-    """Symmetric sparse matrix; of parallel streets the shortest, and places on one spot a hair apart, not unlinked."""
+    """Symmetric sparse matrix of lengths: of parallel streets the shortest; places on one spot stay linked."""
     lengths = np.maximum(lengths, 1e-9)  # a stored 0 would mean no link
     low, high = np.minimum(a, b), np.maximum(a, b)
     order = np.lexsort((lengths, high, low))

@@ -11,7 +11,7 @@ from jointnet.data.scene import Scene
 from jointnet.evaluate.paths import SNAP, SPACING, node_lines, path_score
 from jointnet.evaluate.roads import ARC_SEGMENTS, BUFFER, Lines, in_metres
 
-SHORTEST = 4.0  # metres
+SHORTEST = 4.0  # metres; a shorter gap is no break
 
 
 def find_breaks(

@@ -14,7 +14,7 @@ from jointnet.evaluate.counts import SCORES, Counts, as_masks, check_shapes
 from jointnet.predict.rasters import LEVELS
 
 THRESHOLDS = tuple(round(0.01 * i, 2) for i in range(1, 100))
-ROUNDING = 1e-5  # by which float32 sums of weights may leave 0 to 1
+ROUNDING = 1e-5  # probabilities may lie this far outside 0 to 1: they are sums of float32 weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,13 +25,13 @@ class AverageCallback(keras.callbacks.Callback):
         self.scored, self._moment = None, None
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """The average goes in."""
+        """Puts the average in the network."""
         self._moment = self._weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         self.model.set_weights(self._weights())  # on JAX the two share memory now, which scoring gives away
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """The moment comes back."""
+        """Puts the weights of the moment back."""
         self.scored = self._weights()
         self.model.set_weights(self._moment)
 

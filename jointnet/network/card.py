@@ -94,7 +94,7 @@ class Card:
 
     @property
     def threshold(self) -> float:
-        """Of the first class."""
+        """The threshold of the first class."""
         return self.thresholds[self.classes[0]]
 
     def build(self) -> keras.Model:

@@ -80,7 +80,7 @@ class RunState:
         self.best = out / "best.weights.h5"
         self.history: dict[str, list[float]] = {}
         self.settings: dict[str, Any] = {}
-        self.changes: dict[str, str] = {}  # epoch -> what it was the first to be trained with
+        self.changes: dict[str, str] = {}  # epoch -> the settings that are new with it
         self._state = out / "state.json"
 
     def open(self, resume: bool) -> None:
@@ -101,7 +101,7 @@ class RunState:
             self.settings, self.changes = kept.get("settings", {}), kept.get("changes", {})
 
     def note(self, settings: dict[str, Any]) -> None:
-        """Keeps what the next epochs are trained with; what differs from the epochs before goes on the history.
+        """Keeps what the next epochs are trained with; what differs from the epochs before is noted in the history.
 
         Warns:
             UserWarning: if something differs.
@@ -240,7 +240,7 @@ class StopOnSignal(keras.callbacks.Callback):
     """Ends training after the running step when the process is told to end (SIGTERM); the last epoch's state stays."""
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Listens."""
+        """Begins to listen for the signal."""
         self._told = False
         self._before = signal.signal(signal.SIGTERM, self._tell)
 
@@ -248,10 +248,10 @@ class StopOnSignal(keras.callbacks.Callback):
         self._told = True
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Ends it where it was told to."""
+        """Ends training if the signal has come."""
         if self._told:
             raise StopTraining(signal.SIGTERM)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """What listened before listens again."""
+        """Puts back whatever handled the signal before."""
         signal.signal(signal.SIGTERM, self._before)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-OLD = 8  # characters at the front: the checksum that stood for a network before, in predictions that were made then
-_ONE_OFF: dict[int, tuple[object, str]] = {}  # holds each object, so that no other gets its number
+OLD = 8  # leading characters of a digest; earlier predictions name their network by these alone
+_ONE_OFF: dict[int, tuple[object, str]] = {}  # keeps each object alive, so that no other can get its id
 
 
 def is_keras(model: Any) -> bool:

@@ -71,7 +71,7 @@ class Offset(keras.layers.Layer):
         self.picture = self.add_weight(shape=shape[1:], initializer="zeros", name="picture")
 
     def call(self, image: KerasTensor) -> KerasTensor:
-        """The image, moved."""
+        """The image with the numbers added."""
         return image + self.picture
 
 

@@ -62,7 +62,7 @@ class Run:
 
     @property
     def card(self) -> Card:
-        """Of the best weights."""
+        """The card of the best weights."""
         return self.model.card
 
 

@@ -60,7 +60,7 @@ def load_model(name_or_path: str | Path) -> keras.Model:
 
 
 def _without_optimizer(model: keras.Model, card: Card) -> keras.Model:
-    """An equal model that was never compiled, so that the file holds weights alone."""
+    """A copy of the model that was never compiled, so that the file holds weights alone."""
     if getattr(model, "optimizer", None) is None:
         return model
     plain = card.build()
@@ -69,7 +69,7 @@ def _without_optimizer(model: keras.Model, card: Card) -> keras.Model:
 
 
 def _in_half_precision(model: keras.Model, card: Card) -> keras.Model:
-    """An equal model whose variables are float16."""
+    """A copy of the model whose variables are float16."""
     weights = [np.asarray(w) for w in model.get_weights()]
     largest = max(np.abs(w).max() for w in weights)
     if not largest <= np.finfo(np.float16).max:

@@ -29,7 +29,7 @@ from jointnet.predict.convert import CompileError, halve_exactly, openvino_windo
 ENDING = ".openvino.zip"
 FORM = ("architecture", "preset", "bands", "classes", "reduction_from", "normalization", "dilation_rates",
         "growth_rates")  # what of a card makes another network of the same weights
-KEPT = 20  # networks in the cache; those used longest ago go
+KEPT = 20  # networks in the cache; those that were used longest ago are deleted
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 BEGINNING = (1980, 1, 1, 0, 0, 0)  # no date inside, so that the same network is the same file
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jointnet.errors import JointNetError
 
-LARGE = 64  # numbers; a smaller constant is not worth an operation of its own
+LARGE = 64  # numbers in a constant; converting a smaller one is not worth an operation
 
 
 class CompileError(JointNetError, RuntimeError):
@@ -53,7 +53,7 @@ def openvino_model(model: Any, size: int) -> Any:
 
 
 def openvino_window(model: Any, size: int) -> Any:
-    """As `openvino_model`, for one window at a time, which runs faster than any number."""
+    """As `openvino_model`, for exactly one window at a time: that runs faster than a model for any number of them."""
     graph = openvino_model(model, size)
     graph.reshape([1, size, size, model.input_shape[-1]])
     return graph

@@ -7,7 +7,7 @@ import numpy as np
 from jointnet.errors import InputError
 from jointnet.predict.windows import WindowGrid
 
-NEAR = (4, 16)  # pixels from a border: where differences are "elsewhere", in the same surroundings
+NEAR = (4, 16)  # pixels from a border, from and to: steps there are what the steps across it are compared with
 
 
 def seam_ratio(probability: np.ndarray, grid: WindowGrid) -> float:

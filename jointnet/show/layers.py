@@ -192,7 +192,7 @@ def as_rgb(pixels: np.ndarray) -> np.ndarray:
 
 
 def resize(data: np.ndarray, shape: tuple[int, int], resampling: str) -> np.ndarray:
-    """An array of another (height, width): "nearest" picks, "average" means over the pixels that fall together."""
+    """An array of another (height, width): "nearest" picks, "average" is the mean of the pixels that fall together."""
     if data.shape[:2] == shape:
         return data
     if resampling == "nearest" or data.dtype == bool:

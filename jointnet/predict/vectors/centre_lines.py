@@ -198,8 +198,9 @@ def _lines(find: Callable[..., Skeleton], grid: Grid, read: Callable[[int, int],
     skeleton = find(size, cleaning.hole**2, read)
     lines = merge_crossings(prune(trace_lines(skeleton), skeleton, cleaning.spur), skeleton)
     lines = join_gaps(lines, cleaning.gap, cleaning.look)
+    # Pruned again: a link cuts the street that it leads to, and what lies beyond the cut may be a short dead end.
     lines = _long_enough(prune(lines, skeleton, cleaning.spur), cleaning.shortest)
-    width, joined, probability = _measured(lines, skeleton)
+    width, joined, probability = _measured(lines, skeleton)  # before simplifying moves the lines off the skeleton
     lines = shapely.simplify(lines, cleaning.tolerance)
     unit = "m" if grid.crs is not None or gsd else "px"
     columns = {f"length_{unit}": np.round(shapely.length(lines), 2), f"width_{unit}": np.round(width, 2),
@@ -217,16 +218,18 @@ def _without_spurs(lines: np.ndarray, skeleton: Skeleton, spur: float) -> np.nda
     nodes, ends = _nodes(lines)
     degree = np.bincount(ends.ravel(), minlength=len(nodes))
     number, near = skeleton.nearest(nodes)
+    # A place in the middle of a link over a gap is on no road, and so has no width.
     radius = np.where(near, skeleton.radius[number] if len(skeleton.pixels) else 0, 0)
     length = shapely.length(lines)
     loop = ends[:, 0] == ends[:, 1]
     dead = (degree[ends] == 1).sum(axis=1) == 1
     foot = np.where(degree[ends[:, 0]] == 1, ends[:, 1], ends[:, 0])
     doomed = dead & (degree[foot] >= 3) & (length - radius[foot] < spur)
+    # The way round a place of the street's own width comes of a small hole in the mask, not of a street.
     doomed |= loop & (length - 2 * np.pi * radius[ends[:, 0]] < spur)
     for node in np.unique(foot[doomed]):
         here = np.flatnonzero((ends == node).any(axis=1))
-        if doomed[here].all() and not loop[here].any():
+        if doomed[here].all() and not loop[here].any():  # else a short road with ragged ends would vanish whole
             doomed[here[np.argsort(length[here])[-2:]]] = False
     return lines[~doomed]
 
@@ -265,13 +268,13 @@ def _links_of_ends(lines: np.ndarray, gap: float, look: float) -> np.ndarray:
     if len(place) < 2:
         return np.empty(0, object)
     pairs = cKDTree(place).query_pairs(gap, output_type="ndarray")
-    pairs = pairs[line[pairs[:, 0]] != line[pairs[:, 1]]]
+    pairs = pairs[line[pairs[:, 0]] != line[pairs[:, 1]]]  # the two ends of one line would make a ring of it
     across = place[pairs[:, 1]] - place[pairs[:, 0]]
     length = np.hypot(*across.T)
     across = across / np.maximum(length, 1e-9)[:, None]
     agree = np.minimum((way[pairs[:, 0]] * across).sum(1), -(way[pairs[:, 1]] * across).sum(1))
     taken, links = np.zeros(len(place), bool), []
-    for k in np.lexsort((-agree, length)):
+    for k in np.lexsort((-agree, length)):  # nearest first; of equally near ones, the straightest
         if agree[k] >= STRAIGHT and not taken[pairs[k]].any():
             taken[pairs[k]] = True
             links.append(shapely.LineString(place[pairs[k]]))
@@ -304,6 +307,7 @@ def _cut(line: shapely.LineString, cuts: list[tuple[float, np.ndarray]]) -> list
     pieces, start, first = [], points[:1], 0.0
     for distance, point in cuts:
         between = points[(along > first) & (along < distance)]
+        # The given point itself, not one worked out from its distance: lines meet only in exactly equal points.
         pieces.append(np.concatenate([start, between, point[None]]))
         start, first = point[None], distance
     pieces.append(np.concatenate([start, points[along > first]]))
@@ -331,7 +335,7 @@ def _measured(lines: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.nda
         number, near = skeleton.nearest(points)
         on_road = skeleton.on_road(points)
         joined[k] = line.length * (1 - on_road.mean())
-        sure = number[near & on_road]
+        sure = number[near & on_road]  # elsewhere the nearest pixel of the skeleton belongs to another place
         if len(sure):
             width[k] = 2 * np.median(skeleton.radius[sure])
             known = skeleton.probability[sure]

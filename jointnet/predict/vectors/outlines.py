@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 OUTLINES = ("traced", "simplified", "regular")
-PIXELS = 2  # that an outline may move by when no tolerance is given
+PIXELS = 2  # pixels that an outline may move by when no tolerance is given
 
 DIAGONAL = np.deg2rad(25)  # long edges further than this from both main directions keep their own
 LONG = 4  # times the tolerance: shorter edges are cut corners

@@ -44,9 +44,9 @@ class Tracer:
         count = ndimage.label(mask, output=labels[1:, 1:-1])
         self._measure(labels[1:, 1:-1], count, values)
         labels[1:][labels[1:] > 0] += self._labels
-        labels[0] = self._last
+        labels[0] = self._last  # so that corners on the border of two strips are seen, once
         self._corners.append(_corners(labels, self._rows))
-        self._same.append(labels[:2, (labels[0] > 0) & (labels[1] > 0)].T - 1)
+        self._same.append(labels[:2, (labels[0] > 0) & (labels[1] > 0)].T - 1)  # one patch on both sides of the border
         self._last = labels[-1].copy()
         self._labels += count
         self._rows += len(mask)
@@ -57,7 +57,7 @@ class Tracer:
         if not len(patch):
             return _nothing()
         is_open = np.zeros(patch.max() + 1, bool)
-        is_open[patch[self._last[self._last > 0] - 1]] = True
+        is_open[patch[self._last[self._last > 0] - 1]] = True  # what touches the last row may go on in the next
         corners, pixels, total = self._held(patch)
         mine = is_open[_owner(corners)]
         found = _traced(tuple(part[~mine] for part in corners), pixels, total)
@@ -125,12 +125,12 @@ def _corners(labels: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:
     filled = labels > 0
     upright = filled[:, 1:] ^ filled[:, :-1]  # boundary between neighbours in a row
     columns = upright.shape[1]
-    simple = np.flatnonzero(upright[1:] ^ upright[:-1])
-    both = np.flatnonzero(upright[1:] & upright[:-1])
+    simple = np.flatnonzero(upright[1:] ^ upright[:-1])  # a vertical piece ends here, so the boundary turns
+    both = np.flatnonzero(upright[1:] & upright[:-1])  # it goes on; if its filled side changes, four meet
     saddle = both[filled[both // columns, both % columns] != filled[both // columns + 1, both % columns]]
     place = np.concatenate([simple, saddle, saddle])
     kind = np.repeat(np.array([SIMPLE, LEFT, RIGHT], np.int8), [len(simple), len(saddle), len(saddle)])
-    order = np.argsort(place * 4 + kind)
+    order = np.argsort(place * 4 + kind)  # reading order: 0 and 1, 2 and 3, ... are the ends of horizontal pieces
     place, kind = place[order], kind[order]
     row, col = place // columns, place % columns
     around = np.stack([labels[row + i, col + j] for i in (0, 1) for j in (0, 1)], axis=1)
@@ -173,6 +173,8 @@ def _vertical_partners(row: np.ndarray, col: np.ndarray, kind: np.ndarray, aroun
     one, other = np.where(falling, around[:, 0], around[:, 1]), np.where(falling, around[:, 3], around[:, 2])
     left_goes_up = falling ^ (one == other)
     goes_down = np.where(kind == LEFT, ~left_goes_up, (kind == RIGHT) & left_goes_up)
+    # Down each column, the first corner begins a piece, the second ends it, and so on. Where four pieces meet, the
+    # corner that ends the piece above comes before the one that begins the piece below.
     order = np.lexsort((goes_down, row, col))
     partner = np.empty(len(order), int)
     partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
@@ -181,7 +183,7 @@ def _vertical_partners(row: np.ndarray, col: np.ndarray, kind: np.ndarray, aroun
 
 def _walk(vertical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every second corner of every ring, in order, and where the rings start among them."""
-    step = vertical[np.arange(len(vertical)) ^ 1].tolist()
+    step = vertical[np.arange(len(vertical)) ^ 1].tolist()  # along the row to the other end, then along its column
     order: list[int] = []
     starts: list[int] = []
     seen = bytearray(len(step))
@@ -206,5 +208,5 @@ def _polygons(col: np.ndarray, row: np.ndarray, order: np.ndarray, starts: np.nd
     lengths = np.diff(np.append(starts, len(order)))
     points = np.stack([col[corners], row[corners]], axis=1).astype(float)
     rings = shapely.linearrings(points, indices=np.repeat(np.arange(len(starts)), 2 * lengths))
-    by_owner = np.lexsort((is_hole, owner))
+    by_owner = np.lexsort((is_hole, owner))  # shapely takes the first ring of each polygon for its outside
     return shapely.polygons(rings[by_owner], indices=owner[by_owner])

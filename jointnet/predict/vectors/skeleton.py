@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 STRIP = 1024  # rows that are thinned together
 REACH = 64  # pixels: half the width of the broadest road that is thinned and measured exactly where strips meet
 MARGIN = 16  # pixels by which roads are taken to go on beyond the scene
-OFF = 2.5  # pixels from the skeleton within which a place takes its width
+OFF = 2.5  # pixels; a place has the width of the nearest pixel of the skeleton, if that is no farther away
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of a pixel's eight neighbours
 
 
@@ -181,7 +181,7 @@ def _strips(height: int) -> Iterator[tuple[int, int]]:
 
 def _filled(read_mask: Callable[[int, int], np.ndarray], shape: tuple[int, int], pixels: float) -> PackedMask:
     """The mask with its small holes filled, each strip seen with so many rows around that no hole is cut."""
-    around = min(STRIP, int(np.ceil(pixels)))
+    around = min(STRIP, int(np.ceil(pixels)))  # a hole of so many pixels is at most so many rows high
     bits = [np.empty((0, -(-shape[1] // 8)), np.uint8)]
     for start, end in _strips(shape[0]):
         top, bottom = max(0, start - around), min(shape[0], end + around)
@@ -202,12 +202,12 @@ def _beyond(mask: PackedMask, start: int, end: int) -> tuple[np.ndarray, int]:
 
 
 def _links(pixels: np.ndarray, width: int) -> np.ndarray:
-    """Pairs of neighbouring skeleton pixels, int (links, 2); of a step round a corner, not its diagonal too."""
+    """Pairs of neighbouring skeleton pixels, int (links, 2); no diagonal where two steps round the corner link them."""
     step = width + 2  # so that no row's end lies beside the next one's beginning
     places = pixels[:, 0] * step + pixels[:, 1]  # rising, as the pixels come row by row
 
     def number(sought: np.ndarray) -> np.ndarray:
-        """Of the pixel at each place; -1 where there is none."""
+        """The number of the pixel at each place; -1 where there is none."""
         found = np.minimum(np.searchsorted(places, sought), len(places) - 1)
         return np.where(places[found] == sought, found, -1)
 
@@ -215,7 +215,7 @@ def _links(pixels: np.ndarray, width: int) -> np.ndarray:
     for down, across in _STEPS:
         other = number(places + down * step + across)
         real = other >= 0
-        if down and across:
+        if down and across:  # with the diagonal, three pixels round a corner would look like a junction
             real &= (number(places + down * step) < 0) & (number(places + across) < 0)
         pairs.append(np.stack([np.flatnonzero(real), other[real]], axis=1))
     return np.concatenate(pairs)
@@ -224,6 +224,7 @@ def _links(pixels: np.ndarray, width: int) -> np.ndarray:
 def _junctions(ways: np.ndarray, degree: np.ndarray, places: np.ndarray) -> dict[int, tuple[int, np.ndarray]]:
     """Pixel -> (number of its junction, the junction's place) for pixels where three or more ways meet."""
     crowded = degree >= 3
+    # Where streets meet, several such pixels lie side by side: all of them together are one junction.
     inner = ways[crowded[ways].all(axis=1)]
     size = len(degree)
     graph = coo_array((np.ones(len(inner)), (inner[:, 0], inner[:, 1])), shape=(size, size))
@@ -247,7 +248,7 @@ def _walk(ways: np.ndarray, degree: np.ndarray, node: dict, places: np.ndarray) 
     for start in np.flatnonzero((degree > 0) & (degree != 2)).tolist():
         for step in near[start]:
             if (start, step) in used:
-                continue
+                continue  # walked from its other end
             path = _follow(start, step, near, degree)
             used |= {(path[0], path[1]), (path[-1], path[-2])}
             first, last = node.get(path[0]), node.get(path[-1])

@@ -187,7 +187,7 @@ class ErrorExplorer(SceneExplorer):
         return notes
 
     def _merge(self) -> None:
-        """Adds what another explorer wrote into the file since it was last read; what changed here goes before it."""
+        """Adds what another explorer wrote into the file since it was last read; notes changed here win."""
         there, here = self._kept(), dict(self.notes)
         changed = {name for name in {*here, *self._known} if here.get(name, "") != self._known.get(name, "")}
         merged = there | {name: here.get(name, "") for name in changed}

@@ -137,7 +137,7 @@ def make_callback(monitor: TrainingMonitor, patches: Any, drawn: bool) -> Any:
 
 
 def len_of(monitor: TrainingMonitor) -> int:
-    """Finished epochs."""
+    """Number of finished epochs."""
     return len(next(iter(monitor.history.values()), []))
 
 
