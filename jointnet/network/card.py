@@ -163,6 +163,18 @@ def _is_whole(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and _is_number(value, low, high)
 
 
+def _is_stretch(value: object) -> bool:
+    """Whether it is what `data.stretch.Stretch.on_card` writes, or an empty object."""
+    if not isinstance(value, dict) or not value:
+        return value == {}
+    if value.get("per") == "scene":
+        return True
+    limits = [value.get("low"), value.get("high")]
+    if not all(isinstance(part, list) and part and all(_is_number(v, -1e30, 1e30) for v in part) for part in limits):
+        return False
+    return len(limits[0]) == len(limits[1]) and isinstance(value.get("dtype"), str)
+
+
 def _are_whole(values: object, high: int) -> bool:
     """Whether it is a tuple of one to twenty whole numbers from 1 on."""
     return isinstance(values, tuple) and 0 < len(values) <= 20 and all(_is_whole(v, 1, high) for v in values)
@@ -193,9 +205,10 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "temperature": (lambda v: _is_number(v, 1e-3, 1e3), "a number from 0.001 to 1000"),
     "drawn": (lambda v: isinstance(v, bool), "true or false"),
     "scores": (lambda v: isinstance(v, dict), "an object"),
+    "stretch": (lambda v: _is_stretch(v), '{}, {"per": "scene"} or the limits "low" and "high" of each band,'),
     "seed": COUNT, "steps": COUNT, "batch_size": COUNT,
     **dict.fromkeys(("name", "architecture", "preset", "reduction_from", "normalization", "scaling", "loss", "data",
-                     "terms", "date", "recipe", "limits", "purpose", "sha256"), TEXT),
+                     "terms", "date", "recipe", "limits", "purpose", "sha256", "digest"), TEXT),
 }
 
 

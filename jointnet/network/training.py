@@ -170,7 +170,8 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
         if wanted.branch_of is not None and not first:
             RunState(Path(wanted.branch_of)).branch(network)
     batches.epoch = first
-    before = int(network.optimizer.iterations) * wanted.accumulate - first * len(batches)  # of the run branched from
+    steps = int(keras.ops.convert_to_numpy(network.optimizer.iterations)) * wanted.accumulate
+    before = steps - first * len(batches)  # of the run branched from
     card = replace(card, date=datetime.date.today().isoformat(), steps=card.steps + max(0, before))
     keeper = CheckpointCallback(state, card, wanted.patience, len(batches), averager)
     rate = functools.partial(SCHEDULES[wanted.schedule], peak=wanted.learning_rate, total=epochs * len(batches))

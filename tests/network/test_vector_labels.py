@@ -17,8 +17,12 @@ from jointnet.data.raster import Grid, write_raster
 PLACE = Affine(0.5, 0, 500_000, 0, -0.5, 5_300_000)
 TRAIN = """
 import sys, warnings
-warnings.simplefilter("error")
 from pathlib import Path
+from rasterio.errors import NotGeoreferencedWarning
+warnings.simplefilter("error")
+# rasterio silences this about its own drafts by a filter that all threads share, so one may see another's
+warnings.simplefilter("ignore", NotGeoreferencedWarning)
+warnings.filterwarnings("ignore", ".*are taken as surfaces of roads")  # as they should be: a class of both
 import keras
 import jointnet
 from jointnet.data.patches import GridBatches, PatchBatches
