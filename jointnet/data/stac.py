@@ -38,13 +38,14 @@ def _item(address: str) -> pystac.Item:
     """The item at an address."""
     try:
         answer = requests.get(with_keys(address), timeout=PATIENCE, headers={"User-Agent": AGENT})
-        if not answer.ok:
-            raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP {answer.status_code}; "
-                             f"check the address")
-        item = pystac.Item.from_dict(json.loads(answer.text), href=address)
     except requests.RequestException as error:
         raise PlaceError(f"{public_address(address)} cannot be opened: {hide_keys(type(error).__name__)}; check the "
                          f"address and the network") from None
+    if not answer.ok:
+        raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP {answer.status_code}; "
+                         f"check the address")
+    try:
+        item = pystac.Item.from_dict(json.loads(answer.text), href=address)
     except (ValueError, KeyError, TypeError, pystac.STACError) as error:
         raise PlaceError(f"{public_address(address)} is not a STAC item; name one, or the address of an image"
                          ) from error

@@ -2,9 +2,7 @@
 
 import json
 import random
-import sys
 import time
-import types
 
 import geopandas as gpd
 import numpy as np
@@ -163,8 +161,7 @@ def test_a_list_goes_on_after_an_image_whose_disk_was_full(scene_path, tmp_path,
     second.write_bytes(scene_path.read_bytes())
     monkeypatch.setattr(outputs, "create_vectors",
                         lambda path, *rest: full() if path.name.startswith("town") else create(path, *rest))
-    weights = types.SimpleNamespace(load_model=lambda _: Counted())  # the real module loads Keras, for seconds
-    monkeypatch.setitem(sys.modules, "jointnet.network.weights", weights)
+    monkeypatch.setattr("jointnet.network.card.open_weights", lambda _: Counted())
     said = CliRunner().invoke(app, ["predict", str(scene_path), str(second), "-w", "any", "-o", str(tmp_path / "out")])
     assert said.exit_code == 2
     assert "No space left on device" in said.stderr

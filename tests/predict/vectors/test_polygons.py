@@ -16,7 +16,7 @@ from jointnet.predict.vectors.files import create_vectors, read_notes, write_vec
 from jointnet.predict.vectors.outlines import Tidying, iou_between, regularise, simplify
 from jointnet.predict.vectors.polygons import mask_polygons, polygon_tables, vectorize, vectorize_raster
 
-MASKS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "test_city"
+MASKS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "test_city"
 
 
 def grid_of(epsg=32633, metres=0.5, size=100, x=5e5, y=5e6):
