@@ -181,9 +181,12 @@ def bootstrap_interval(
     tiles = [t for t in tiles if t.total]
     if len(tiles) < 2:
         return math.nan, math.nan
-    table = np.array(tiles, dtype=np.int64)
-    picks = np.random.default_rng(seed).integers(len(tiles), size=(resamples, len(tiles)))
-    times = np.stack([(picks == i).sum(1) for i in range(len(tiles))], axis=1)  # (resamples, tiles)
-    values = [getattr(Counts(*map(int, row)), score) for row in times @ table]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    from scipy.stats import bootstrap  # takes a moment to load, and most counts are never resampled
+
+    def pooled(*sampled: np.ndarray, axis: int) -> np.ndarray:
+        sums = np.stack([part.sum(axis=axis) for part in sampled], axis=-1)  # (resamples, 4)
+        return np.array([getattr(Counts(*map(int, row)), score) for row in sums])
+
+    found = bootstrap(np.array(tiles, dtype=np.int64).T, pooled, paired=True, confidence_level=level,
+                      n_resamples=resamples, method="percentile", random_state=np.random.default_rng(seed))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
