@@ -2,9 +2,17 @@
 
 import ast
 import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from shapely import box
 
 import jointnet
 from jointnet.cli import app
+from jointnet.data.raster import write_raster
+from tests.data.known_grid import WEST, grid_of, on_grid
 
 
 def readme(root):
@@ -19,6 +27,26 @@ def test_its_python_uses_public_names_only(project_root):
     assert len(snippets) >= 1
     assert used
     assert used <= set(jointnet.__all__)
+
+
+@pytest.mark.timeout(600)
+def test_its_example_of_own_data_runs_as_it_stands(project_root, tmp_path):
+    """Two photographs and one file of footprints in degrees; the training alone is cut short."""
+    snippet = next(s for s in re.findall(r"```python\n(.+?)```", readme(project_root), re.DOTALL) if "my images" in s)
+    few = '"tiny", mine, epochs=1, steps=2, patch_size=64, batch_size=2, verbose=0,'
+    short = snippet.replace('"small", mine,', few)
+    assert short != snippet
+    houses = [box(5 + 40 * k, 5, 25 + 40 * k, 25) for k in range(4)]
+    (tmp_path / "my images").mkdir()
+    on_grid(*houses).to_crs(4326).to_file(tmp_path / "my images" / "footprints.geojson")
+    for k, name in enumerate(("west", "east")):
+        pixels = np.random.default_rng(k).integers(60, 200, (80, 80, 3)).astype(np.uint8)
+        write_raster(tmp_path / "my images" / f"{name}.tif", pixels, grid_of(80, 80, west=WEST + 80 * k))
+    command = [sys.executable, "-c", f"import jointnet\n{short}"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=580)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "runs" / "mine" / "best.weights.h5").exists()
+    assert len(list((tmp_path / "runs" / "maps").glob("*_mask.tif"))) == 1
 
 
 def test_its_commands_are_those_of_the_command_line(project_root):
