@@ -22,7 +22,8 @@ class AverageCallback(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scored, self._moment = None, None
+        self.scored: list[np.ndarray] | None = None
+        self._moment: list[np.ndarray] = []
 
     def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Puts the average in the network."""

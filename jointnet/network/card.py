@@ -169,10 +169,10 @@ def _is_stretch(value: object) -> bool:
         return value == {}
     if value.get("per") == "scene":
         return True
-    limits = [value.get("low"), value.get("high")]
-    if not all(isinstance(part, list) and part and all(_is_number(v, -1e30, 1e30) for v in part) for part in limits):
+    low, high = value.get("low"), value.get("high")
+    if not (isinstance(low, list) and isinstance(high, list) and 0 < len(low) == len(high)):
         return False
-    return len(limits[0]) == len(limits[1]) and isinstance(value.get("dtype"), str)
+    return all(_is_number(v, -1e30, 1e30) for v in [*low, *high]) and isinstance(value.get("dtype"), str)
 
 
 def _are_whole(values: object, high: int) -> bool:

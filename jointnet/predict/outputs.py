@@ -98,7 +98,7 @@ def plan(scene: Source, out: Path, settings: Settings, wanted: PredictOptions, w
     """
     stem = scene.name
     check_file_name(stem, "the scene")
-    for name in settings.classes:
+    for name in settings.classes or ():
         check_file_name(name, "a class")
     made_with = {
         "weights": weights, "bounds": wanted.bounds and list(wanted.bounds), "gsd": wanted.gsd, "bands": scene.bands,

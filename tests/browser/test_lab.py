@@ -95,7 +95,7 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
     assert row + height <= 120
 
     # an exception in Python is shown where the reader looks
-    ask_kernel(page, "explorer._receive(explorer, {'kind': 'crop', 'id': 1, 'window': ['wide'], 'size': 1}, [])")
+    ask_kernel(page, "explorer._receive(explorer, {'type': 'crop', 'id': 1, 'window': ['wide'], 'size': 1}, [])")
     page.wait_for_selector(".jn-error:not([hidden])", timeout=60_000)
     assert page.inner_text(".jn-error").startswith("ValueError: invalid literal")
 

@@ -79,7 +79,7 @@ def test_python_shows_the_tile_that_the_browser_asks_for(tiles):
     browser.tile = "graz2"
     assert (browser.layer, browser.says, browser.error) == ("truth", "train, 50.0% buildings", "")
     browser.tile = "paris1"
-    assert browser.error == "ValueError: there is no tile 'paris1'; choose from vienna1, graz2, graz3"
+    assert browser.error == "InputError: there is no tile 'paris1'; choose from vienna1, graz2, graz3"
 
 
 def test_a_tile_without_imagery_in_part_says_so_and_counts_the_rest(tiles, tmp_path):
