@@ -42,7 +42,8 @@ class Service:
         finest: the zoom beyond which the service has nothing, or nothing new.
         attribution: what a figure or a map that shows the imagery must say.
         terms: the terms on which it may be used, as far as we know them.
-        read: day on which the provider's documentation was read; "" of services that are not in our table.
+        read: day on which these facts were looked up, with the provider or, where its pages were not to be had, in other
+            public software; "" of services that are not in our table.
         area: (longitude, latitude) around ground that the service surely covers.
     """
 
@@ -76,7 +77,8 @@ class Service:
 TABLE = (
     Service(
         "basemap.at", "https://mapsneu.wien.gv.at/basemap/bmaporthofoto30cm/normal/google3857/{z}/{y}/{x}.jpeg",
-        finest=19, attribution="Datenquelle: basemap.at", terms="CC BY 4.0, https://basemap.at", read="2026-11-26",
+        finest=19, attribution="Datenquelle: basemap.at", terms="said to be CC BY 4.0: check https://basemap.at",
+        read="2026-11-26",
         area=((16.8, 48.5), (16.8, 47.8), (16.2, 47.8), (16.4, 47.5), (16.0, 46.8), (15.1, 46.75), (14.6, 46.55),
               (13.7, 46.58), (12.6, 46.72), (12.3, 46.9), (12.2, 47.2), (11.1, 47.1), (11.0, 46.9), (9.7, 47.2),
               (9.7, 47.4), (9.9, 47.5), (10.4, 47.2), (10.6, 47.4), (11.4, 47.4), (12.2, 47.6), (12.6, 47.6),
@@ -95,7 +97,8 @@ TABLE = (
         "ign",
         "https://data.geopf.fr/wmts?SERVICE=WMTS&REQUEST=GetTile&VERSION=1.0.0&LAYER=ORTHOIMAGERY.ORTHOPHOTOS"
         "&STYLE=normal&FORMAT=image/jpeg&TILEMATRIXSET=PM&TILEMATRIX={z}&TILEROW={y}&TILECOL={x}",
-        finest=19, attribution="© IGN, BD ORTHO", terms="Licence Ouverte 2.0 (Etalab), https://cartes.gouv.fr",
+        finest=19, attribution="© IGN, BD ORTHO",
+        terms="said to be Licence Ouverte 2.0: check https://cartes.gouv.fr",
         read="2026-11-26",
         area=((6.2, 49.3), (6.6, 49.1), (7.8, 48.9), (7.5, 48.4), (7.3, 47.7), (6.7, 47.7), (6.6, 47.4), (5.9, 46.7),
               (5.9, 46.3), (5.8, 46.1), (6.7, 45.95), (6.7, 45.7), (6.9, 45.4), (6.6, 45.0), (6.9, 44.2), (7.4, 43.9),
@@ -106,7 +109,7 @@ TABLE = (
     ),
     Service(
         "pdok", "https://service.pdok.nl/hwh/luchtfotorgb/wmts/v1_0/Actueel_orthoHR/EPSG:3857/{z}/{x}/{y}.jpeg",
-        finest=19, attribution="Beeldmateriaal Nederland, PDOK", terms="CC BY 4.0, https://www.pdok.nl",
+        finest=19, attribution="Beeldmateriaal Nederland, PDOK", terms="said to be CC BY 4.0: check https://www.pdok.nl",
         read="2026-11-26",
         area=((3.4, 51.45), (3.9, 52.0), (4.5, 53.1), (5.3, 53.5), (6.8, 53.5), (7.0, 53.1), (6.8, 52.3), (6.5, 51.95),
               (5.95, 51.85), (6.1, 51.2), (5.95, 50.85), (5.75, 50.87), (5.85, 51.2), (5.0, 51.55), (4.3, 51.5),
@@ -116,7 +119,7 @@ TABLE = (
         "naip", "https://imagery.nationalmap.gov/arcgis/services/USGSNAIPPlus/ImageServer/WMSServer"
         "?layers=USGSNAIPPlus:NaturalColor", "wms",
         finest=18, attribution="USDA NAIP, USGS The National Map",
-        terms="public domain of the United States, https://apps.nationalmap.gov/services/", read="2026-11-26",
+        terms="said to be public domain: check https://apps.nationalmap.gov/services/", read="2026-11-26",
         area=((-124.9, 48.2), (-123.2, 48.15), (-122.7, 48.95), (-95.3, 48.95), (-94.4, 48.6), (-92.6, 48.2),
               (-89.3, 47.8), (-88.4, 48.1), (-85.0, 46.7), (-84.5, 46.3), (-83.5, 45.8), (-82.6, 45.2), (-82.6, 43.0),
               (-83.2, 42.0), (-82.7, 41.7), (-79.0, 42.7), (-79.1, 43.3), (-76.8, 43.5), (-75.0, 44.8), (-71.5, 44.95),
