@@ -42,8 +42,8 @@ class Service:
         finest: the zoom beyond which the service has nothing, or nothing new.
         attribution: what a figure or a map that shows the imagery must say.
         terms: the terms on which it may be used, as far as we know them.
-        read: day on which these facts were looked up, with the provider or, where its pages were not to be had, in other
-            public software; "" of services that are not in our table.
+        read: day on which these facts were looked up, with the provider or, where its pages were not to be had, in
+            other public software; "" of services that are not in our table.
         area: (longitude, latitude) around ground that the service surely covers.
     """
 
