@@ -40,7 +40,26 @@ def draw_original(folder, lon=11.39, lat=47.26, gsd=0.3):
     return write_raster(folder / "original.tif", pixels, grid)
 
 
-class Provider:
+class Loopback:
+    """A server on this machine, in a thread of its own; a handler finds it as `state`."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]):
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), {"state": self}))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+class Provider(Loopback):
     """Serves `raster` under /tiles/z/x/y, /wms and /wmts.xml, and `files`, path -> bytes, with byte ranges.
 
     Attributes:
@@ -57,14 +76,7 @@ class Provider:
         self.flipped = False
         self._cut: dict[tuple, bytes | None] = {}
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"state": self}))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        super().__init__(_Handler)
 
     @property
     def tiles(self) -> str:
@@ -74,11 +86,6 @@ class Provider:
     @property
     def wms(self) -> str:
         return self.url + "/wms?layers=photo"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
 
     def tile(self, z: int, x: int, y: int) -> bytes | None:
         """PNG of a tile, None outside the raster."""

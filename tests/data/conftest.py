@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -13,9 +13,10 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
 from jointnet.data.raster import Grid, write_raster
+from tests.loopback import Loopback
 
 
-class Server:
+class Server(Loopback):
     """Serves `files`, path -> bytes. Each request takes the next of `faults`: a status, or a word of `Handler`."""
 
     def __init__(self):
@@ -26,21 +27,11 @@ class Server:
         self.ranges: list[str | None] = []  # what each request for a file asked for
         self.stalled = threading.Event()
         self.go_on = threading.Event()
-        handler = type("BoundHandler", (Handler,), {"state": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        super().__init__(Handler)
 
     def close(self) -> None:
         self.go_on.set()
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        super().close()
 
 
 class Handler(BaseHTTPRequestHandler):
