@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import mmap
 import re
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import geopandas as gpd
 import numpy as np
 import pyogrio
+import pyproj
 
 from jointnet.data.plain_names import plainly_named
 from jointnet.errors import InputError
 
 CLASSES = ("buildings", "roads")
 PARQUET = (".parquet", ".geoparquet")
+HEAD = 1 << 20  # bytes in which GDAL looks for what a file is, at most
+UNPACKED = 4_000_000_000  # bytes that labels in a zip archive may unpack to
+# GDAL finds the member by its name in any case, and JSON may write each letter by its number.
+_CRS_MEMBER = re.compile(rb'"(?:c|\\u00[46]3)(?:r|\\u00[57]2)(?:s|\\u00[57]3)"\s*:\s*(?=\{)', re.IGNORECASE)
+_CODE = re.compile(r"(urn:ogc:def:crs:|https?://(www\.)?opengis\.net/def/crs/|[A-Za-z]+:\w)")
 _OPENING = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError)
 
 
@@ -154,11 +164,76 @@ def _check_own_shapes(path: Path) -> None:
     """Raises LabelError for what holds no shapes itself: pipes, devices, descriptions that GDAL would follow."""
     if not (path.is_file() or path.is_dir()):
         raise LabelError(f"{path} is a pipe or a device; name a vector file")
-    if path.is_file():
-        with path.open("rb") as file:
-            if b"<OGR" in file.read(4096):  # OGRVRTDataSource, OGRWFSDataSource, ...
-                raise LabelError(f"{path} describes other files or addresses, which are not followed; save the shapes "
-                                 "themselves, as GeoPackage")
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if not file.read(1):
+            return  # GDAL says what it makes of an empty file
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            _check_text(path, content)
+    if is_zipfile(path):
+        for content in _in_archive(path):
+            _check_text(path, content)
+
+
+def _in_archive(path: Path) -> Iterator[bytes]:
+    """The content of each file in a zip archive that may be text.
+
+    Raises:
+        LabelError: if it is encrypted, damaged, or so large that it is meant to fill the memory.
+    """
+    try:
+        with ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if not one.filename.lower().endswith((".shp", ".dbf", ".shx"))]
+            if sum(one.file_size for one in members) > UNPACKED:
+                raise LabelError(f"{path} unpacks to more than {UNPACKED / 1e9:.0f} GB; unpack it by hand, and name "
+                                 f"the file that is meant")
+            for one in members:
+                yield archive.read(one)
+    except (RuntimeError, NotImplementedError, BadZipFile, zlib.error, EOFError) as error:
+        raise LabelError(f"{path} cannot be unpacked; unpack it by hand, without a password, and name the file that is "
+                         f"meant ({error})") from error
+
+
+def _check_text(path: Path, content: bytes | mmap.mmap) -> None:
+    """Raises LabelError where a text has GDAL follow another file or address, or names a CRS that nobody knows."""
+    if b"\0" in content[:HEAD]:
+        return  # no text
+    if b"<OGR" in content[:HEAD]:  # OGRVRTDataSource, OGRWFSDataSource, ...
+        raise LabelError(f"{path} describes other files or addresses, which are not followed; save the shapes "
+                         "themselves, as GeoPackage")
+    for found in _CRS_MEMBER.finditer(content):
+        crs = _json_at(content, found.end())
+        if isinstance(crs, dict) and not _is_known(crs):
+            raise LabelError(f"{path} names a CRS that is not known here, or is to be fetched from elsewhere: "
+                             f"{json.dumps(crs)[:100]}; write its code, as urn:ogc:def:crs:EPSG::32633")
+
+
+def _json_at(content: bytes | mmap.mmap, start: int) -> Any:
+    """The JSON value that begins somewhere in a text; an empty object, which is no CRS, for what is none."""
+    try:
+        return json.JSONDecoder().raw_decode(content[start : start + HEAD].decode("utf-8", "replace"))[0]
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _is_known(crs: dict) -> bool:
+    """Whether a GeoJSON file's CRS is named by a code that PROJ has; GDAL would take any other for degrees."""
+    about = {str(key).lower(): value for key, value in crs.items()}
+    if not {"type", "properties"} & set(about):
+        return True  # a value that a feature has under that name
+    properties = about.get("properties")
+    values = {str(k).lower(): v for k, v in properties.items()} if isinstance(properties, dict) else {}
+    if str(about.get("type")).lower() == "epsg":
+        name = f"EPSG:{values.get('code')}"
+    elif str(about.get("type")).lower() == "name":
+        name = str(values.get("name"))
+    else:
+        return False
+    try:
+        return bool(_CODE.match(name) and pyproj.CRS.from_user_input(name))
+    except pyproj.exceptions.CRSError:
+        return False
 
 
 def _crs(info: dict) -> str | None:

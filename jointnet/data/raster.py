@@ -546,6 +546,12 @@ def _first_bytes(path: Path) -> bytes:
 
 def _check_own_pixels(path: Path, dataset: rasterio.DatasetReader) -> None:
     """Raises RasterError for an image whose metadata would have other files read in its place."""
+    if dataset.driver == "HFA":  # which keeps the pixels of large images in a file beside it
+        others = [Path(name).name for name in dataset.files if Path(name).stem != path.stem]
+        if others:
+            with dataset:
+                raise RasterError(f"{path} has its pixels in {others[0]}, which is not followed; write it anew, as "
+                                  f"GeoTIFF")
     for domain, name in (("OVERVIEWS", "OVERVIEW_FILE"), ("GEOLOCATION", "X_DATASET")):
         if dataset.driver != "VRT" and name in dataset.tags(ns=domain):
             with dataset:
@@ -803,7 +809,11 @@ def _info_of(dataset: rasterio.DatasetReader, path: str | Path) -> Grid:
     """The grid of an open file, place or address."""
     if is_place(path):
         return _info(dataset, read_place(path).tags, at_hand=False)
-    return _info(dataset, at_hand=not is_remote(path))
+    try:
+        return _info(dataset, at_hand=not is_remote(path))
+    except CPLE_BaseError as error:
+        raise RasterError(f"{path} is damaged: its CRS cannot be read; remove {Path(path).name}.aux.xml if it is "
+                          f"there, or write the image anew ({error})") from error
 
 
 def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None, at_hand: bool = True) -> Grid:

@@ -117,7 +117,8 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
     model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
     if model is None:
         card.thresholds = _typical_thresholds(card)
-    return _fit(card, batches, checks, Path(out), wanted.epochs, model, wanted)
+    with alone_in_run(Path(out)):
+        return _fit(card, batches, checks, Path(out), wanted.epochs, model, wanted)
 
 
 @takes(FitOptions)

@@ -8,8 +8,19 @@ import keras
 import numpy as np
 
 from jointnet.files import written_whole
-from jointnet.network.card import SUFFIX, Card, WeightsError, card_of, card_path, file_digest, open_weights
+from jointnet.network.card import (
+    PUBLISHED,
+    SUFFIX,
+    Card,
+    WeightsError,
+    card_of,
+    card_path,
+    file_digest,
+    open_weights,
+)
 from jointnet.network.digest import network_digest
+
+__all__ = ["PUBLISHED", "load_model", "save_model"]  # the folder of the published ones, beside what handles them
 
 
 def save_model(model: keras.Model, path: str | Path, card: Card | None = None, half: bool = False) -> Path:

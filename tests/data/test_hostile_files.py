@@ -1,8 +1,10 @@
 """Images and labels that would have GDAL read another file, ask another computer, or wait for ever."""
 
 import http.server
+import json
 import os
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -131,4 +133,58 @@ def test_a_description_under_the_name_of_labels_is_refused(tmp_path, asked, endi
         "</OGRVRTLayer></OGRVRTDataSource>")
     with pytest.raises(LabelError, match=r"describes other files|not a vector file"):
         read_features(tmp_path / f"a.{ending}", GRID)
+    assert requests == []
+
+
+def square(**members):
+    """GeoJSON of one square, with other members behind it."""
+    ring = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    feature = {"type": "Feature", "properties": {"crs": "none"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    return json.dumps({"type": "FeatureCollection", "features": [feature], **members})
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("write", [
+    lambda url: square(crs={"type": "link", "properties": {"href": url}}),
+    lambda url: square(crs={"type": "URL", "properties": {"url": url}}),
+    lambda url: square(crs={"properties": {"href": url}, "type": "link"}).replace('"crs": {', r'"\u0063RS" : {'),
+    lambda url: square(crs={"type": "name", "properties": {"name": "EPSG:999999"}}),
+    lambda url: f'<!--{"x" * 5000}--><OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>/vsicurl/{url}/a.geojson'
+                "</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>",
+], ids=["link", "url", "escaped", "unknown", "far down"])
+def test_labels_whose_crs_is_elsewhere_are_refused_and_ask_nobody(tmp_path, asked, write, packed):
+    """GDAL would fetch the CRS of GeoJSON, and take labels for degrees where it gets none."""
+    address, requests = asked
+    path = tmp_path / "a.geojson"
+    path.write_text(write(address))
+    if packed:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, "a.geojson")
+        path = tmp_path / "a.zip"
+    with pytest.raises(LabelError, match="describes other files|names a CRS that is not known here"):
+        read_features(path, GRID)
+    assert requests == []
+
+
+@pytest.mark.parametrize("name", ["EPSG:32633", "urn:ogc:def:crs:EPSG::32633",
+                                  "http://www.opengis.net/def/crs/EPSG/0/32633"])
+def test_a_crs_that_is_named_by_its_code_is_known(tmp_path, name):
+    (tmp_path / "a.geojson").write_text(square(crs={"type": "name", "properties": {"name": name}}))
+    assert read_features(tmp_path / "a.geojson", GRID).crs.to_epsg() == 32633
+
+
+def test_labels_in_an_archive_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("jointnet.data.layers.UNPACKED", 1000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.geojson", " " * 1001)
+    with pytest.raises(LabelError, match="unpacks to more than"):
+        read_features(tmp_path / "a.zip", GRID)
+
+
+def test_an_image_whose_companion_has_a_crs_fetched_is_refused(tmp_path, asked):
+    address, requests = asked
+    write_raster(tmp_path / "a.tif", PIXELS, GRID)
+    (tmp_path / "a.tif.aux.xml").write_text(f"<PAMDataset><SRS>{address}/srs</SRS></PAMDataset>")
+    with pytest.raises(RasterError, match="its CRS cannot be read"):
+        read_info(tmp_path / "a.tif")
     assert requests == []
