@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from jointnet import files
 
@@ -32,6 +33,33 @@ def in_child(work: Callable, *arguments, point: int | None = None, **named) -> i
         point: of `kill_points`, where the child dies; None lets it live.
     """
     return _end(_start(_dying, functools.partial(work, **named), arguments, point))
+
+
+def kill_everywhere(prepare: Callable, work: Callable, folder: Path, begin: Callable = lambda _: None) -> int:
+    """Dies before and after each rename of `work(prepared, folder / number)`; how often.
+
+    For what takes long to prepare: that is done once, in a child whose own forks die.
+
+    Args:
+        prepare: a function of a module; its answer is the first argument of the others.
+        work: what is killed.
+        folder: where each number gets a folder, and "whole" one that nothing disturbed.
+        begin: what lies in each folder before, as `begin(prepared, folder / number)`.
+    """
+    return _end(_start(_in_forks, prepare, work, folder, begin))
+
+
+def _in_forks(prepare: Callable, work: Callable, folder: Path, begin: Callable) -> None:
+    prepared = prepare()
+    begin(prepared, folder / "whole")
+    count = _with_steps(work, (prepared, folder / "whole"), lambda number: None)
+    for point in range(count):
+        begin(prepared, folder / str(point))
+        if not (child := os.fork()):
+            _dying(work, (prepared, folder / str(point)), point)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL:
+            sys.exit(255)
+    sys.exit(count)
 
 
 def both(work: Callable, *arguments) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 from jointnet.errors import JointNetError
-from jointnet.files import InUseError, alone, written_whole
+from jointnet.files import InUseError, alone, check_file_name, written_whole
 from jointnet.network.average import AverageCallback
 from jointnet.network.card import Card
 from jointnet.network.weights import save_model
@@ -96,9 +96,26 @@ class RunState:
         if self._state.exists() and not resume:
             raise TrainingError(f"{self.out} holds a run already: resume it (resume=True, --resume) or choose another")
         if resume and self._state.exists():
-            kept = json.loads(self._state.read_text(encoding="utf-8"))
-            self.history = kept["history"]
-            self.settings, self.changes = kept.get("settings", {}), kept.get("changes", {})
+            kept = self._read()
+            self.history, self.settings, self.changes = kept["history"], kept["settings"], kept["changes"]
+
+    def _read(self) -> dict[str, Any]:
+        """What state.json holds.
+
+        Raises:
+            TrainingError: if it is damaged.
+        """
+        try:
+            kept = {"settings": {}, "changes": {}} | json.loads(self._state.read_text(encoding="utf-8"))
+            check_file_name(kept["weights"], "the file of the state's weights")
+            epochs = int(kept["epochs"])
+            whole = all(len(values) == epochs for values in kept["history"].values())
+            if not whole or not isinstance(kept["settings"], dict) or not isinstance(kept["changes"], dict):
+                raise ValueError("its parts do not go together")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise TrainingError(f"{self._state} is damaged; put a copy in its place, or begin another run with the "
+                                f"weights in {self.best.name} ({error})") from error
+        return kept
 
     def note(self, settings: dict[str, Any]) -> None:
         """Keeps what the next epochs are trained with; what differs from the epochs before is noted in the history.
@@ -123,7 +140,7 @@ class RunState:
         """
         if not self._state.exists():
             return 0
-        state = json.loads(self._state.read_text(encoding="utf-8"))
+        state = self._read()
         model.optimizer.build(model.trainable_variables)
         try:
             with warnings.catch_warnings():

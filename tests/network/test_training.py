@@ -164,7 +164,7 @@ class Terminate(keras.callbacks.Callback):
 def test_sigterm_ends_training_after_the_step_with_the_state_of_the_last_epoch(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     run = fit(CARD, BrightSquares(2), BrightSquares(1), tmp_path, 5, callbacks=[StopOnSignal(), Terminate()], verbose=0)
-    assert run.ended == "stopped" and len(run.history["loss"]) == 1
+    assert run.ended == "stopped" and len(run.history["loss"]) == 1 and run.exit_code == 143
     assert int(everything_saved(tmp_path)["optimizer/vars/0"]) == 2
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -247,6 +247,7 @@ def test_an_interrupt_ends_training_and_keeps_the_last_finished_epoch(tmp_path):
     watcher = Interrupt()
     run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 5, callbacks=[watcher], tensorboard=True, verbose=0)
     assert run.ended == "stopped" and len(run.history["loss"]) == 1 and watcher.told
+    assert run.exit_code == 130
     assert json.loads((tmp_path / "state.json").read_text())["epochs"] == 1
     kinds = {p.parent.name for p in (tmp_path / "tensorboard").rglob("events.*")}
     assert {"train", "validation"} <= kinds
