@@ -32,7 +32,6 @@ def export(model: Any, path: str | Path, format: str | None = None, size: int | 
         ImportError: if the format needs a package that is not installed.
     """
     from jointnet.network.card import card_of
-    from jointnet.network.weights import load_model
 
     path = Path(path)
     if format is None:
@@ -41,7 +40,10 @@ def export(model: Any, path: str | Path, format: str | None = None, size: int | 
         raise InputError(f"format {format!r} is unknown; choose from {', '.join(FORMATS)}")
     if path.suffix != FORMATS[format]:
         raise InputError(f"{path} must end in {FORMATS[format] or 'a folder name without a suffix'} for {format}")
-    model = load_model(model) if isinstance(model, str | Path) else model
+    if isinstance(model, str | Path):
+        from jointnet.network.weights import load_model
+
+        model = load_model(model)
     card = card_of(model)
     write = {"openvino": _openvino, "savedmodel": _saved_model, "onnx": _onnx}[format]
     companions = [path.with_suffix(".bin")] if format == "openvino" else []

@@ -1,4 +1,4 @@
-"""A training that is killed at its files, or not alone in its folder: a whole state, and the best weights with their card."""
+"""A training that is killed at its files, or not alone in its folder: a whole state, best weights with their card."""
 
 import json
 import random
@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from jointnet.cli import app
 from jointnet.data.scene import Dataset
-from jointnet.network.card import Card, open_weights
+from jointnet.network.card import open_weights
 from jointnet.network.checkpoints import (
     CheckpointCallback,
     RunState,
-    StoppedError,
     StopOnSignal,
+    StoppedError,
     TrainingError,
     alone_in_run,
 )
@@ -28,12 +28,9 @@ from tests.network.test_several_datasets import draw_town
 from tests.network.test_training import CARD, BrightSquares
 
 
-def two_layers():
-    """A network of the smallest kind, compiled, with its optimizer's state."""
-    model = replace(CARD).build()
-    model.compile(keras.optimizers.Adam(), "mse")
-    model.optimizer.build(model.trainable_variables)
-    return model
+def network():
+    """A network of the smallest kind."""
+    return replace(CARD).build()
 
 
 def end_epoch(model, out, score=0.5):
@@ -56,7 +53,7 @@ def end_second(model, out):
 
 
 def test_an_epoch_killed_at_any_rename_leaves_a_whole_state_and_weights_with_their_card(tmp_path):
-    points = kill_everywhere(two_layers, end_second, tmp_path, begin)
+    points = kill_everywhere(network, end_second, tmp_path, begin)
     assert points == 2 * (3 + 1 + 1 + 1)  # best weights with their card, the state's weights, the state, the table
     epochs = []
     for point in range(points):
@@ -67,16 +64,24 @@ def test_an_epoch_killed_at_any_rename_leaves_a_whole_state_and_weights_with_the
             assert len(file.keys()) > 1
         assert open_weights(out / "best.weights.h5").card.scores["validation"]["iou"] in (0.5, 0.6)
     assert epochs == sorted(epochs) and set(epochs) == {1, 2}
-    model = two_layers()
+    model = network()
     for point in (0, 5, 9, points - 1):
         end_epoch(model, tmp_path / str(point), 0.7)
         left = sorted(p.name for p in (tmp_path / str(point)).iterdir())
         assert left[:3] == ["best.json", "best.weights.h5", "history.csv"] and left[4:] == ["state.json"], left
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\0\0", '{"epochs": 1}', "[" * 5000, '{"epochs": 2, "weights": '
-                                  '"last.weights.h5", "history": {"loss": [1]}}', '{"epochs": 1, "weights": '
-                                  '"../elsewhere.weights.h5", "history": {"loss": [1]}}'])
+DAMAGED = ["", "{", "[]", "null", "\0\0", '{"epochs": 1}', "[" * 5000,
+           '{"epochs": 2, "weights": "last.weights.h5", "history": {"loss": [1]}}',
+           '{"epochs": 1, "weights": "../elsewhere.weights.h5", "history": {"loss": [1]}}']
+
+
+DAMAGED = ["", "{", "[]", "null", "\0\0", '{"epochs": 1}', "[" * 5000,
+           '{"epochs": 2, "weights": "last.weights.h5", "history": {"loss": [1]}}',
+           '{"epochs": 1, "weights": "../elsewhere.weights.h5", "history": {"loss": [1]}}']
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_state_is_a_sentence(tmp_path, text):
     (tmp_path / "state.json").write_text(text)
     with pytest.raises(TrainingError, match="state.json is damaged; put a copy in its place"):
@@ -152,9 +157,9 @@ class StopAtOnce(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_what_is_stopped_before_there_is_anything_to_keep_keeps_nothing_and_says_so(tmp_path, number, code, monkeypatch):
+def test_what_is_stopped_in_its_first_epoch_keeps_nothing_and_says_so(tmp_path, number, code, monkeypatch):
     callbacks = [StopOnSignal(), StopAtOnce(number)]
-    with pytest.raises(StoppedError, match="stopped before its first epoch was finished, so nothing is kept") as stopped:
+    with pytest.raises(StoppedError, match="before its first epoch was finished, so nothing is kept") as stopped:
         fit(CARD, BrightSquares(3), BrightSquares(1), tmp_path / "run", 5, callbacks=callbacks, verbose=0)
     assert stopped.value.exit_code == code
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 """What ErrorExplorer does in Python: rows, notes and their file."""
 
 import json
+import sys
 
 import pytest
 from shapely.geometry import shape
@@ -9,6 +10,7 @@ from jointnet.data.raster import write_raster
 from jointnet.evaluate.error_objects import find_errors, label_suspects
 from jointnet.evaluate.worst import worst_patches
 from jointnet.show.widgets import ErrorExplorer
+from tests.killing import CONTEXT, both
 from tests.show.known_errors import THRESHOLD, write_known
 from tests.show.known_scene import known_probability
 
@@ -102,3 +104,55 @@ def test_no_error_and_errors_of_other_scenes_are_said_to_be_so(known):
         ErrorExplorer(errors.iloc[:0], dataset, folder)
     with pytest.raises(ValueError, match="vienna2 is not among the scenes with a prediction"):
         ErrorExplorer(errors, dataset.select(names="vienna1"), folder)
+
+
+def notes_of(path):
+    return {f["properties"]["scene"]: f["properties"]["note"] for f in json.loads(path.read_text())["features"]}
+
+
+def test_two_explorers_of_one_file_of_notes_lose_none(known, tmp_path):
+    """One has not seen what the other wrote, takes a note back, and writes about the same error."""
+    path = tmp_path / "mine.geojson"
+    one, two = (explorer_of(known, notes=path) for _ in range(2))
+    one.notes = {"vienna1-1": "a garage"}
+    two.notes = {"vienna2-1": "a shed"}
+    assert two.notes == {"vienna1-1": "a garage", "vienna2-1": "a shed"}
+    one.notes = {}
+    assert one.notes == {"vienna2-1": "a shed"} and notes_of(path) == {"vienna2": "a shed"}
+    two.notes = {"vienna2-1": "a shed of wood"}
+    one.notes = {"vienna2-1": "no shed"}
+    assert one.notes == {"vienna2-1": "a shed of wood\nno shed"}
+    assert notes_of(path) == {"vienna2": one.notes["vienna2-1"]}
+    assert (one.error, two.error) == ("", "")
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\xff\xfe\0", b"[]", b"[" * 100_000, b'{"features": [null]}', b'{"features": [{"properties": {}}]}',
+    b'{"features": [{"properties": {"scene": "vienna1", "row": "far", "col": 1, "note": "x"}}]}'])
+def test_a_damaged_file_of_notes_is_a_sentence_and_stays(known, tmp_path, content):
+    path = tmp_path / "mine.geojson"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="holds no notes of an ErrorExplorer; choose another file"):
+        explorer_of(known, notes=path)
+    assert path.read_bytes() == content
+
+
+def note_in_rounds(number, folder, path, barrier):
+    """Ten explorers one after the other, each begun with another process, that note one of their own errors."""
+    dataset, predictions = write_known(folder / f"known{number}")
+    errors = find_errors(predictions, dataset)
+    for turn in range(50):
+        if turn % 5 == 0:
+            explorer = ErrorExplorer(errors, dataset, predictions, threshold=THRESHOLD, notes=path)
+            barrier.wait()
+        name = f"vienna{number + 1}-{turn % 2 + 1}"
+        explorer.notes = {**explorer.notes, name: f"{turn}"}
+        if explorer.error:
+            sys.exit(3)
+
+
+def test_fifty_pairs_of_notes_from_two_processes_are_all_kept(tmp_path):
+    path = tmp_path / "mine.geojson"
+    assert both(note_in_rounds, tmp_path, path, CONTEXT.Barrier(2)) == [0, 0]
+    kept = [f["properties"]["note"] for f in json.loads(path.read_text())["features"]]
+    assert sorted(kept) == ["48", "48", "49", "49"]

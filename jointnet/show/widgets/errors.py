@@ -172,9 +172,9 @@ class ErrorExplorer(SceneExplorer):
             return {}
         try:
             features = json.loads(self._path.read_text(encoding="utf-8"))["features"]
-            kept = [(f, f["properties"]["scene"], f["properties"]["row"], f["properties"]["col"],
-                     f["properties"]["note"]) for f in features]
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            kept = [(f, str(f["properties"]["scene"]), float(f["properties"]["row"]), float(f["properties"]["col"]),
+                     str(f["properties"]["note"])) for f in features]
+        except (KeyError, TypeError, ValueError, OSError, RecursionError) as error:
             raise InputError(f"{self._path} holds no notes of an ErrorExplorer; choose another file") from error
         notes = {}
         for feature, scene, row, col, note in kept:
@@ -187,10 +187,10 @@ class ErrorExplorer(SceneExplorer):
         return notes
 
     def _merge(self) -> None:
-        """Adds what another explorer wrote into the file since it was last read; notes changed here win."""
-        there, here = self._kept(), dict(self.notes)
-        changed = {name for name in {*here, *self._known} if here.get(name, "") != self._known.get(name, "")}
-        merged = there | {name: here.get(name, "") for name in changed}
+        """Adds what another explorer wrote into the file since it was last read; of one error, both notes stay."""
+        there, here, known = self._kept(), dict(self.notes), self._known
+        merged = {name: _both(known.get(name, ""), there.get(name, ""), here.get(name, ""))
+                  for name in {**there, **here, **known}}
         self._known = {name: note for name, note in merged.items() if note}
         self.unobserve(self._keep, "notes")  # what is written just now need not be written again
         self.notes = dict(self._known)
@@ -289,3 +289,10 @@ def _plain(value: Any) -> Any:
     """A number or text of Python's; None for what is not known."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _both(before: str, there: str, here: str) -> str:
+    """A note that may have been changed in two places since both knew it."""
+    if before in (there, here):
+        return here if there == before else there
+    return "\n".join(note for note in dict.fromkeys((there, here)) if note)
