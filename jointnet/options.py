@@ -72,7 +72,8 @@ class PredictOptions:
 class FitOptions:
     """What a training on any batches may be told."""
 
-    learning_rate: float = option(1e-3, "highest learning rate of Adam")
+    learning_rate: float | None = option(
+        None, "highest learning rate of Adam; 1e-3 for a new network, a fifth of it for one that goes on, if not given")
     schedule: str = option(
         "cosine", "how the rate goes: cosine, a short warm-up and a fall over all epochs; constant, a warm-up alone, "
         "for a run that may end at any time; falling, in a straight line, to finish such a run")
@@ -93,6 +94,8 @@ class FitOptions:
         False, "share each batch among all graphics cards of this machine (TensorFlow); Dice is then taken over each "
         "card's share of the batch")
     tensorboard: bool = option(False, "write curves for TensorBoard into OUT/tensorboard, beside history.csv")
+    frozen_statistics: bool | None = option(
+        None, "keep batch normalisation as it is, for few labels; a network that goes on does, if not given")
     resume: bool = option(False, "go on from the last finished epoch in the folder of the run")
     callbacks: Sequence[Any] | None = option(
         None, "more callbacks of Keras to tell of each step and epoch", python_only=True)
@@ -103,8 +106,12 @@ class FitOptions:
 class TrainOptions(FitOptions):
     """What a training on a dataset may be told."""
 
-    epochs: int = option(20, "rounds; the weights are checked on the validation scenes after each", least=1)
-    steps: int | None = option(None, "batches an epoch; as many as cover the scenes once, if not given", least=1)
+    epochs: int | None = option(
+        None, "rounds, after each of which the weights are checked on the validation scenes; 20 for a new network, 8 "
+        "for one that goes on, if not given", least=1)
+    steps: int | None = option(
+        None, "batches an epoch; as many as cover the scenes once, if not given, and 15 or more for a network that "
+        "goes on", least=1)
     patch_size: int | None = option(
         None, "side of a patch in pixels, a multiple of 8; the card's or the preset's, if not given")
     batch_size: int | None = option(None, "patches a step; the preset's, if not given", least=1)

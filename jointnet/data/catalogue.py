@@ -12,6 +12,7 @@ from typing import Any
 import pooch
 from tqdm.auto import tqdm
 
+from jointnet.data.done_blocks import split_labelled_area
 from jointnet.data.drawn import SAMPLE, draw_sample, scene_files, seed_of
 from jointnet.data.folder import open_folder
 from jointnet.data.inria import TILES, open_inria, parse_tile, tile_split
@@ -70,7 +71,8 @@ def open_dataset(
         tiles: only these scenes, by name; each must be there.
         held_out_city: this city becomes the test split, the others keep theirs, see `leave_city_out`.
         validation: deal the scenes anew: this share of them, whole and by a seeded draw, validates and the rest
-            trains, see `split_by_share`; a lone scene is cut into blocks, see `split_in_blocks`.
+            trains, see `split_by_share`; a lone scene is cut into blocks, see `split_in_blocks`, and one that a
+            person has labelled in part inside that part, see `split_labelled_area`.
         drop_faulty: leave out INRIA's tiles that are reported as wrongly labelled, kitsap4 and kitsap5.
         nodata: rule for pixels without imagery, "black" or "white", see `valid_pixels`; without it the dataset's own:
             white in the Massachusetts sets, none elsewhere (the few black pixels in INRIA's tiles are shadows).
@@ -119,8 +121,7 @@ def open_dataset(
     if held_out_city:
         dataset = leave_city_out(dataset, held_out_city)
     if validation:
-        alone = len(dataset) == 1
-        dataset = split_in_blocks(dataset[0], None, validation) if alone else split_by_share(dataset, validation)
+        dataset = _dealt(dataset, validation)
     if stretch is not None:
         dataset = stretched(dataset, stretch)
     if name == "folder":
@@ -130,6 +131,15 @@ def open_dataset(
         held = sorted({f"{s.split} of {s.city}" if s.city else s.split for s in dataset})
         raise InputError(f"{name} has no scene of split {split!r} among those asked for; it has {', '.join(held)}")
     return found
+
+
+def _dealt(dataset: Dataset, validation: float) -> Dataset:
+    """The dataset with a share to validate on: whole scenes, blocks of a lone one, or of what is labelled of it."""
+    if len(dataset) > 1:
+        return split_by_share(dataset, validation)
+    if any(dataset[0].says_where_done(class_name) for class_name in dataset[0].labels):
+        return split_labelled_area(dataset[0], validation)
+    return split_in_blocks(dataset[0], None, validation)
 
 
 def _warn_of_leaks(dataset: Dataset) -> None:

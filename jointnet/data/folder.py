@@ -14,7 +14,7 @@ from jointnet.data.layers import CLASSES, classes_in
 from jointnet.data.manifest import SPLIT_WORDS, addresses, apply_manifest
 from jointnet.data.masks import MaskGroup
 from jointnet.data.raster import read_info
-from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene, is_vector, remote_scene, shorten
+from jointnet.data.scene import LABELS_ENDING, SPLITS, VECTOR_SUFFIXES, Dataset, Scene, is_vector, remote_scene, shorten
 from jointnet.data.vectors import meets
 from jointnet.errors import InputError
 
@@ -235,10 +235,12 @@ def _by_name(stem: str, class_name: str, files: dict[str, tuple[Path, ...]], ima
              layer: str | None) -> dict[str, Path]:
     """Class -> label file for an image, by its name: STEM_mask shows `class_name`, STEM_roads roads, and so on.
 
+    STEM_labels, which a LabelEditor keeps, comes before all others of a class.
+
     Raises:
         ValueError: if several vector files of different folders may be meant.
     """
-    own = (f"{stem}_mask", f"{stem}_{class_name}", stem)
+    own = (f"{stem}_mask", f"{stem}_{class_name}", stem, f"{stem}{LABELS_ENDING}")  # the last that there is, is taken
     names = {f"{stem}_{k}": k for k in CLASSES} | dict.fromkeys(own, class_name)
     names = {n: k for n, k in names.items() if n == stem or n not in images}  # leaves out the labels of another image
     found = {k: _only(files[n], stem) for n, k in names.items() if n in files}

@@ -19,7 +19,7 @@ import shapely
 from rasterio.features import rasterize
 from shapely import GeometryType
 
-from jointnet.data.layers import LabelError, LabelWarning, layers_of, read_column
+from jointnet.data.layers import DONE, PARQUET, LabelError, LabelWarning, all_layers, layers_of, read_column
 from jointnet.data.lengths import parse_length
 from jointnet.data.raster import Grid
 from jointnet.data.shapes import mend
@@ -171,6 +171,22 @@ def place_file(
     if not len(polygons) and count_features(path, class_name, layer):
         warnings.warn(f"no label of {path} lies on the image: its mask is empty", LabelWarning, 3)
     return PlacedShapes(_repair(polygons))
+
+
+def place_done(path: Path, grid: Grid) -> PlacedShapes | None:
+    """The area in which the labels of a file are complete: its layer "done", where it has one beside others, else None.
+
+    Args:
+        path: a vector file.
+        grid: the grid of the whole image; an area that lies elsewhere is empty here.
+
+    Raises:
+        LabelError: if the file cannot be read, or holds other shapes there than polygons.
+    """
+    if path.suffix.lower() in PARQUET or len(layers := all_layers(path)) < 2 or DONE not in [x.name for x in layers]:
+        return None
+    table = _near(path, grid, None, None, DONE)
+    return PlacedShapes(_repair(_inside(_footprints(table, grid), grid)))
 
 
 def _near(

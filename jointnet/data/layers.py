@@ -23,6 +23,7 @@ from jointnet.data.plain_names import plainly_named
 from jointnet.errors import InputError
 
 CLASSES = ("buildings", "roads")
+DONE = "done"  # a layer of this name, beside others, shows where their labels are complete
 PARQUET = (".parquet", ".geoparquet")
 HEAD = 1 << 20  # bytes in which GDAL looks for what a file is, at most
 UNPACKED = 4_000_000_000  # bytes that labels in a zip archive may unpack to
@@ -84,22 +85,31 @@ def layers_of(path: str | Path, class_name: str | None = None, layer: str | None
     path = Path(path)
     if not path.exists():
         raise LabelError(f"{path} does not exist; check the path")
-    state = path.stat()
-    found = _all_layers(path, (state.st_size, state.st_mtime_ns))
+    found = all_layers(path)
     if layer is not None:
         asked = [one for one in found if one.name == layer]
         if not asked:
             raise LabelError(f"{path} has no layer {layer!r}; it has {_listed(found)}")
         return tuple(asked)
+    found = tuple(one for one in found if one.name != DONE) or found
     if not found:
         raise LabelError(f"{path} is a table without geometry; name a file, or a layer, of polygons or lines")
     return _chosen(found, class_name)
 
 
+def all_layers(path: Path) -> tuple[Layer, ...]:
+    """Every layer of a file that has shapes.
+
+    Raises:
+        LabelError: if the file cannot be read.
+    """
+    state = path.stat()
+    return _all_layers(path, (state.st_size, state.st_mtime_ns))
+
+
 def classes_in(path: Path) -> tuple[str, ...]:
     """The classes that layers of a file are named after, where it has several."""
-    state = path.stat()
-    found = _all_layers(path, (state.st_size, state.st_mtime_ns))
+    found = all_layers(path)
     return () if len(found) < 2 else tuple(name for name in CLASSES if any(_is_named(one, name) for one in found))
 
 

@@ -18,7 +18,7 @@ from jointnet.data.scene import Scene
 from jointnet.files import written_whole
 
 CELL = 32  # side of a cell, in pixels
-RULES = 2  # edition of what is counted, and how; another number makes every index anew
+RULES = 3  # edition of what is counted, and how; another number makes every index anew
 STRIP = 16 * CELL  # rows read at a time
 
 
@@ -90,7 +90,8 @@ def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
         files += found if isinstance(found, tuple) else [found]
     stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
     masks = [repr(scene.masks[c].values) for c in classes if c in scene.masks and scene.masks[c].files]
-    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.line_width, masks, RULES, CELL])
+    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.counted, scene.line_width, masks,
+                       RULES, CELL])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

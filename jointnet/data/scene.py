@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from jointnet.data.addresses import is_remote, is_stac_item, stem_of
-from jointnet.data.labels import PlacedShapes, place_file
+from jointnet.data.labels import PlacedShapes, place_done, place_file
+from jointnet.data.layers import DONE
 from jointnet.data.masks import MaskGroup, MaskValues, orientation, read_mask_window, values_of
 from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, kept_raster, read_info
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml", ".geoparquet", ".kmz",
                    ".topojson", ".geojsonl", ".sqlite", ".osm", ".pbf", ".gdb", ".zip")
+LABELS_ENDING = "_labels"  # of the name of what a LabelEditor keeps: a_labels.gpkg beside a.tif
 _MAKING = threading.Lock()
+Window = tuple[int, int, int, int]  # (row, col, height, width)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Scene:
         credit: who provided the imagery, as every figure and map of it must say; "" where nobody asks for that.
         stretch: what makes 0 to 255 of an image of more bits; `read` then gives uint8. See `stretch.stretched`.
         masks: class name -> the masks whose values decide together what they mean; without it, each file by itself.
+        counted: rectangles (row, col, height, width) in pixels of the image in which labels count, where a split leaves
+            some out; everywhere without it.
+
+    A vector file with a layer "done" beside others labels what lies in its polygons, and nothing else.
     """
 
     name: str
@@ -69,6 +76,7 @@ class Scene:
     credit: str = ""
     masks: dict[str, MaskGroup] = field(default_factory=dict)
     stretch: Stretch | None = None
+    counted: tuple[Window, ...] | None = None
 
     @cached_property
     def info(self) -> Grid:
@@ -154,10 +162,15 @@ class Scene:
         A pixel that nobody has labelled is 0; of several files, one that says something is enough.
         """
         layers = [self._read_layer(class_name, path, window) for path in self._label_files(class_name)]
-        if len(layers) == 1:
-            return layers[0]
         labels, labelled = (np.maximum.reduce(part) for part in zip(*layers, strict=True))
-        return labels, labelled
+        if self.counted is not None:
+            top, left, height, width = self._in_image(window) or (0, 0, *self._image_info.shape)
+            labelled &= covered(self.counted, (top, left, height, width))
+        return labels * labelled.astype(np.uint8), labelled
+
+    def says_where_done(self, class_name: str) -> bool:
+        """Whether labels of a class say themselves where they are complete."""
+        return any(is_vector(path) and self._done(path) is not None for path in self._label_files(class_name))
 
     def prepare(self, classes: Sequence[str] | None = None) -> None:
         """Opens and places the labels once, so that windows can be read from any thread afterwards.
@@ -170,7 +183,11 @@ class Scene:
         """
         for class_name in self.labels if classes is None else [c for c in classes if c in self.labels]:
             for path in self._label_files(class_name):
-                self._placed(class_name, path) if is_vector(path) else self._mask(class_name, path)
+                if is_vector(path):
+                    self._placed(class_name, path)
+                    self._done(path)
+                else:
+                    self._mask(class_name, path)
 
     def check_shapes(self) -> None:
         """Raises ValueError if a vector file of labels lies elsewhere than the image, by the box around its shapes."""
@@ -209,8 +226,9 @@ class Scene:
     ) -> tuple[np.ndarray, np.ndarray]:
         """uint8 {0, 1} of one label file, and where it is labelled, bool."""
         if is_vector(path):
-            mask = self._placed(class_name, path).burn(self.info if window is None else self.info.crop(*window))
-            return mask, np.ones(mask.shape, bool)
+            grid, done = self.info if window is None else self.info.crop(*window), self._done(path)
+            mask = self._placed(class_name, path).burn(grid)
+            return mask, np.ones(mask.shape, bool) if done is None else done.burn(grid) > 0
         values, flips = self._mask(class_name, path)
         inside = self._in_image(window) or (0, 0, *self._image_info.shape)
         return read_mask_window(path, inside, values, flips)
@@ -219,6 +237,10 @@ class Scene:
         """The shapes of a vector file on the image, placed once."""
         layer = self.layers.get(class_name)
         return self._once((path, class_name), place_file, path, self._image_info, self.line_width, class_name, layer)
+
+    def _done(self, path: Path) -> PlacedShapes | None:
+        """Where the labels of a vector file are complete, placed once; None where that is everywhere."""
+        return self._once((path, DONE, "area"), place_done, path, self._image_info)
 
     def _mask(self, class_name: str, path: Path) -> tuple[MaskValues, tuple[bool, bool]]:
         """What the values of a mask mean, and which way it lies, looked up once."""
@@ -382,6 +404,15 @@ def as_scene(source: Scene | str | Path, nodata: str | None = None) -> Scene:
 def is_drawn(tags: Mapping[str, str]) -> bool:
     """True if the tags of a file say that a program drew it."""
     return tags.get("JOINTNET_SOURCE", "").startswith("drawn") or tags.get("drawn") == "true"
+
+
+def covered(boxes: Sequence[Window], window: Window) -> np.ndarray:
+    """bool (height, width): where a window of an image lies in any of some rectangles of it."""
+    top, left, height, width = window
+    inside = np.zeros((height, width), bool)
+    for row, col, rows, columns in boxes:
+        inside[max(0, row - top) : max(0, row + rows - top), max(0, col - left) : max(0, col + columns - left)] = True
+    return inside
 
 
 def is_vector(path: Path) -> bool:

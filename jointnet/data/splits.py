@@ -66,6 +66,7 @@ def find_leaks(dataset: Dataset) -> list[tuple[str, str]]:
             a, b = group[first][0], group[second][0]
             if first < second and a.split != b.split and _shares_ground(boxes[first], boxes[second]):
                 leaks.append((a.name, b.name))
+    leaks = list(dict.fromkeys(leaks))  # scenes of several boxes may meet in several
     return leaks + _leaks_between_systems([group for group in groups.values() if group[0][0].info.on_earth])
 
 
@@ -97,15 +98,16 @@ def _leaks_between_systems(groups: list[list[Placed]]) -> list[tuple[str, str]]:
 
 
 def _grouped(dataset: Dataset) -> dict[str, list[Placed]]:
-    """The scenes with their boxes, by what makes the boxes comparable: the CRS, or the file."""
+    """The scenes with their boxes, or those where labels count, by what makes boxes comparable: CRS or file."""
     groups: dict[str, list] = {}
     for scene in dataset:
-        if scene.info.crs is not None:
-            key, box = scene.info.crs.to_wkt(), scene.info.bounds
-        else:
-            row, col, height, width = scene.part or (0, 0, *scene.info.shape)
-            key, box = str(scene.image.resolve()), (col, row, col + width, row + height)
-        groups.setdefault(key, []).append((scene, box))
+        top, left = scene.part[:2] if scene.part else (0, 0)
+        for row, col, height, width in scene.counted or ((top, left, *scene.info.shape),):
+            if scene.info.crs is not None:
+                key, box = scene.info.crs.to_wkt(), scene.info.crop(row - top, col - left, height, width).bounds
+            else:
+                key, box = str(scene.image.resolve()), (col, row, col + width, row + height)
+            groups.setdefault(key, []).append((scene, box))
     return groups
 
 

@@ -28,6 +28,7 @@ from jointnet.network.checkpoints import (
     TrainingError,
     alone_in_run,
 )
+from jointnet.network.fine_tuning import NEW, STEPS, assumed_gsd, at_own_scale, freeze_statistics, settled
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
@@ -89,7 +90,8 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
     from jointnet.data.patches import GridBatches, PatchBatches, check_images
     from jointnet.data.scene import Dataset
 
-    wanted = chosen(TrainOptions, options)
+    model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
+    wanted = settled(chosen(TrainOptions, options), model is not None)
     card = _card_to_begin_with(model_or_preset, classes)
     patch_size = wanted.patch_size or card.patch_size
     if patch_size % 8:
@@ -100,21 +102,25 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
     validation = [scene for d in datasets for scene in _some(d, "validation", card.classes)]
     _check_alike(parts)
     training = [scene for part in parts for scene in part]
+    if model is not None:
+        both = at_own_scale(card, [*training, *validation], Path(out) / "images")
+        training, validation = both[: len(training)], both[len(training) :]
     batches = PatchBatches(training, patch_size, batch_size, card.classes, wanted.steps, wanted.foreground_share,
                            wanted.colour_jitter, seed=wanted.seed)
+    if model is not None and wanted.steps is None:
+        batches.steps = max(batches.steps, STEPS)
     checks = GridBatches(validation, patch_size, batch_size, card.classes)
     check_images([*training, *validation])
     card = replace(
         card,
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
-        image_gsd=None, seed=wanted.seed, stretch=_stretch_of([*training, *validation]),
+        image_gsd=assumed_gsd(card, training[0].gsd), seed=wanted.seed, stretch=_stretch_of([*training, *validation]),
         loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
         data="; ".join(_described(part, card.classes) for part in parts),
         drawn=any(d.drawn for d in datasets), batch_size=batch_size, thresholds=dict(card.thresholds), scores={},
         sha256="",
         terms=wanted.terms or card.terms, limits=wanted.limits or card.limits, recipe=wanted.recipe or card.recipe,
     )
-    model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
     if model is None:
         card.thresholds = _typical_thresholds(card)
     with alone_in_run(Path(out)):
@@ -140,6 +146,7 @@ def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDa
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
     wanted = chosen(FitOptions, options)
+    wanted = replace(wanted, learning_rate=wanted.learning_rate or NEW["learning_rate"])
     if wanted.schedule not in SCHEDULES:
         raise InputError(f"schedule {wanted.schedule!r} is unknown; choose from {', '.join(SCHEDULES)}")
     if wanted.average is not None and not 0 < wanted.average < 1:
@@ -161,6 +168,8 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
         network = build_network(card, wanted.precision)
         if model is not None:
             network.set_weights(model.get_weights())
+        if wanted.frozen_statistics:
+            freeze_statistics(network)
         loss = SharedLoss(card.loss, strategy.num_replicas_in_sync) if strategy else PixelLoss(card.loss)
         network.compile(_optimizer(wanted), loss, weighted_metrics=_metrics(card),
                         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")

@@ -1,0 +1,108 @@
+"""What a LabelEditor keeps: shapes of a scene in, a GeoPackage with a layer for each class and the done area out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+
+from jointnet.data.addresses import is_remote
+from jointnet.data.edits import DONE, LINES, Shape
+from jointnet.data.layers import LabelError, all_layers, read_layer
+from jointnet.data.place_files import is_place
+from jointnet.data.plain_names import plainly_named
+from jointnet.data.raster import Grid
+from jointnet.data.scene import LABELS_ENDING, Scene
+from jointnet.data.shapes import shapes_of_class
+from jointnet.data.vectors import PIXELS, read_shapes
+from jointnet.files import settle, written_whole
+
+Layers = Mapping[str, gpd.GeoDataFrame]
+
+
+def label_path(scene: Scene) -> Path:
+    """Where the labels of a scene are kept unless it is said otherwise: NAME_labels.gpkg beside its image.
+
+    Raises:
+        LabelError: if the image is not on this disk.
+    """
+    if is_remote(scene.image) or is_place(scene.image):
+        raise LabelError(f"{scene.name} is not an image on this disk; say where its labels are to be kept: "
+                         f"path='{scene.name}{LABELS_ENDING}.gpkg'")
+    return scene.image.with_name(f"{scene.image.stem}{LABELS_ENDING}.gpkg")
+
+
+def write_labels(path: Path, shapes: Iterable[Shape], grid: Grid, classes: Sequence[str] = ("buildings",),
+                 others: Layers | None = None) -> Path:
+    """Writes shapes as a GeoPackage in the grid's CRS, whole or not at all; a class or an area without any, too.
+
+    Args:
+        path: the file.
+        shapes: in pixels of the grid.
+        grid: of the scene.
+        classes: layers that are written even if they are empty: an empty layer says that nothing of it was found.
+        others: further layers, as they are.
+    """
+    shapes = list(shapes)
+    layers = dict.fromkeys([*classes, *(s.layer for s in shapes), DONE])
+    tables = {name: _table([s for s in shapes if s.layer == name], grid) for name in layers}
+    with written_whole(path) as draft, plainly_named(draft) as plain, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)  # of an image without: in its pixels
+        for name, table in {**tables, **(others or {})}.items():
+            empty = "LineString" if name in LINES else "Polygon"
+            pyogrio.write_dataframe(table, plain, layer=name, driver="GPKG",
+                                    geometry_type=empty if table.empty else None)
+    return path
+
+
+def read_labels(path: Path, grid: Grid, classes: Sequence[str]) -> tuple[list[Shape], Layers]:
+    """Every shape of a file that `write_labels` wrote, in pixels of a grid, and its layers of other names as they are.
+
+    Raises:
+        LabelError: if the file is damaged, or none that can be read.
+    """
+    settle(path)
+    shapes: list[Shape] = []
+    others: dict[str, gpd.GeoDataFrame] = {}
+    for layer in all_layers(path):
+        (table, notes), name = read_layer(layer), str(layer.name)
+        if name in (*classes, DONE):
+            shapes += to_pixels(shapes_of_class(table, None if name == DONE else name, str(layer), notes), grid, name)
+        else:
+            others[name] = table
+    return shapes, others
+
+
+def read_vector_file(path: Path, grid: Grid, class_name: str) -> list[Shape]:
+    """The shapes of a class in any vector file that lie on a grid, in its pixels. Errors as `read_shapes`."""
+    table = read_shapes(path, grid, class_name, None if grid.crs else PIXELS)
+    return to_pixels(table, grid, class_name)
+
+
+def to_pixels(table: gpd.GeoDataFrame, grid: Grid, layer: str) -> list[Shape]:
+    """The rows of a table of single polygons or lines as shapes in (column, row) pixels of a grid."""
+    if grid.crs is not None and table.crs is not None:
+        table = table.to_crs(grid.crs)
+    back = ~grid.transform
+    places = shapely.transform(shapely.force_2d(table.geometry.to_numpy()),
+                               lambda xy: np.column_stack(back @ (xy[:, 0], xy[:, 1])))
+    columns = pd.DataFrame(table.drop(columns=table.geometry.name)).to_dict("records")
+    return [Shape(layer, place, row) for place, row in zip(places, columns, strict=True) if not place.is_empty]
+
+
+def _table(shapes: Sequence[Shape], grid: Grid) -> gpd.GeoDataFrame:
+    """Shapes as a table in the grid's CRS, with the columns that any of them has."""
+    t = grid.transform
+    places = shapely.transform(np.array([s.geometry for s in shapes], object),
+                               lambda xy: np.column_stack(t @ (xy[:, 0], xy[:, 1]))) if shapes else []
+    columns = pd.DataFrame([dict(s.columns) for s in shapes])
+    return gpd.GeoDataFrame(columns.convert_dtypes() if columns.size else None, geometry=places, crs=grid.crs)
+
+
+__all__ = ["label_path", "read_labels", "read_vector_file", "to_pixels", "write_labels"]

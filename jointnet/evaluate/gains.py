@@ -1,0 +1,130 @@
+"""Scores of the same ground before and after in; the gain with its interval, and what got worse, out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointnet.data.raster import kept_raster
+from jointnet.data.scene import Dataset, Scene
+from jointnet.errors import InputError
+from jointnet.evaluate.counts import Counts, count_pixels
+from jointnet.evaluate.scores import Scores
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Two predictions of the same pieces of ground.
+
+    Attributes:
+        names: of the pieces.
+        before, after: counts of each piece.
+        level: share of the bootstrap samples inside the interval.
+        seed: start of the random samples.
+    """
+
+    names: tuple[str, ...]
+    before: tuple[Counts, ...]
+    after: tuple[Counts, ...]
+    level: float = 0.95
+    seed: int = 0
+
+    def of(self, score: str = "iou") -> float:
+        """The pooled score after less the one before."""
+        return _pooled(self.after, score) - _pooled(self.before, score)
+
+    def interval(self, score: str = "iou") -> tuple[float, float]:
+        """Of the gain, over bootstrap samples of the pieces: the same pieces before and after, so like with like.
+
+        (NaN, NaN) with fewer than two pieces, which cannot tell how pieces vary. With few it is too narrow: where every
+        piece gains, every sample does.
+        """
+        if len(self.names) < 2:
+            return math.nan, math.nan
+        drawn = np.random.default_rng(self.seed).integers(len(self.names), size=(RESAMPLES, len(self.names)))
+        tables = [np.array(part, np.int64)[drawn].sum(axis=1) for part in (self.before, self.after)]
+        gains = [getattr(Counts(*map(int, b)), score) - getattr(Counts(*map(int, a)), score)
+                 for a, b in zip(*tables, strict=True)]
+        low, high = np.quantile(gains, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return float(low), float(high)
+
+    def table(self) -> pd.DataFrame:
+        """One row a piece, the worst first, and one of all: IoU before and after, the gain, its interval."""
+        rows = [{"piece": n, "before": b.iou, "after": a.iou, "gain": a.iou - b.iou}
+                for n, b, a in zip(self.names, self.before, self.after, strict=True)]
+        low, high = self.interval()
+        every = {"piece": "all, pooled", "before": _pooled(self.before, "iou"), "after": _pooled(self.after, "iou"),
+                 "gain": self.of(), "low": low, "high": high}
+        return pd.DataFrame([*sorted(rows, key=lambda row: row["gain"]), every]).set_index("piece")
+
+    def says(self) -> str:
+        """The verdict in a sentence, which claims no more than the interval does."""
+        (low, high), gain, many = self.interval(), self.of(), f"{len(self.names)} pieces of ground"
+        told = f"IoU {_pooled(self.before, 'iou'):.3f} before, {_pooled(self.after, 'iou'):.3f} after ({gain:+.3f}"
+        if math.isnan(low):
+            return f"{told}) on one piece of ground: too little to say whether that is more than chance"
+        told = f"{told}, 95 % interval {low:+.3f} to {high:+.3f}, {many})"
+        if low > 0:
+            return f"{told}: better"
+        return f"{told}: worse" if high < 0 else f"{told}: the gain lies within what chance does"
+
+
+def compare_blocks(before: str | Path, after: str | Path, blocks: Dataset, class_name: str = "buildings") -> Gain:
+    """Two predicted masks of one image, on the blocks that validate.
+
+    Args:
+        before, after: mask rasters of the whole image, as `predict_scene(...).mask`.
+        blocks: what `open_dataset("folder", ..., validation=...)` gives; its validation scenes are compared.
+        class_name: class of the labels; the rasters' first band.
+
+    Raises:
+        InputError: if there is no validation block, or a raster has another size than the image.
+    """
+    scenes = [s for s in blocks if s.split == "validation"]
+    if not scenes:
+        raise InputError(f"{blocks.name} has no scene of split 'validation'; open it with validation=0.25")
+    parts = [[_count(path, scene, class_name) for scene in scenes] for path in (before, after)]
+    return _paired([s.name for s in scenes], *parts)
+
+
+def compare_scores(before: Scores, after: Scores) -> Gain:
+    """Two scores of the same scenes, as of what `evaluate` gives; a loss there is what a network forgot.
+
+    Raises:
+        InputError: if they are of different scenes.
+    """
+    names = [tile.name for tile in before.tiles]
+    if names != [tile.name for tile in after.tiles] or not names:
+        raise InputError("these are scores of different scenes; evaluate both networks on the same ones")
+    return _paired(names, [t.pixels for t in before.tiles], [t.pixels for t in after.tiles])
+
+
+def _paired(names: Sequence[str], before: Sequence[Counts], after: Sequence[Counts]) -> Gain:
+    """The pieces of which a pixel counts."""
+    kept = [i for i, counts in enumerate(before) if counts.total]
+    pick: Callable = lambda values: tuple(values[i] for i in kept)  # noqa: E731
+    return Gain(pick(names), pick(before), pick(after))
+
+
+def _count(path: str | Path, scene: Scene, class_name: str) -> Counts:
+    """Pixels of a scene, which may be a part of its image, against a mask of the whole image."""
+    raster, window = kept_raster(Path(path)), scene.part or (0, 0, *scene.info.shape)
+    if window[0] + window[2] > raster.info.height or window[1] + window[3] > raster.info.width:
+        raise InputError(f"{path} is {raster.info.height} x {raster.info.width} px and does not hold {scene.name}; give "
+                         f"the mask of the whole image")
+    predicted = raster.read(window, [1])[..., 0] > 0
+    return count_pixels(scene.read_labels(class_name), predicted & raster.read_valid(window),
+                        scene.read_valid(class_name=class_name))
+
+
+def _pooled(counts: Sequence[Counts], score: str) -> float:
+    return getattr(reduce(add, counts, Counts()), score)
