@@ -24,6 +24,7 @@ _HOME = {
     "SceneExplorer": "jointnet.show.widgets.scene",
     "ErrorExplorer": "jointnet.show.widgets.errors",
     "PlaceExplorer": "jointnet.show.places",
+    "LabelEditor": "jointnet.show.widgets.labels",
 }
 __all__ = sorted(_HOME)
 

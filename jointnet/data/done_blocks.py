@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,24 +15,22 @@ from jointnet.errors import InputError
 LARGEST, SMALLEST = 512, 64  # sides of blocks, in pixels
 JUDGED = 4  # validation blocks that there should be at least: an interval of a score needs several
 FILLED = 0.25  # share of a block that must be labelled for it to validate
-CONTEXT = 256  # side of what is read around a validation block, in pixels: a window of the networks
 
 
 @dataclass(frozen=True)
 class Block:
-    """A square of a scene: its window in pixels of the image, how many of them are labelled, and its name."""
+    """A square of a scene: its window in pixels of the image, and how many of them are labelled."""
 
     window: Window
     labelled: int
-    name: str
 
 
 def split_labelled_area(scene: Scene, validation: float = 0.25, seed: int = 0) -> Dataset:
-    """A scene of which a part is labelled, as one scene to train on and one for each block that validates.
+    """A scene of which a part is labelled, twice: once to train on, once to validate on.
 
     The labelled area is cut into square blocks, as large as give four of them to validation, no larger than 512 px and
-    no smaller than 64 px. Labels of the training scene count in the blocks that train, and nowhere else; those of a
-    validation scene in its own block. What lies around a block is seen as every network sees it: without any weight.
+    no smaller than 64 px, which are dealt to the two. Each has its blocks in `Scene.counted`: labels count there and
+    nowhere else. What lies around a block is seen, as in every patch, but without any weight.
 
     Args:
         scene: a scene whose labels say where they are complete, see `Scene`.
@@ -49,11 +48,10 @@ def split_labelled_area(scene: Scene, validation: float = 0.25, seed: int = 0) -
     if not training or not judged:
         raise InputError(f"of {scene.name} too little is marked as done to train on one part and judge on another; "
                          f"label and mark an area of {3 * SMALLEST} x {3 * SMALLEST} px or more")
-    image = scene.part or (0, 0, *scene.info.shape)
-    return Dataset(f"{scene.name}, its labelled area in blocks", (
-        replace(scene, split="train", counted=tuple(b.window for b in training)),
-        *(replace(scene, name=f"{scene.name}-{b.name}", split="validation", counted=(b.window,),
-                  part=_around(b.window, image)) for b in judged),
+    parts = {"train": (scene.name, training), "validation": (f"{scene.name}-validation", judged)}
+    return Dataset(f"{scene.name}, its labelled area in blocks", tuple(
+        replace(scene, name=name, split=split, counted=tuple(b.window for b in blocks))
+        for split, (name, blocks) in parts.items()
     ))
 
 
@@ -82,11 +80,11 @@ def _blocks(cells: np.ndarray, side: int) -> list[Block]:
     """Squares of `side` cells with a labelled pixel, windows in pixels of the area; the last ones may be larger."""
     cuts = [[*range(0, max(1, length // side) * side, side), length] for length in cells.shape]
     found = []
-    for r, (top, bottom) in enumerate(zip(cuts[0][:-1], cuts[0][1:], strict=True)):
-        for c, (left, right) in enumerate(zip(cuts[1][:-1], cuts[1][1:], strict=True)):
+    for top, bottom in pairwise(cuts[0]):
+        for left, right in pairwise(cuts[1]):
             labelled = int(cells[top:bottom, left:right].sum())
             window = (CELL * top, CELL * left, CELL * (bottom - top), CELL * (right - left))
-            found += [Block(window, labelled, f"r{r}c{c}")] * bool(labelled)
+            found += [Block(window, labelled)] * bool(labelled)
     return found
 
 
@@ -107,12 +105,3 @@ def _deal(blocks: list[Block], validation: float, seed: int) -> list[Block]:
         chosen.append(block)
         held += block.labelled
     return [b for b in filled if b in chosen]
-
-
-def _around(window: Window, image: Window) -> Window:
-    """A window of at least `CONTEXT` px around a block, moved in where the image ends."""
-    sides = []
-    for start, length, first, full in zip(window[:2], window[2:], image[:2], image[2:], strict=True):
-        size = min(full, max(length, CONTEXT))
-        sides.append((int(np.clip(start - (size - length) // 2, first, first + full - size)), size))
-    return (sides[0][0], sides[1][0], sides[0][1], sides[1][1])

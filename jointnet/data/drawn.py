@@ -16,7 +16,7 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from jointnet.data.drawing.cities import CITIES
+from jointnet.data.drawing.cities import CITIES, UNSEEN
 from jointnet.data.drawing.paint import paint
 from jointnet.data.drawing.plan import Plan
 from jointnet.data.drawing.towns import plan_town
@@ -30,6 +30,7 @@ SAMPLE = {
     "train": tuple(f"{city}{tile}" for city in TRAINING_CITIES for tile in (1, 6)),
     "test": ("bellingham15", "bloomington17", "innsbruck21", "sfo36", "tyrol-e35"),
 }
+PLACES = CITIES | UNSEEN
 SIZE, GSD = 1024, 0.3  # pixels, metres
 EDITION = "1"  # raise it when the drawing changes: samples of another edition are drawn again
 SOURCE = "drawn by jointnet, not a photograph"
@@ -97,7 +98,8 @@ def draw_scene(name: str, size: int = SIZE, gsd: float = GSD, seed: int = 0) -> 
     """One scene, the same for the same arguments.
 
     Args:
-        name: one of the ten cities and a tile number from 1 to 36, as "vienna6".
+        name: one of the ten cities, or "yourtown" of a style that is in no data set, and a tile number from 1 to 36,
+            as "vienna6".
         size: side in pixels.
         gsd: metres per pixel.
         seed: another seed draws another town.
@@ -109,7 +111,7 @@ def draw_scene(name: str, size: int = SIZE, gsd: float = GSD, seed: int = 0) -> 
     if size < 64 or not gsd > 0:
         raise InputError(f"a scene of {size} px at {gsd} m cannot be drawn; ask for 64 px or more at a gsd above 0")
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    plan = plan_town(CITIES[city], size * gsd, rng)
+    plan = plan_town(PLACES[city], size * gsd, rng)
     grid = _grid(city, tile, size, gsd)
     footprints, lines = _footprints(plan, grid), _centre_lines(plan, grid)
     return DrawnScene(
@@ -161,16 +163,16 @@ def _is_drawn(files: dict[str, Path], seed: int) -> bool:
 def _split_name(name: str) -> tuple[str, int]:
     """The city and tile of a scene's name."""
     match = re.fullmatch(r"(.+?)(\d+)", name)
-    if not match or match[1] not in CITIES or not 1 <= int(match[2]) <= 36:
+    if not match or match[1] not in PLACES or not 1 <= int(match[2]) <= 36:
         raise InputError(f"{name!r} is no scene; name a city and a tile from 1 to 36, as 'austin1'; the cities are "
-                         f"{', '.join(CITIES)}")
+                         f"{', '.join(PLACES)}")
     return match[1], int(match[2])
 
 
 def _grid(city: str, tile: int, size: int, gsd: float) -> Grid:
     """The scene's place: tiles of a city lie on a 6 x 6 grid, 36 next to 31, as far apart as full scenes are wide."""
-    crs = CRS.from_epsg(CITIES[city].epsg)
-    x, y = Transformer.from_crs(4326, CITIES[city].epsg, always_xy=True).transform(CITIES[city].lon, CITIES[city].lat)
+    crs = CRS.from_epsg(PLACES[city].epsg)
+    x, y = Transformer.from_crs(4326, PLACES[city].epsg, always_xy=True).transform(PLACES[city].lon, PLACES[city].lat)
     step = SIZE * GSD
     west, north = round(x / 0.3) * 0.3 + (tile - 1) % 6 * step, round(y / 0.3) * 0.3 - (tile - 1) // 6 * step
     west, north = round(west, 1), round(north, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from jointnet.backend import keras
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
 from jointnet.data.patch_index import CELL, SceneIndex, index_scene
-from jointnet.data.scene import Scene
+from jointnet.data.scene import Scene, Window
 from jointnet.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -117,7 +117,7 @@ class PatchBatches(keras.utils.PyDataset):
 
 
 class GridBatches(keras.utils.PyDataset):
-    """Every pixel of the scenes once, in patches side by side, in order and as they are: for validation.
+    """Every pixel that may count once, in patches side by side, in order and as they are: for validation.
 
     At the right and bottom edges patches reach beyond the scene, with weight 0 there. Arguments as `PatchBatches`.
     """
@@ -141,6 +141,7 @@ class GridBatches(keras.utils.PyDataset):
             for scene in scenes
             for row in range(0, scene.info.height, patch_size)
             for col in range(0, scene.info.width, patch_size)
+            if counts_in(scene, (row, col, patch_size, patch_size))
         ]
         if not self.places:
             raise InputError("there is no scene to cut patches from; check the split and the cities")
@@ -214,6 +215,15 @@ def check_images(scenes: Sequence[Scene]) -> None:
         if scene.gsd and first.gsd and abs(scene.gsd / first.gsd - 1) > GSD_TOLERANCE:
             raise InputError(f"{scene.image} has {scene.gsd:.3g} m per pixel, {first.image} {first.gsd:.3g} m; one "
                              f"network learns one: resample, for example with gdalwarp -tr, or take the others out")
+
+
+def counts_in(scene: Scene, window: Window) -> bool:
+    """Whether labels may count in a window of a scene: everywhere, or where `Scene.counted` meets it."""
+    top, left = scene.part[:2] if scene.part else (0, 0)
+    row, col = top + window[0], left + window[1]
+    return scene.counted is None or any(
+        r < row + window[2] and row < r + height and c < col + window[3] and col < c + width
+        for r, c, height, width in scene.counted)
 
 
 def _check_labelled(scenes: Sequence[Scene], classes: Sequence[str]) -> None:

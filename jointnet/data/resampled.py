@@ -45,7 +45,8 @@ def resample_scenes(scenes: Sequence[Scene], gsd: float, folder: Path) -> list[S
 def _write(scene: Scene, gsd: float, path: Path) -> tuple[Path, Grid, Grid]:
     """Writes the whole image of a scene at another gsd; (the file, the image's grid, the new one)."""
     old = replace(scene, part=None, counted=None).info
-    shape = tuple(max(8, round(side * (old.gsd or gsd) / gsd)) for side in old.shape)
+    height, width = (max(8, round(side * (old.gsd or gsd) / gsd)) for side in old.shape)
+    shape = height, width
     new = old.resized(*shape)
     with open_raster(scene.image, shape, expand=True) as image:
         strips = [(top, 0, min(ROWS, new.height - top), new.width) for top in range(0, new.height, ROWS)]

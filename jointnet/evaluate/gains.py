@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from jointnet.data.raster import kept_raster
-from jointnet.data.scene import Dataset, Scene
+from jointnet.data.scene import Dataset, Scene, Window
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts, count_pixels
 from jointnet.evaluate.scores import Scores
@@ -59,8 +59,8 @@ class Gain:
 
     def table(self) -> pd.DataFrame:
         """One row a piece, the worst first, and one of all: IoU before and after, the gain, its interval."""
-        rows = [{"piece": n, "before": b.iou, "after": a.iou, "gain": a.iou - b.iou}
-                for n, b, a in zip(self.names, self.before, self.after, strict=True)]
+        rows: list[dict] = [{"piece": n, "before": b.iou, "after": a.iou, "gain": a.iou - b.iou}
+                            for n, b, a in zip(self.names, self.before, self.after, strict=True)]
         low, high = self.interval()
         every = {"piece": "all, pooled", "before": _pooled(self.before, "iou"), "after": _pooled(self.after, "iou"),
                  "gain": self.of(), "low": low, "high": high}
@@ -83,7 +83,7 @@ def compare_blocks(before: str | Path, after: str | Path, blocks: Dataset, class
 
     Args:
         before, after: mask rasters of the whole image, as `predict_scene(...).mask`.
-        blocks: what `open_dataset("folder", ..., validation=...)` gives; its validation scenes are compared.
+        blocks: what `open_dataset("folder", ..., validation=...)` gives; its validation blocks are compared.
         class_name: class of the labels; the rasters' first band.
 
     Raises:
@@ -92,8 +92,9 @@ def compare_blocks(before: str | Path, after: str | Path, blocks: Dataset, class
     scenes = [s for s in blocks if s.split == "validation"]
     if not scenes:
         raise InputError(f"{blocks.name} has no scene of split 'validation'; open it with validation=0.25")
-    parts = [[_count(path, scene, class_name) for scene in scenes] for path in (before, after)]
-    return _paired([s.name for s in scenes], *parts)
+    boxes = [(scene, box) for scene in scenes for box in scene.counted or (scene.part or (0, 0, *scene.info.shape),)]
+    parts = [[_count(path, scene, box, class_name) for scene, box in boxes] for path in (before, after)]
+    return _paired([f"row {box[0]}, column {box[1]}" for _, box in boxes], *parts)
 
 
 def compare_scores(before: Scores, after: Scores) -> Gain:
@@ -115,15 +116,16 @@ def _paired(names: Sequence[str], before: Sequence[Counts], after: Sequence[Coun
     return Gain(pick(names), pick(before), pick(after))
 
 
-def _count(path: str | Path, scene: Scene, class_name: str) -> Counts:
-    """Pixels of a scene, which may be a part of its image, against a mask of the whole image."""
-    raster, window = kept_raster(Path(path)), scene.part or (0, 0, *scene.info.shape)
+def _count(path: str | Path, scene: Scene, window: Window, class_name: str) -> Counts:
+    """Pixels of a window of a scene's image against a mask of the whole image."""
+    raster = kept_raster(Path(path))
     if window[0] + window[2] > raster.info.height or window[1] + window[3] > raster.info.width:
-        raise InputError(f"{path} is {raster.info.height} x {raster.info.width} px and does not hold {scene.name}; give "
-                         f"the mask of the whole image")
-    predicted = raster.read(window, [1])[..., 0] > 0
-    return count_pixels(scene.read_labels(class_name), predicted & raster.read_valid(window),
-                        scene.read_valid(class_name=class_name))
+        raise InputError(f"{path} is {raster.info.height} x {raster.info.width} px and does not hold {scene.name}; "
+                         f"give the mask of the whole image")
+    top, left = scene.part[:2] if scene.part else (0, 0)
+    inside = (window[0] - top, window[1] - left, window[2], window[3])
+    predicted = (raster.read(window, [1])[..., 0] > 0) & raster.read_valid(window)
+    return count_pixels(scene.read_labels(class_name, inside), predicted, scene.read_valid(inside, class_name))
 
 
 def _pooled(counts: Sequence[Counts], score: str) -> float:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -16,9 +16,9 @@ from jointnet.options import TrainOptions
 if TYPE_CHECKING:
     from jointnet.data.scene import Scene
 
-NEW = {"learning_rate": 1e-3, "epochs": 20, "frozen_statistics": False}
+NEW: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 20, "frozen_statistics": False}
 # Measured with recipes/town.py, see docs/results.md.
-GOING_ON = {"learning_rate": 2e-4, "epochs": 8, "frozen_statistics": True}
+GOING_ON: dict[str, Any] = {"learning_rate": 2e-4, "epochs": 8, "frozen_statistics": True}
 GSD_TOLERANCE = 0.1  # share by which metres per pixel may differ without being another scale, as in prediction
 STEPS = 15  # an epoch of a network that goes on, where the labels fill fewer
 
@@ -63,6 +63,12 @@ def at_own_scale(card: Card, scenes: Sequence[Scene], folder: Path) -> list[Scen
                   f"resample images and masks, or give georeferenced images with labels as vector files, which are "
                   f"drawn at its own scale", FineTuningWarning, stacklevel=3)
     return list(scenes)
+
+
+def fitting_patch(card: Card, scenes: Sequence[Scene]) -> int:
+    """The side of patches: the card's, or what the smallest scene holds of it; blank ground beyond teaches nothing."""
+    smallest = min(side for scene in scenes for side in scene.info.shape)
+    return min(card.patch_size, max(64, smallest // 8 * 8))
 
 
 def assumed_gsd(card: Card, gsd: float | None) -> float | None:

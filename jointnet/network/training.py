@@ -28,7 +28,15 @@ from jointnet.network.checkpoints import (
     TrainingError,
     alone_in_run,
 )
-from jointnet.network.fine_tuning import NEW, STEPS, assumed_gsd, at_own_scale, freeze_statistics, settled
+from jointnet.network.fine_tuning import (
+    NEW,
+    STEPS,
+    assumed_gsd,
+    at_own_scale,
+    fitting_patch,
+    freeze_statistics,
+    settled,
+)
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
@@ -105,6 +113,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
     if model is not None:
         both = at_own_scale(card, [*training, *validation], Path(out) / "images")
         training, validation = both[: len(training)], both[len(training) :]
+        patch_size = wanted.patch_size or fitting_patch(card, both)
     batches = PatchBatches(training, patch_size, batch_size, card.classes, wanted.steps, wanted.foreground_share,
                            wanted.colour_jitter, seed=wanted.seed)
     if model is not None and wanted.steps is None:
@@ -124,7 +133,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
     if model is None:
         card.thresholds = _typical_thresholds(card)
     with alone_in_run(Path(out)):
-        return _fit(card, batches, checks, Path(out), wanted.epochs, model, wanted)
+        return _fit(card, batches, checks, Path(out), wanted.epochs or NEW["epochs"], model, wanted)
 
 
 @takes(FitOptions)
@@ -184,7 +193,8 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
     before = steps - first * len(batches)  # of the run branched from
     card = replace(card, date=datetime.date.today().isoformat(), steps=card.steps + max(0, before))
     keeper = CheckpointCallback(state, card, wanted.patience, len(batches), averager)
-    rate = functools.partial(SCHEDULES[wanted.schedule], peak=wanted.learning_rate, total=epochs * len(batches))
+    rate = functools.partial(SCHEDULES[wanted.schedule], peak=wanted.learning_rate or NEW["learning_rate"],
+                             total=epochs * len(batches))
     exit_code = 0
     try:
         network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,

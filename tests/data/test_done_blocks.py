@@ -57,16 +57,16 @@ def test_the_share_that_validates_is_about_what_was_asked_for_in_four_blocks_or_
     """384 x 384 px in blocks of 96: 16 of them, and four validate."""
     scene, = jointnet.open_dataset("folder", root=town)
     dataset = split_labelled_area(scene, 0.25)
-    judged = [s for s in dataset if s.split == "validation"]
+    judged, = dataset.select(split="validation")
     assert {b.window[2:] for b in labelled_blocks(scene)} == {(96, 96)}
-    assert len(judged) == 4
-    assert sum(s.read_valid(class_name="buildings").sum() for s in judged) == 4 * 96 * 96
+    assert len(judged.counted) == 4
+    assert judged.read_valid(class_name="buildings").sum() == 4 * 96 * 96
 
 
 def test_the_same_seed_deals_alike_and_another_otherwise(town):
     scene, = jointnet.open_dataset("folder", root=town)
-    names = [[s.name for s in split_labelled_area(scene, 0.25, seed)] for seed in (0, 0, 1)]
-    assert names[0] == names[1] != names[2]
+    deals = [[s.counted for s in split_labelled_area(scene, 0.25, seed)] for seed in (0, 0, 1)]
+    assert deals[0] == deals[1] != deals[2]
 
 
 def test_a_scene_without_a_georeference_is_dealt_alike(tmp_path, town):
@@ -80,8 +80,7 @@ def test_a_part_of_a_scene_is_dealt_inside_its_rectangle(town):
     scene, = jointnet.open_dataset("folder", root=town)
     part = scene.crop(200, 100, 256, 256)
     for one in split_labelled_area(part):
-        row, col, height, width = one.part
-        assert row >= 200 and col >= 100 and row + height <= 456 and col + width <= 356
+        assert one.part == (200, 100, 256, 256)
         for top, left, rows, columns in one.counted:
             assert top >= 200 and left >= 100 and top + rows <= 456 and left + columns <= 356
 

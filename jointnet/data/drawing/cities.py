@@ -11,6 +11,8 @@ WHITE_ROOFS = ((205, 208, 212), (186, 190, 196), (218, 214, 204))
 BROWN_ROOFS = ((122, 98, 80), (142, 118, 96), (104, 86, 74), (150, 132, 112))
 RED_ROOFS = ((150, 88, 70), (172, 104, 80), (130, 78, 68), (160, 110, 92))
 DARK_ROOFS = ((72, 70, 72), (84, 76, 70), (62, 64, 70))
+METAL_ROOFS = ((176, 192, 202), (150, 170, 184), (196, 206, 210), (120, 146, 168))
+RUSTY_ROOFS = ((150, 98, 74), (168, 116, 86), (134, 92, 76))
 GREEN_ROOFS = ((96, 112, 96), (110, 132, 122))
 
 
@@ -110,5 +112,15 @@ CITIES = {
         12.7640, 46.8290, 32633, "valley", (145, 44), RED_ROOFS + BROWN_ROOFS * 2 + GREY_ROOFS,
         grass=(100, 128, 78), soil=(162, 146, 120), road=(156, 154, 148), paving=(168, 164, 156),
         trees=((44, 70, 54), (58, 88, 60), (74, 100, 62)), canopy=20, flat=0.05, cast=(0.97, 1.01, 1.01), haze=12,
+    ),
+}
+
+# Of no data set, so that no weights have seen them: sheets of metal and rusty tiles on red soil, under another sun.
+UNSEEN = {
+    "yourtown": City(
+        39.2300, -6.7800, 32737, "suburb", (55, 62), METAL_ROOFS * 2 + RUSTY_ROOFS + DARK_ROOFS[:1],
+        grass=(164, 122, 84), soil=(178, 120, 82), road=(186, 146, 110), paving=(192, 168, 140),
+        trees=((58, 88, 40), (78, 104, 46), (96, 112, 58)), canopy=30, flat=0.35, cast=(1.06, 0.99, 0.90),
+        haze=18, blur=0.7, noise=4.0,
     ),
 }

@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
-    "ErrorExplorer": "errors", "LossExplorer": "loss", "NetworkExplorer": "network", "PatchExplorer": "patches",
+    "ErrorExplorer": "errors", "LabelEditor": "labels", "LossExplorer": "loss", "NetworkExplorer": "network",
+    "PatchExplorer": "patches",
     "SceneExplorer": "scene", "TileBrowser": "tiles", "TrainingMonitor": "training",
 }
 __all__ = sorted(_HOME)
