@@ -12,8 +12,21 @@ from typing import Annotated, Any
 import typer
 
 from jointnet.errors import InputError, JointNetError
-from jointnet.options import PredictOptions, TrainOptions
-from jointnet.terminal import Sentences, box, expand, names, numbers, thresholds, typed, whole_numbers
+from jointnet.options import FolderOptions, PredictOptions, TrainOptions, split_off
+from jointnet.terminal import (
+    Sentences,
+    box,
+    expand,
+    names,
+    number_or_name,
+    numbers,
+    paths,
+    pixel_values,
+    stretch_of,
+    thresholds,
+    typed,
+    whole_numbers,
+)
 
 app = typer.Typer(
     cls=Sentences,
@@ -52,10 +65,15 @@ NoData = Annotated[
     str | None, typer.Option(help="black or white: pixels of this colour are no imagery and do not count.")
 ]
 ClassName = Annotated[str, typer.Option("--class", help="The class to look at: buildings or roads.")]
+Stretch = Annotated[
+    str | None, typer.Option(help="For images of more than 8 bits: dataset, scene, or two numbers, as 0,3000.")
+]
+OF_FOLDERS = {"labels": paths, "width": number_or_name, "label_values": pixel_values, "ignore_values": pixel_values}
 
 
 @app.command()
 @typed(TrainOptions)
+@typed(FolderOptions, **OF_FOLDERS)
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run: best weights, their card, history.")],
     dataset: DatasetName = "sample",
@@ -66,9 +84,7 @@ def train(
         float | None, typer.Option(help="Deal the images anew: this share validates, as 0.2; a lone one is cut up.")
     ] = None,
     nodata: NoData = None,
-    stretch: Annotated[
-        str | None, typer.Option(help="For images of more than 8 bits: dataset, scene, or two numbers, as 0,3000.")
-    ] = None,
+    stretch: Stretch = None,
     preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
     weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
     classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
@@ -83,9 +99,12 @@ def train(
     """Train on a dataset's training scenes; keep the weights that are best on its validation scenes."""
     from jointnet.data.catalogue import open_dataset
 
+    wanted = tuple(names(classes) or ())
+    of_folder, options = split_off(FolderOptions, options)
     scenes = open_dataset(
         dataset, root, names(cities), held_out_city=held_out_city, validation=validation, nodata=nodata,
-        stretch=stretch if stretch in (None, "dataset", "scene") else numbers(stretch, "--stretch", 2),
+        stretch=None if stretch is None else stretch_of(stretch, "--stretch"), class_name=(*wanted, "buildings")[0],
+        **of_folder,
     )
     from jointnet.network.card import Card
     from jointnet.network.checkpoints import StopOnSignal
@@ -94,7 +113,7 @@ def train(
     from jointnet.network.weights import load_model
 
     new = Card(
-        architecture=architecture, preset=preset, classes=tuple(names(classes) or ()), reduction_from=reduction_from,
+        architecture=architecture, preset=preset, classes=wanted, reduction_from=reduction_from,
         normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int) or (),
         patch_size=PATCH_SIZE.get(preset, 256),
     )
@@ -171,6 +190,7 @@ def export(
 
 
 @app.command()
+@typed(FolderOptions, **OF_FOLDERS)
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Folder that `jointnet predict` wrote into.")],
     dataset: DatasetName = "sample",
@@ -186,6 +206,8 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(help="Write an error analysis too: this web page, with its numbers as .json.")
     ] = None,
+    stretch: Stretch = None,
+    **of_folder: Any,
 ) -> None:
     """Score predictions against labels: IoU and accuracy, pooled per city and overall.
 
@@ -194,7 +216,10 @@ def evaluate(
     from jointnet.data.catalogue import open_dataset
     from jointnet.evaluate.scores import evaluate as score
 
-    scenes = open_dataset(dataset, root, names(cities), split, nodata=nodata)
+    scenes = open_dataset(
+        dataset, root, names(cities), split, nodata=nodata, class_name=class_name,
+        stretch=None if stretch is None else stretch_of(stretch, "--stretch"), **of_folder,
+    )
     scores = score(predictions, scenes, class_name, threshold)
     shown = ["tiles", "iou", "iou_low", "iou_high", "accuracy", "background_accuracy", "precision", "recall", "f1"]
     typer.echo(scores.table()[shown].to_string(float_format="{:.4f}".format, na_rep="-"))

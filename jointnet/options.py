@@ -1,4 +1,4 @@
-"""What a prediction and a training may be told: each option declared once, for Python, Dask and the command line.
+"""What predictions, trainings and folders may be told: each option declared once, for Python, Dask, the command line.
 
 A declaration is a dataclass; a field has a name, a type, a default and one line of help. A function that is decorated
 with `@takes(PredictOptions)` shows the fields in its signature and its help, takes them as keywords, and gets them
@@ -17,6 +17,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from jointnet.errors import InputError, UnknownOptionError
@@ -35,6 +36,29 @@ def option(default: Any, about: str, least: int | None = None, python_only: bool
         python_only: True for what cannot be typed at a terminal.
     """
     return field(default=default, metadata={"help": about, "least": least, "python_only": python_only})
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """What the dataset "folder" may be told of images and labels of one's own."""
+
+    labels: str | Path | Sequence[str | Path] | None = option(
+        None, "where the labels lie if not beside the images: a folder of masks or vector files, or the files")
+    gsd: float | None = option(None, "metres per pixel of images without a georeference")
+    width: float | str | None = option(
+        None, "how wide roads drawn as centre lines are: metres on the ground, or the name of a column; if not given, "
+        "the column width_m where there is one, else 6 m")
+    label_values: Any = option(
+        None, "values of masks that show the class, where they are not 0 and 1 or 0 and 255; all others are "
+        "background. In Python one, several (as range(128, 256)), colours (as [(255, 0, 0)]), or class -> values where "
+        "one mask shows several classes; at a terminal 2 or 1,3 or 128-255 or #ff0000 or buildings=1,roads=2")
+    ignore_values: Any = option(
+        None, "values of masks that nobody has labelled, which count in no loss and no score. Given, what the files "
+        "themselves declare (no-data, alpha, mask band) is passed over; () in Python, none at a terminal, says that "
+        "every pixel is labelled")
+    layer: str | None = option(
+        None, "layer that shows the class in vector files of several; if not given, the only one, or the one named "
+        "after the class, or all where they are of one type")
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,11 @@ class TrainOptions(FitOptions):
     recipe: str = option("", "words for the card: what made the weights")
 
 
+def flag_of(name: str) -> str:
+    """--min-area from min_area."""
+    return "--" + name.replace("_", "-")
+
+
 def takes(declaration: type) -> Callable[[Function], Function]:
     """Decorates a function with `**options`: its signature and its help list those that are declared."""
 
@@ -140,6 +169,12 @@ def takes(declaration: type) -> Callable[[Function], Function]:
         return function
 
     return decorate
+
+
+def split_off(declaration: type, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that a declaration has, and the others."""
+    known = {f.name for f in fields(declaration)}
+    return {n: v for n, v in given.items() if n in known}, {n: v for n, v in given.items() if n not in known}
 
 
 def chosen(declaration: type[Declared], given: Mapping[str, Any]) -> Declared:

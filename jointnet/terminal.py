@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import inspect
+import re
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from functools import wraps
 from pathlib import Path
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 
 from jointnet.data.addresses import is_remote, stem_of
 from jointnet.errors import InputError, JointNetError
+from jointnet.options import flag_of
 
 GOES_ON = "; give the same command again to go on where it was"
 
@@ -105,6 +107,62 @@ def thresholds(text: str, what: str) -> float | dict[str, float]:
                          f"buildings=0.5,roads=0.3") from None
 
 
+def number_or_name(text: str, what: str) -> float | str:
+    """6.5 from "6.5", "lanes" from "lanes": metres, or the name of a column."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def paths(text: str, what: str) -> list[str]:
+    """["a.gpkg", "b.gpkg"] from "a.gpkg,b.gpkg"; a name with a comma that exists is one."""
+    return [text] if Path(text).exists() else names(text) or []
+
+
+def pixel_values(text: str, what: str) -> list | dict[str, list]:
+    """[1, 3] from "1,3", [128, ..., 255] from "128-255", [(255, 0, 0)] from "#ff0000", [] from "none".
+
+    "buildings=1,roads=2" gives class -> values; a class with several values is named before each.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    parts = [] if text.strip().lower() == "none" else names(text) or [""]
+    if not any("=" in part for part in parts):
+        return [value for part in parts for value in _values(part, what)]
+    by_class: dict[str, list] = {}
+    for part in parts:
+        class_name, _, value = part.rpartition("=")
+        if not class_name.strip():
+            raise _no_values(text, what)
+        by_class.setdefault(class_name.strip(), []).extend(_values(value.strip(), what))
+    return by_class
+
+
+def _values(text: str, what: str) -> Sequence[float | tuple[int, ...]]:
+    """What one word of `pixel_values` stands for."""
+    if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        return [tuple(bytes.fromhex(text[1:]))]
+    if ends := re.fullmatch(r"(\d{1,5})-(\d{1,5})", text):
+        return range(int(ends[1]), int(ends[2]) + 1)
+    try:
+        number = float(text)
+    except ValueError:
+        raise _no_values(text, what) from None
+    return [int(number) if number.is_integer() else number]
+
+
+def _no_values(text: str, what: str) -> InputError:
+    return InputError(f"{what} {text!r} should be values, as 2 or 1,3 or 128-255, colours, as #ff0000, or values of "
+                      "each class, as buildings=1,roads=2")
+
+
+def stretch_of(text: str, what: str) -> str | tuple[float, ...] | None:
+    """"dataset" and "scene" as they are, (0, 3000) from "0,3000"."""
+    return text if text in ("dataset", "scene") else numbers(text, what, 2)
+
+
 def typed(declaration: type, **readers: Callable[[str, str], Any]) -> Callable[[Callable], Callable]:
     """Decorates a command with `**options`: those that are declared become options of the terminal.
 
@@ -130,11 +188,6 @@ def typed(declaration: type, **readers: Callable[[str, str], Any]) -> Callable[[
         return with_values
 
     return decorate
-
-
-def flag_of(name: str) -> str:
-    """--min-area from min_area."""
-    return "--" + name.replace("_", "-")
 
 
 def _at_the_terminal(declared: Field, annotation: Any) -> Any:

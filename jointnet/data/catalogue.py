@@ -23,6 +23,7 @@ from jointnet.data.scene import SPLITS, VECTOR_SUFFIXES, Dataset, Scene
 from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, split_in_blocks
 from jointnet.data.stretch import stretched
 from jointnet.errors import InputError
+from jointnet.options import FolderOptions, chosen, flag_of, takes
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
@@ -41,6 +42,7 @@ def _data_root() -> Path:
 DATA_ROOT = _data_root()
 
 
+@takes(FolderOptions)
 def open_dataset(
     name: str,
     root: str | Path | None = None,
@@ -51,16 +53,11 @@ def open_dataset(
     validation: float | None = None,
     drop_faulty: bool = False,
     nodata: str | None = None,
-    labels: str | Path | Sequence[str | Path] | None = None,
     class_name: str = "buildings",
-    gsd: float | None = None,
-    width: float | str | None = None,
-    label_values: Any = None,
-    ignore_values: Any = None,
     stretch: str | Sequence[float] | None = None,
-    layer: str | None = None,
+    **options: Any,
 ) -> Dataset:
-    """The scenes of a dataset, with their labels, cities and splits.
+    """The scenes of a dataset, with their labels, cities and splits. The options are those of the dataset "folder".
 
     Args:
         name: "sample" (drawn on first use), "inria", "massachusetts_buildings", "massachusetts_roads", "test_cities"
@@ -76,21 +73,11 @@ def open_dataset(
         drop_faulty: leave out INRIA's tiles that are reported as wrongly labelled, kitsap4 and kitsap5.
         nodata: rule for pixels without imagery, "black" or "white", see `valid_pixels`; without it the dataset's own:
             white in the Massachusetts sets, none elsewhere (the few black pixels in INRIA's tiles are shadows).
-        labels: for "folder", where its labels lie if not beside the images.
         class_name: for "folder", the class that its labels show, "buildings" or "roads".
-        gsd: for "folder", metres per pixel of images without a georeference.
-        width: for "folder", how wide roads drawn as centre lines are: metres on the ground, or the name of a column;
-            without it the column `width_m` where there is one, else 6 m.
-        label_values: for "folder", the values of masks that show the class, where they are not 0 and 1 or 0 and 255:
-            one, several (as `range(128, 256)`), colours (as `[(255, 0, 0)]`), or class -> values where one mask
-            shows several classes, as `{"buildings": 1, "roads": 2}`. All other values are background.
-        ignore_values: for "folder", the values of masks that nobody has labelled: they count in no loss and no score.
-            Given, what the files themselves declare (no-data, alpha, mask band) is passed over; `()` ignores nothing.
         stretch: makes 0 to 255 of images of more than 8 bits, or of fractions: "dataset" or "scene" take the 2nd and
             98th percentile of all training scenes or of each image, two numbers are taken as they are. Training notes
             it on the card, and prediction does the same. See `stretched`.
-        layer: for "folder", the layer that shows `class_name` in vector files of several. Without it the only one is
-            taken, or the one named after the class, or all where they are of one type.
+        options: those of `FolderOptions`, by name; see `open_folder`.
 
     Warns:
         UserWarning: if parts of the dataset are not on disk, or images of a folder share ground across splits.
@@ -100,7 +87,8 @@ def open_dataset(
             choices.
         FileNotFoundError: if the dataset is not on disk; the message says how to get it.
     """
-    _check_choices(name, root, split, nodata, (labels, gsd, width, label_values, ignore_values, layer))
+    own = chosen(FolderOptions, options)
+    _check_choices(name, root, split, nodata, [n for n, value in vars(own).items() if value is not None])
     root = DATA_ROOT / name if root is None else Path(root).expanduser()
     cities, tiles = _as_list(cities), _as_list(tiles)
     if name == "inria":
@@ -112,7 +100,7 @@ def open_dataset(
     elif name == "test_cities":
         dataset = open_test_cities(root, _tiles_of(tiles, cities))
     elif name == "folder":
-        dataset = open_folder(root, labels, class_name, gsd, width, label_values, ignore_values, layer)
+        dataset = open_folder(root, class_name=class_name, **vars(own))
     else:
         dataset = open_massachusetts(name, root)
     if nodata is not None:
@@ -187,16 +175,17 @@ def _files_of(scene: Scene) -> list[Path]:
 
 
 def _check_choices(
-    name: str, root: str | Path | None, split: str | None, nodata: str | None, of_folders: Sequence[object]
+    name: str, root: str | Path | None, split: str | None, nodata: str | None, of_folders: Sequence[str]
 ) -> None:
     """Raises ValueError for what can be told to be wrong before anything is opened."""
     if name not in NAMES:
         raise InputError(f"dataset {name!r} is unknown; choose from {', '.join(NAMES)}")
     if name == "folder" and root is None:
         raise InputError("the dataset 'folder' needs root= (--root), the folder of your images")
-    if name != "folder" and any(choice is not None for choice in of_folders):
-        raise InputError(f"labels=, gsd= and width= belong to the dataset 'folder', as do label_values=, "
-                         f"ignore_values= and layer=; {name} has its own")
+    if name != "folder" and of_folders:
+        asked = " and ".join(f"{option}= ({flag_of(option)})" for option in of_folders)
+        raise InputError(f"{asked} belong{'s' if len(of_folders) == 1 else ''} to the dataset 'folder'; {name} has its "
+                         "own labels")
     if split is not None and split not in SPLITS:
         raise InputError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
     if nodata not in NODATA_RULES:

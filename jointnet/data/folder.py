@@ -173,6 +173,9 @@ def _check_masks_are_own(scenes: Sequence[Scene]) -> None:
 def _with_masks(scenes: list[Scene], class_name: str, label_values: Any, ignore_values: Any) -> list[Scene]:
     """The scenes with what all masks of a class say together; masks that show several classes are given to each."""
     by_class = label_values if isinstance(label_values, Mapping) else {class_name: label_values}
+    if class_name not in by_class:
+        raise InputError(f"label_values says what shows {', '.join(map(repr, by_class)) or 'nothing'}, and the class "
+                         f"asked for is {class_name!r}: name that, too, or choose class_name= (--class, --classes)")
     if len(by_class) > 1:
         scenes = [replace(s, labels={**_shared(s.labels.get(class_name), by_class), **s.labels}) for s in scenes]
     groups = {}

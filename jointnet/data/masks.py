@@ -30,7 +30,9 @@ STRIP = 4_000_000  # pixels looked at at a time
 MANY = 64  # no mask has more different values than this
 WORTH_KEEPING = 2_000_000  # pixels; what was found in a mask of at least as many is kept on disk
 EXACT = 0.1  # pixels by which a mask may be off its image without a warning: rounding in files
-SLACK = 0.5  # pixels by which it may be off at all; what is farther off shows another place
+MOST = 0.6  # share of their pixels from which on masks are suspected to be inverted
+UPPER_HALF = "label_values=range(128, 256) (--label-values 128-255)"
+SLACK = 0.501  # pixels by which it may be off at all; what is farther off shows another place
 
 Value = float | tuple[float, ...]  # of one band, or a colour
 
@@ -85,11 +87,17 @@ class MaskFacts:
         values: numbers or colours of the pixels that no-data, alpha or mask band do not hide; `MANY` + 1 at most.
         hidden: values of the pixels that they hide.
         palette: number -> colour, of a paletted file.
+        alpha: whether it has an alpha band.
+        lit: pixels that are not hidden and not 0.
+        counted: pixels that are not hidden.
     """
 
     values: frozenset[Value]
     hidden: frozenset[Value]
     palette: Mapping[Any, tuple[float, ...]]
+    alpha: bool = False
+    lit: int = 0
+    counted: int = 0
 
 
 def read_mask_window(
@@ -142,13 +150,12 @@ def values_of(
         MaskError: if they cannot be understood; the message says what was found and what to do.
     """
     own = ignore_values is None
-    ignored = _as_values(ignore_values)
-    if label_values is not None:
-        return MaskValues(_as_values(label_values), ignored, None, own)
+    ignored = _as_values(ignore_values, "ignore_values")
     facts = {path: look_at(path) for path in files}
+    if label_values is not None:
+        return _given(label_values, ignored, own, facts)
     values = _together(f.values if own else f.values | f.hidden for f in facts.values()) - ignored
     colours = _together(_colours(f, own) for f in facts.values()) - ignored
-    hidden = _together(f.hidden for f in facts.values()) - ignored if own else frozenset()
     some = next(iter(facts), Path("the mask"))
     if {1, 255} <= values and not any({1, 255} <= f.values for f in facts.values()):
         ones, others = (next(p for p, f in facts.items() if v in f.values) for v in (1, 255))
@@ -159,13 +166,57 @@ def values_of(
         if _contradicted(decided, facts.values()):
             raise MaskError(f"{some} numbers its pixels {_listed(values)}, and its palette paints 0 light and the "
                             f"others black: say which show the class, for example label_values=0 or label_values=1")
-        _check_sides(some, decided, values, hidden)
+        _check_sides(facts, decided)
+        _tell_doubts(facts, decided)
         return decided
     paletted = any(f.palette for f in facts.values())
     decided = _decide(colours, ignored, own, expand=True) if paletted else None
     if decided is None:
         raise MaskError(_puzzled(next((p for p, f in facts.items() if not f.values <= {0, 1, 255}), some), values))
     return decided
+
+
+def _given(label_values: Any, ignored: frozenset[Value], own: bool, facts: Mapping[Path, MaskFacts]) -> MaskValues:
+    """The meaning that a caller names, held against what the masks hold.
+
+    Raises:
+        MaskError: if it cannot be meant so: colours of masks without any, a colour written as three values, a value
+            that shows the class and is not labelled at once.
+
+    Warns:
+        RasterWarning: if no mask holds any of the values.
+    """
+    shown = _as_values(label_values, "label_values")
+    if not shown:
+        raise MaskError("label_values is empty: name the values that show the class, as label_values=1")
+    found = _together(f.values | f.hidden for f in facts.values())
+    painted = [f for f in facts.values() if f.palette or any(isinstance(v, tuple) for v in f.values)]
+    if isinstance(label_values, tuple) and len(label_values) in (3, 4) and painted:
+        raise MaskError(f"label_values={label_values} may be one colour or {len(label_values)} values; write the "
+                        f"colour as label_values=[{label_values}], the values as label_values={list(label_values)}")
+    colours = {v for v in shown | ignored if isinstance(v, tuple)}
+    if colours and not painted and facts:
+        raise MaskError(f"label_values names the colour {sorted(colours)[0]}, and {next(iter(facts))} is not in "
+                        f"colour: it holds {_listed(found)}")
+    if shown & ignored:
+        raise MaskError(f"{_listed(shown & ignored)} stands in label_values and in ignore_values: it shows the class, "
+                        "or nobody has labelled it")
+    expand = bool(colours) and any(f.palette for f in facts.values())
+    if expand:
+        if any(not isinstance(v, tuple) for v in shown | ignored):
+            raise MaskError("label_values and ignore_values name colours and numbers of a palette together; name one "
+                            "or the other")
+        found = _together(_colours(f, own=False) for f in facts.values())
+    if facts and not shown & _with_greys(found):
+        warnings.warn(f"no mask holds label_values={_listed(shown)}, so none shows the class: {next(iter(facts))} and "
+                      f"those beside it hold {_listed(found) or 'nothing'}", RasterWarning, stacklevel=2)
+    return MaskValues(shown, ignored, None, own, expand)
+
+
+def _with_greys(values: frozenset[Value]) -> frozenset[Value]:
+    """The values, and greys both as one number and as a colour, since either may be named."""
+    greys = {v[0] for v in values if isinstance(v, tuple) and len(set(v)) == 1}
+    return values | greys | {(v,) * 3 for v in values if not isinstance(v, tuple)}
 
 
 def _decide(values: frozenset[Value], ignored: frozenset[Value], own: bool, expand: bool = False) -> MaskValues | None:
@@ -192,33 +243,62 @@ def _contradicted(decided: MaskValues, facts: Iterable[MaskFacts]) -> bool:
     return False
 
 
-def _check_sides(path: Path, decided: MaskValues, values: frozenset[Value], hidden: frozenset[Value]) -> None:
-    """Refuses masks whose own no-data hides all of one side.
+def _check_sides(facts: Mapping[Path, MaskFacts], decided: MaskValues) -> None:
+    """Refuses masks of which one hides all of one side by its own no-data, alpha or mask band.
 
     Raises:
         MaskError: says how to take it.
     """
-    hides_background = hidden and decided.background is not None and not values & decided.background
-    hides_shown = hidden - {0} and not values & decided.shown
-    if hides_background or (hides_shown and hidden & {1, 255}):
-        raise MaskError(
-            f"{path} holds nothing but {_listed(values) or 'no-data'} beside what its own no-data, alpha or mask band "
-            f"leaves out ({_listed(hidden)}): is that background, or not labelled? ignore_values=() takes every pixel "
-            f"for labelled, ignore_values={_listed(hidden).split(', ')[0]} leaves those out"
-        )
+    if not decided.own_nodata:
+        return
+    shown, background = decided.shown, decided.background or frozenset()
+    bare = not any(f.values & shown for f in facts.values())
+    for path, found in facts.items():
+        hides_background = found.hidden & background and found.values & shown and not found.values & background
+        hides_shown = found.hidden & shown and not found.values & shown
+        hides_all = bare and found.alpha and found.hidden and not hides_shown
+        if hides_background or hides_shown or hides_all or (found.hidden and not found.values):
+            way_out = (f"ignore_values=() takes every pixel for labelled, ignore_values={_first(found.hidden)} leaves "
+                       "those out")
+            raise MaskError(
+                f"{path} holds nothing but {_listed(found.values) or 'no-data'} beside what its own no-data, alpha or "
+                f"mask band leaves out ({_listed(found.hidden)}): is that background, the class, or not labelled? "
+                + ("Write a mask of 0 and 1 without it" if hides_all else way_out))
+
+
+def _tell_doubts(facts: Mapping[Path, MaskFacts], decided: MaskValues) -> None:
+    """Warns of masks that speak for themselves, but perhaps not as they were meant."""
+    lit, counted = (sum(getattr(f, what) for f in facts.values()) for what in ("lit", "counted"))
+    if decided.shown == {1} and 255 in decided.ignored:
+        unsure = [p for p, f in facts.items() if 255 in f.values and 1 not in f.values]
+        if unsure:
+            warnings.warn(f"{unsure[0]} holds 255 and no 1, other masks 0, 1 and 255: 255 is taken for not labelled "
+                          f"there, too", RasterWarning, stacklevel=3)
+    elif MOST * counted < lit < counted:
+        warnings.warn(f"{next(iter(facts))} and the masks beside it show the class on {lit / counted:.0%} of their "
+                      f"pixels: if it is 0 that shows it, say label_values=0", RasterWarning, stacklevel=3)
 
 
 def _puzzled(path: Path, values: frozenset[Value]) -> str:
     """What to do about values that do not speak for themselves."""
-    colour = any(isinstance(v, tuple) for v in values)
     if len(values) > MANY:
         return (f"{path} holds more than {MANY} values, so it is no mask of 0 and 1, or 0 and 255; make one of it, or "
-                f"say which values show the class, for example label_values=range(128, 256)")
-    if colour:
+                f"say which values show the class, for example {UPPER_HALF}")
+    if any(isinstance(v, tuple) for v in values):
         return (f"{path} holds several colours; make one mask of 0 and 255 for each class, or say which one shows the "
-                f"class, for example label_values=[(255, 0, 0)]: {_listed(values)}")
-    return (f"{path} holds values other than 0 and 1, or 0 and 255: {_listed(values)}; say which show the class and "
-            f"which are not labelled, for example label_values={_listed(values).split(', ')[-1]}, ignore_values=255")
+                f"class, for example label_values=[(255, 0, 0)] (--label-values #ff0000): {_listed(values)}")
+    said = f"{path} holds values other than 0 and 1, or 0 and 255: {_listed(values)}; say which show the class"
+    blurred = all(min(abs(v), abs(255 - v)) < 55 for v in values) and len(values) > 3
+    if blurred or path.suffix.lower() in (".jpg", ".jpeg"):
+        return f"{said}, for example {UPPER_HALF} where they are 0 and 255 blurred, as in JPEG"
+    example = _first({v for v in values if v != 0} - {255} or values)
+    return (f"{said}, for example label_values={example} (--label-values {example}), and with ignore_values= which "
+            f"nobody has labelled, if any")
+
+
+def _first(values: Iterable[Value]) -> str:
+    """The last of some values that a message shows."""
+    return str(sorted(values, key=lambda v: v if isinstance(v, tuple) else (v,))[-1])
 
 
 def look_at(path: Path) -> MaskFacts:
@@ -253,16 +333,19 @@ def _facts(raster: RasterReader) -> MaskFacts:
     rows = max(1, STRIP // width)
     values: set[Value] = set()
     hidden: set[Value] = set()
+    lit = counted = 0
     for top in range(0, height, rows):
         window = (top, 0, min(rows, height - top), width)
         pixels = raster.read(window)
         known = _known(raster, pixels, window)
         whole = known.all()
+        lit, counted = lit + int((pixels.any(axis=-1) & known).sum()), counted + int(known.sum())
         if len(values) <= MANY:
             values |= _distinct(pixels.reshape(-1, pixels.shape[-1]) if whole else pixels[known])
         if len(hidden) <= MANY and not whole:
             hidden |= _distinct(pixels[~known])
-    return MaskFacts(_as_numbers(values), _as_numbers(hidden), raster.palette)
+    alpha = raster.info.alpha is not None
+    return MaskFacts(_as_numbers(values), _as_numbers(hidden), raster.palette, alpha, lit, counted)
 
 
 def _distinct(pixels: np.ndarray) -> set[Value]:
@@ -307,13 +390,21 @@ def _together(parts: Iterable[frozenset[Value]]) -> frozenset[Value]:
     return frozenset(v if isinstance(v, tuple) else (v,) * next(iter(lengths)) for v in values)
 
 
-def _as_values(given: Value | Iterable[Value] | None) -> frozenset[Value]:
-    """One value or several, numbers or colours, as a set."""
+def _as_values(given: Any, what: str = "") -> frozenset[Value]:
+    """One value or several, numbers or colours, as a set.
+
+    Raises:
+        MaskError: if something else is among them.
+    """
     if given is None:
         return frozenset()
-    if isinstance(given, int | float):
-        return frozenset([given])
-    return frozenset(tuple(v) if isinstance(v, list | tuple) else v for v in given)
+    each = [given] if isinstance(given, str | bytes) or not isinstance(given, Iterable) else list(given)
+    values = [tuple(v) if isinstance(v, list | tuple | np.ndarray) else v for v in each]
+    for value in values:
+        parts = value if isinstance(value, tuple) else (value,)
+        if not parts or not all(isinstance(part, int | float | np.number) for part in parts):
+            raise MaskError(f"{what}={given!r} should be numbers, as 1 or [1, 2], or colours, as [(255, 0, 0)]")
+    return frozenset(values)
 
 
 def _is_one_of(pixels: np.ndarray, values: frozenset[Value]) -> np.ndarray:
@@ -352,13 +443,15 @@ def _state(path: Path) -> tuple:
 
 def _to_json(facts: MaskFacts) -> str:
     return json.dumps({"values": sorted(facts.values, key=str), "hidden": sorted(facts.hidden, key=str),
-                       "palette": list(facts.palette.items())})
+                       "palette": list(facts.palette.items()), "alpha": facts.alpha, "lit": facts.lit,
+                       "counted": facts.counted})
 
 
 def _from_json(text: str) -> MaskFacts:
     found = json.loads(text)
     values, hidden = (_as_values(found[name]) for name in ("values", "hidden"))
-    return MaskFacts(values, hidden, {number: tuple(colour) for number, colour in found["palette"]})
+    palette = {number: tuple(colour) for number, colour in found["palette"]}
+    return MaskFacts(values, hidden, palette, found["alpha"], found["lit"], found["counted"])
 
 
 def orientation(path: Path, image: Grid, name: str) -> tuple[bool, bool]:
@@ -409,7 +502,8 @@ def _misplaced(path: Path, mask: Grid, image: Grid, name: str, corners: np.ndarr
     """What is wrong with the place of a mask, and what to do."""
     if mask.shape != image.shape:
         return (f"{path} is {mask.height} x {mask.width} px, its image {name} {image.height} x {image.width} px; "
-                f"rasterise the labels on the image's grid")
+                f"rasterise the labels on the image's grid, or warp the mask onto it: gdalwarp -r near -te ... -ts "
+                f"{image.width} {image.height} ...")
     systems = "" if mask.crs == image.crs else f" (it is in {_named(mask)}, the image in {_named(image)})"
     middle = np.full(2, np.nan)
     if corners is not None:
@@ -419,7 +513,8 @@ def _misplaced(path: Path, mask: Grid, image: Grid, name: str, corners: np.ndarr
     elif np.abs(middle).max() <= SLACK:
         where = "turned or stretched against its image"
     else:
-        where = f"{middle[0]:+.1f} columns and {middle[1]:+.1f} rows beside its image"
+        columns, rows = np.round(middle, 1) + 0.0  # no -0.0
+        where = f"{columns:+.1f} columns and {rows:+.1f} rows beside its image"
     return (f"{path} has the size of {name} but lies {where}{systems}: give the image its own mask, or warp this one "
             f"onto its grid with: gdalwarp -r near -t_srs ... -te ... -ts {image.width} {image.height} ...")
 

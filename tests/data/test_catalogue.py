@@ -354,7 +354,7 @@ def test_an_image_that_is_none_is_told_when_it_is_read(tmp_path):
     ({"name": "inria", "tiles": ["austin37"]}, r"INRIA has no tile 'austin37'; a tile is a city of"),
     ({"name": "inria", "split": "val"}, r"split 'val' is unknown; choose from train, validation, test"),
     ({"name": "inria", "nodata": "grey"}, r"no-data rule 'grey' is unknown"),
-    ({"name": "inria", "gsd": 0.3}, r"labels=, gsd= and width= belong to the dataset 'folder'"),
+    ({"name": "inria", "gsd": 0.3}, r"gsd= \(--gsd\) belongs to the dataset 'folder'"),
 ])
 def test_an_unknown_choice_is_told_with_the_known_ones(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -123,7 +123,8 @@ def test_a_tile_reads_what_all_its_neighbours_mean(saved, tmp_path):
     saved("masks/a.tif", with_unknown(255))
     saved("masks/b.tif", UNKNOWN.astype(np.uint8) * 255, transform=PLACE @ Affine.translation(16, 0))
     scene = open_dataset("folder", root=tmp_path)["b"]
-    assert scene.read_labels().sum() == 0
+    with pytest.warns(RasterWarning, match="b.tif holds 255 and no 1, other masks 0, 1 and 255"):
+        assert scene.read_labels().sum() == 0
     np.testing.assert_array_equal(scene.read_valid(class_name="buildings"), ~UNKNOWN)
 
 
@@ -145,8 +146,8 @@ def test_masks_of_two_conventions_are_not_guessed_about(saved, tmp_path):
     (TRUTH * np.uint16(65535), {}, "0, 65535"),
     (TRUTH * np.float32(0.5), {}, "0, 0.5"),
     (np.arange(192, dtype=np.uint8).reshape(12, 16), {}, "more than 64 values"),
-    (TRUTH * 255, {"nodata": 0}, "is that background, or not labelled"),
-    (TRUTH * 255, {"nodata": 255}, "is that background, or not labelled"),
+    (TRUTH * 255, {"nodata": 0}, "is that background, the class, or not labelled"),
+    (TRUTH * 255, {"nodata": 255}, "is that background, the class, or not labelled"),
     (np.dstack([TRUTH * 255, UNKNOWN.astype(np.uint8) * 255, TRUTH * 0]), {}, "several colours"),
 ])
 def test_values_that_say_nothing_are_asked_about(saved, tmp_path, mask, profile, says):
@@ -255,6 +256,7 @@ KINDS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* show the class on .* of their pixels:jointnet.data.raster.RasterWarning")
 @given(st.data())
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_mask_file_is_read_as_it_was_meant(tmp_path_factory, data):
@@ -282,3 +284,93 @@ def test_any_mask_file_is_read_as_it_was_meant(tmp_path_factory, data):
     scene = open_dataset("folder", root=folder)[0]
     np.testing.assert_array_equal(scene.read_labels(), drawn == "#")
     np.testing.assert_array_equal(scene.read_valid(class_name="buildings"), (drawn != "?") | (unknown is None))
+
+
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+THREE = TRUTH.copy()
+THREE[8:10, 2:6] = 2  # 8 pixels of another class, so that the masks hold three
+
+
+def paletted(path, numbers, colours):
+    """A GeoTIFF with a palette."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(path, "w", "GTiff", 16, 12, 1, dtype="uint8", transform=PLACE, crs=UTM) as out:
+        out.write(numbers, 1)
+        out.write_colormap(1, {n: (*c, 255) for n, c in enumerate(colours)})
+
+
+@pytest.mark.parametrize("values", [{"buildings": 1, "roads": 2}, {"buildings": [RED], "roads": [GREEN]}])
+def test_a_palette_of_three_classes_is_read_by_its_numbers_or_its_colours(saved, tmp_path, values):
+    image(saved)
+    paletted(tmp_path / "masks/a.tif", THREE, [(0, 0, 0), RED, GREEN])
+    scene = open_dataset("folder", root=tmp_path, label_values=values)["a"]
+    np.testing.assert_array_equal(scene.read_labels("buildings"), TRUTH)
+    np.testing.assert_array_equal(scene.read_labels("roads"), THREE == 2)
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"label_values": RED}, r"may be one colour or 3 values; write the colour as label_values=\[\(255, 0, 0\)\]"),
+    ({"label_values": [RED, 2]}, "name colours and numbers of a palette together"),
+    ({"label_values": "1"}, "label_values='1' should be numbers, as 1"),
+    ({"label_values": []}, "label_values is empty"),
+    ({"label_values": 1, "ignore_values": [1, 2]}, "1 stands in label_values and in ignore_values"),
+])
+def test_values_that_cannot_be_meant_so_are_refused(saved, tmp_path, given, words):
+    image(saved)
+    paletted(tmp_path / "masks/a.tif", THREE, [(0, 0, 0), RED, GREEN])
+    with pytest.raises(MaskError, match=words):
+        open_dataset("folder", root=tmp_path, **given)["a"].read_labels()
+
+
+def test_colours_of_a_mask_without_any_and_other_classes_than_asked_for_are_refused(saved, tmp_path):
+    image(saved)
+    saved("masks/a.tif", TRUTH)
+    with pytest.raises(MaskError, match=r"names the colour \(255, 0, 0\), and .*a.tif is not in colour: it holds 0, 1"):
+        open_dataset("folder", root=tmp_path, label_values=[RED])["a"].read_labels()
+    with pytest.raises(ValueError, match="says what shows 'water', and the class asked for is 'buildings'"):
+        open_dataset("folder", root=tmp_path, label_values={"water": 1})
+
+
+def test_a_value_that_no_mask_holds_is_told(saved, tmp_path):
+    image(saved)
+    saved("masks/a.tif", TRUTH * 255)
+    scene = open_dataset("folder", root=tmp_path, label_values=1)["a"]
+    with pytest.warns(RasterWarning, match="no mask holds label_values=1, so none shows the class.* hold 0, 255"):
+        assert scene.read_labels().sum() == 0
+
+
+@pytest.mark.parametrize("nodata", [0, 255])
+def test_one_mask_of_many_that_hides_a_side_as_no_data_is_refused(saved, tmp_path, nodata):
+    image(saved)
+    image(saved, "images/b.tif", transform=PLACE @ Affine.translation(16, 0))
+    saved("masks/a.tif", TRUTH * 255)
+    saved("masks/b.tif", TRUTH * 255, transform=PLACE @ Affine.translation(16, 0), nodata=nodata)
+    with pytest.raises(MaskError, match=f"b.tif holds nothing but {255 - nodata} beside what its own no-data"):
+        open_dataset("folder", root=tmp_path)["a"].read_labels()
+
+
+def test_houses_that_only_the_alpha_band_shows_are_refused(saved, tmp_path):
+    image(saved)
+    black = np.zeros_like(TRUTH)
+    saved("masks/a.tif", np.stack([black, black, black, TRUTH * 255], axis=-1), photometric="rgb", alpha="yes")
+    with pytest.raises(MaskError, match=r"a.tif holds nothing but 0 beside what its own .*leaves out \(0\)"):
+        open_dataset("folder", root=tmp_path)["a"].read_labels()
+
+
+def test_masks_that_seem_inverted_are_told(saved, tmp_path):
+    image(saved)
+    saved("masks/a.tif", 255 - TRUTH * 255)  # 174 of 192 pixels: 91 %
+    with pytest.warns(RasterWarning, match="show the class on 91% of their pixels: .* say label_values=0"):
+        open_dataset("folder", root=tmp_path)["a"].read_labels()
+    np.testing.assert_array_equal(open_dataset("folder", root=tmp_path, label_values=0)["a"].read_labels(), TRUTH)
+
+
+@pytest.mark.parametrize(("mask", "advice"), [
+    (TRUTH.astype(np.uint16) * 65535, "label_values=65535 "), (-TRUTH.astype(np.int16), "label_values=-1 "),
+    (TRUTH * 247 + np.indices(TRUTH.shape).sum(0).astype(np.uint8) % 9, r"label_values=range\(128, 256\)"),
+])
+def test_the_advice_of_a_refusal_can_be_followed(saved, tmp_path, mask, advice):
+    image(saved)
+    saved("masks/a.tif", mask)
+    with pytest.raises(MaskError, match=f"for example {advice}"):
+        open_dataset("folder", root=tmp_path)["a"].read_labels()
