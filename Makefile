@@ -24,7 +24,7 @@ lab: $(READY)  ## open the lessons in JupyterLab; ARGS="--no-browser --port 9000
 	$(BIN)/jupyter lab $(AS_ROOT) --notebook-dir=notebooks $(ARGS)
 
 test: lint  ## lint, then run the tests and the lessons on small settings; ARGS="-k raster" picks some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 notebooks: $(READY)  ## run the lessons as a reader does, at full size, and print the time of each
 	$(BIN)/python -m pytest tests/notebooks/test_lessons.py --full-size --durations=0 --durations-min=0.1 $(ARGS)
@@ -44,7 +44,7 @@ bench: $(READY)  ## measure speed and memory
 
 lock: $(READY)  ## choose the newest versions that pyproject.toml allows, and write requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra dev --extra dask --extra onnx --extra parquet --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
+	  --extra dev --extra site --extra dask --extra onnx --extra parquet --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
 
 clean:  ## remove what these commands made, but keep .venv
 	rm -rf build data/sample jointnet.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
