@@ -23,6 +23,7 @@ from jointnet.files import written_whole
 NAMES = ("inria", "massachusetts_buildings", "massachusetts_roads")
 INRIA_TILES_URL = "https://huggingface.co/datasets/blanchon/INRIA-Aerial-Image-Labeling/resolve/main/data"
 MASSACHUSETTS_URL = "https://www.cs.toronto.edu/~vmnih/data"
+AT_ONCE = 50  # checksums of unpacked tiles that are recorded together
 SUMS = "SHA256SUMS"  # in a dataset's folder; `sha256sum -c` reads it too
 IMAGE_BYTES, MASK_BYTES = 75_100_000, 25_100_000  # of one INRIA tile, uncompressed
 PAIR_BYTES = 13_600_000  # of one Massachusetts image and its map, uncompressed, at most
@@ -113,7 +114,8 @@ def download_archive(archive: Archive, root: Path, fetcher: Fetcher, keep: bool 
         with tqdm(
             desc="unpacking", total=archive.unpacked, unit="B", unit_scale=True, disable=not fetcher.progress
         ) as bar:
-            unpack_volumes(list(volumes), place, archive.md5, bar.update, strip="AerialImageDataset")
+            unpack_volumes(list(volumes), place, archive.md5, bar.update, strip="AerialImageDataset",
+                           most=2 * archive.unpacked)
     _record_all(root, place, fetcher.progress)
     for path in () if keep else volumes:
         path.unlink(missing_ok=True)
@@ -156,10 +158,14 @@ def _record_all(root: Path, place: Path, progress: bool) -> None:
     """Records the sum of every tile that has none yet."""
     files = [p for tile in TILES for p in (image_path(place, tile), mask_path(place, tile)) if p.exists()]
     known = _read_sums(root)
-    for path in tqdm(files, desc="recording checksums", unit="file", disable=not progress):
-        name = path.relative_to(root).as_posix()
-        if name not in known:
-            _record(root, name)
+    new = {name: path for path in files if (name := path.relative_to(root).as_posix()) not in known}
+    found: dict[str, str] = {}
+    for name, path in tqdm(new.items(), desc="recording checksums", unit="file", disable=not progress):
+        found[name] = pooch.file_hash(str(path))
+        if len(found) == AT_ONCE:
+            _record(root, found)
+            found = {}
+    _record(root, found)
 
 
 def _chosen(tiles: Sequence[str] | None, cities: Sequence[str] | None) -> list[str]:
@@ -213,7 +219,7 @@ def _fetch_recorded(fetcher: Fetcher, url: str, path: Path, root: Path, size: in
 
     def record(part: Path) -> None:  # before the file has its name: one that is there is always recorded
         if name not in sums:
-            _record(root, name, part)
+            _record(root, {name: pooch.file_hash(str(part))})
 
     try:
         fetcher.fetch(url, path, size, f"sha256:{sums[name]}" if name in sums else None, record)
@@ -224,17 +230,21 @@ def _fetch_recorded(fetcher: Fetcher, url: str, path: Path, root: Path, size: in
         raise ChecksumError(f"{error}; {advice}") from error
 
 
-def _record(root: Path, name: str, file: Path | None = None) -> None:
-    """Adds the SHA-256 of a file, or of what is to become it, to the folder's list."""
-    sums = _read_sums(root) | {name: pooch.file_hash(str(file or root / name))}
+def _record(root: Path, new: dict[str, str]) -> None:
+    """Adds the SHA-256 of files, or of what is to become them, to the folder's list."""
     with written_whole(root / SUMS) as draft:
+        sums = _read_sums(root) | new
         draft.write_text("".join(f"{found}  {each}\n" for each, found in sums.items()), encoding="utf-8")
 
 
 def _read_sums(root: Path) -> dict[str, str]:
     """Name -> SHA-256 of what was fetched into a folder."""
     path = root / SUMS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except UnicodeDecodeError as error:
+        raise DownloadError(f"{path} is damaged; put a copy in its place, or remove it: what is there is then not "
+                            f"checked any more") from error
     return {name: found for found, _, name in (line.partition("  ") for line in lines) if name}
 
 
@@ -273,8 +283,9 @@ class _Links(HTMLParser):
 
 
 def _listed(page: str, suffix: str) -> list[str]:
-    """The file names with a suffix that an index page links to; paths and anything else are passed over."""
+    """The file names with a suffix that an index page links to; paths, odd names and anything else are passed over."""
     links = _Links()
     links.feed(page)
     names = (PurePosixPath(unquote(link)).name for link in links.found)
-    return sorted({n for n in names if n.endswith(suffix) and n != suffix and "\\" not in n})
+    plain = {n for n in names if n.endswith(suffix) and n != suffix and re.fullmatch(r"[\w.+ -]+", n, re.ASCII)}
+    return sorted(plain)

@@ -21,6 +21,8 @@ from jointnet.files import InUseError, alone, put_in_place
 CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is written at once
 PATIENCE = (15, 60)  # seconds to connect, and between two bytes
 LONGEST_PAUSE = 120.0  # seconds
+LEAST = 1000  # bytes that have to come within `Fetcher.minute`; what brings less is no progress
+LONGEST_PAGE = 20_000_000  # bytes of an index page
 NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
 BEGINS = {  # ending -> how such files begin
     ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ".png": (b"\x89PNG",), ".jpg": (b"\xff\xd8\xff",),
@@ -74,14 +76,16 @@ class Fetcher:
     is known, is right. Another call goes on where the part ends.
 
     Attributes:
-        tries: failures in a row, without a byte between them, before it gives up.
+        tries: failures in a row, with less than `LEAST` bytes between them, before it gives up.
         wait: sleeps for a number of seconds; between tries they double from one.
         progress: show a bar with rate and time left.
+        minute: seconds within which `LEAST` bytes have to come; a server that keeps sending less has failed, too.
     """
 
     tries: int = 6
     wait: Callable[[float], None] = time.sleep
     progress: bool = True
+    minute: float = 60.0
     session: requests.Session = field(default_factory=requests.Session)
 
     def fetch(self, url: str, path: Path, size: int | None = None, checksum: str | None = None,
@@ -110,8 +114,8 @@ class Fetcher:
                 if checksum is None and whole.checksum is None:
                     _refuse_wrong_body(url, part, path)
                 arrived(part)
+                _tag(part).unlink(missing_ok=True)  # first: nobody would look for it later
                 put_in_place(part, path)
-                _tag(part).unlink(missing_ok=True)
                 return path
             _discard(part)
         raise ChecksumError(f"{url} arrived twice with a wrong checksum ({wrong}); try later, or elsewhere")
@@ -126,10 +130,19 @@ class Fetcher:
         while True:
             try:
                 with self._ask(url, {}) as response:
-                    return response.text
-            except (_Interrupted, requests.RequestException) as error:
+                    return self._text(url, response)
+            except (_Interrupted, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 failures += 1
                 self._pause_or_give_up(url, error, failures)
+
+    def _text(self, url: str, response: requests.Response) -> str:
+        """The text of an answer."""
+        content = bytearray()
+        for chunk in _arriving(response, self.minute):
+            content += chunk
+            if len(content) > LONGEST_PAGE:
+                raise DownloadError(f"{url} sent more than {LONGEST_PAGE:,} bytes, so it is no index page; try later")
+        return content.decode(response.encoding or "utf-8", "replace")
 
     def _fill(self, url: str, part: Path, size: int | None) -> _Body:
         """Lets the part grow until it is whole."""
@@ -143,7 +156,7 @@ class Fetcher:
                 try:
                     return self._one_try(url, part, size, bar)
                 except (_Interrupted, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                    failures = 1 if _length(part) > before else failures + 1
+                    failures = 1 if _length(part) >= before + LEAST else failures + 1
                     self._pause_or_give_up(url, error, failures)
 
     def _one_try(self, url: str, part: Path, size: int | None, bar: tqdm) -> _Body:
@@ -155,7 +168,11 @@ class Fetcher:
             body = _read_head(response, part, start, size)
             if bar.total is None and body.total is not None:
                 bar.total = body.total
-            _append(response, part, body, bar)
+            _append(_arriving(response, self.minute), part, body, bar)
+        if body.total is not None and _length(part) > body.total:
+            _discard(part)
+            raise DownloadError(f"{url} sent more than the {body.total:,} bytes of the file, which are not kept; try "
+                                f"later, or elsewhere")
         if body.total is not None and _length(part) < body.total:
             raise _Interrupted(f"the connection ended after {_length(part):,} of {body.total:,} bytes")
         return body
@@ -215,6 +232,9 @@ def _read_head(response: requests.Response, part: Path, start: int, size: int | 
                             f"network, or fetch it by hand")
     tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
     total, first = _extent(response)
+    if total is None and size is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
+        raise DownloadError(f"{response.url} does not say how long the file is, so nobody could tell whether it came "
+                            f"whole; fetch it by hand, or elsewhere")
     if response.status_code == 416:
         if total == start:
             return _Body(start, total, _named_checksum(response))
@@ -224,27 +244,45 @@ def _read_head(response: requests.Response, part: Path, start: int, size: int | 
         raise DownloadError(f"{response.url} is {total:,} bytes, not {size:,}: the source has changed")
     if start and first not in (0, start):
         raise _Interrupted(f"the server sent bytes from {first:,} when asked from {start:,}")
-    changed = start and tag and _tag(part).exists() and _tag(part).read_text() != tag
+    changed = start and tag and _tag(part).exists() and _read_tag(part) != tag
     if changed or (total is not None and start > total):
         _discard(part)
         if first:
             raise _Interrupted("the file has changed on the server, so it starts again")
     if tag and not _tag(part).exists():
-        _tag(part).write_text(tag)
+        _tag(part).write_text(tag, encoding="utf-8")
     return _Body(first, size if total is None else total, _named_checksum(response))
 
 
-def _append(response: requests.Response, part: Path, body: _Body, bar: tqdm) -> None:
+def _arriving(response: requests.Response, minute: float) -> Iterator[bytes]:
+    """The bytes of an answer as they come.
+
+    Raises:
+        _Interrupted: if they come so slowly that they would never end.
+    """
+    since, count = time.monotonic(), 0
+    while chunk := response.raw.read1(CHUNK):
+        yield chunk
+        count += len(chunk)
+        if time.monotonic() - since > minute:
+            if count < LEAST:
+                raise _Interrupted(f"only {count:,} bytes came within {minute:g} seconds")
+            since, count = time.monotonic(), 0
+
+
+def _append(arriving: Iterator[bytes], part: Path, body: _Body, bar: tqdm) -> None:
     """Writes the answer's bytes behind the part, each chunk at once; those that it has are passed over."""
     have = _length(part)
     skip = have - body.start  # a server without ranges sends the whole file again
     bar.n = have
     with part.open("ab") as file:
-        while chunk := response.raw.read1(CHUNK):
+        for chunk in arriving:
             new, skip = chunk[skip:], max(skip - len(chunk), 0)
             file.write(new)
             file.flush()
             bar.update(len(new))
+            if body.total is not None and file.tell() > body.total:
+                return
 
 
 def _extent(response: requests.Response) -> tuple[int | None, int]:
@@ -264,7 +302,7 @@ def _resume_headers(part: Path, start: int) -> dict[str, str]:
     if not start:
         return {}
     headers = {"Range": f"bytes={start}-"}
-    tag = _tag(part).read_text() if _tag(part).exists() else ""
+    tag = _read_tag(part)
     return headers | ({"If-Range": tag} if tag and not tag.startswith("W/") else {})
 
 
@@ -292,11 +330,17 @@ def _refuse_wrong_body(url: str, part: Path, path: Path) -> None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a text, as pages in any guise are."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    """Whether the first bytes of a file are those of a text, as pages in any guise are, or nothing but zeros."""
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not head.strip(b"\0") or start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<", b"{", b"[")):
         return True
+    return any(_is_written_in(encoding, head) for encoding in ("utf-8-sig", "cp1252"))
+
+
+def _is_written_in(encoding: str, head: bytes) -> bool:
+    """Whether bytes are letters and spaces in an encoding; the last letter may be cut."""
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)  # a letter may be cut at the end
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:
         return False
     return all(letter.isprintable() or letter.isspace() for letter in text)
@@ -330,6 +374,15 @@ def _part(path: Path) -> Path:
 def _tag(part: Path) -> Path:
     """Where the server's tag of the file that the part belongs to is kept."""
     return part.with_name(f"{part.name}.tag")
+
+
+def _read_tag(part: Path) -> str:
+    """The server's tag; none where it was not kept, or is damaged."""
+    try:
+        tag = _tag(part).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return tag if tag.isprintable() else ""
 
 
 def _length(path: Path) -> int:

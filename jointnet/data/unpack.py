@@ -22,9 +22,6 @@ from jointnet.files import put_in_place
 
 Tell = Callable[[int], object]  # called with the number of bytes just unpacked
 
-# What py7zr and the decompressors under it raise for bytes that are not what they should be.
-_DAMAGE = (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, struct.error)
-
 
 def unpack_volumes(
     volumes: Sequence[Path],
@@ -32,6 +29,7 @@ def unpack_volumes(
     md5: str | None = None,
     tell: Tell = lambda _: None,
     strip: str = "",
+    most: int | None = None,
 ) -> None:
     """Unpacks a 7z archive in volumes into `target`; a zip inside is unpacked as it streams by, without a copy of it.
 
@@ -43,9 +41,11 @@ def unpack_volumes(
         md5: checksum of the zip inside, where known.
         tell: called with the number of bytes just unpacked.
         strip: folder of the archive whose contents go straight into `target`.
+        most: bytes that may come out, where it is known what should.
 
     Raises:
-        ArchiveError: if a volume is damaged, a checksum wrong, or a member's path climbs out.
+        ArchiveError: if a volume is damaged or encrypted, a checksum wrong, a member's path climbs out, or more comes
+            out than may.
     """
     target.mkdir(parents=True, exist_ok=True)
     aside = target / ".unpacking"
@@ -53,19 +53,37 @@ def unpack_volumes(
     aside.mkdir()
     try:
         try:
-            _unpack_7z(volumes, aside, md5, tell, stream=True)
+            _unpack_7z(volumes, aside, md5, tell, most, stream=True)
         except NotAStream:
             shutil.rmtree(aside)
             aside.mkdir()
-            _unpack_7z(volumes, aside, md5, tell, stream=False)
+            _unpack_7z(volumes, aside, md5, tell, most, stream=False)
         _move_into(aside / strip if (aside / strip).is_dir() else aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _unpack_7z(volumes: Sequence[Path], target: Path, md5: str | None, tell: Tell, stream: bool) -> None:
+def _limited(tell: Tell, most: int | None) -> Tell:
+    """`tell`, which raises ArchiveError when more than `most` bytes have come out of an archive."""
+    if most is None:
+        return tell
+    left = most
+
+    def counted(count: int) -> None:
+        nonlocal left
+        left -= count
+        if left < 0:
+            raise ArchiveError(f"the archive unpacks to more than the {most:,} bytes that it may hold, so it is not "
+                               f"the one that was meant, and unpacking stopped; remove its volumes, fetch them again")
+        tell(count)
+
+    return counted
+
+
+def _unpack_7z(volumes: Sequence[Path], target: Path, md5: str | None, tell: Tell, most: int | None, stream: bool
+               ) -> None:
     """Unpacks the 7z; a zip inside it as a stream, or by way of a copy on disk."""
-    sinks = _Sinks(target, md5, tell, stream)
+    sinks = _Sinks(target, md5, _limited(tell, most), _limited(lambda _: None, most), stream)
     with Volumes(volumes) as raw, io.BufferedReader(raw, 1 << 20) as joined:
         try:
             with py7zr.SevenZipFile(joined) as archive:
@@ -73,7 +91,12 @@ def _unpack_7z(volumes: Sequence[Path], target: Path, md5: str | None, tell: Tel
                 for name in names:
                     safe_path(target, name)
                 archive.extractall(factory=sinks)
-        except _DAMAGE as error:
+        except (ArchiveError, NotAStream):
+            raise
+        except py7zr.exceptions.PasswordRequired as error:
+            raise ArchiveError(f"{volumes[0].name} asks for a password, so it is not the archive that was meant; "
+                               f"remove it and the volumes after it, and fetch them again") from error
+        except Exception as error:  # py7zr has no end of errors for bytes that are not what they should be
             if isinstance(error, OSError) and error.errno:  # a full disk is not a damaged archive
                 raise
             raise ArchiveError(
@@ -133,8 +156,8 @@ class Volumes(io.RawIOBase):
 class _Sinks(WriterFactory):
     """Where py7zr writes: plain files, and a zip through the stream reader or a copy."""
 
-    def __init__(self, target: Path, md5: str | None, tell: Tell, stream: bool) -> None:
-        self._target, self._md5, self._tell, self._stream = target, md5, tell, stream
+    def __init__(self, target: Path, md5: str | None, tell: Tell, copied: Tell, stream: bool) -> None:
+        self._target, self._md5, self._tell, self._copied, self._stream = target, md5, tell, copied, stream
         self._open: list[_FileSink | _ZipSink] = []
 
     def create(self, filename: str) -> Py7zIO:
@@ -142,8 +165,10 @@ class _Sinks(WriterFactory):
         path = safe_path(self._target, filename)
         if path.suffix.lower() == ".zip" and self._stream:
             self._open.append(_ZipSink(self._target, self._md5, self._tell))
+        elif path.suffix.lower() == ".zip":
+            self._open.append(_FileSink(path, self._copied))
         else:
-            self._open.append(_FileSink(path, None if path.suffix.lower() == ".zip" else self._tell))
+            self._open.append(_FileSink(path, self._tell))
         return self._open[-1]
 
     def close(self) -> None:
@@ -181,15 +206,14 @@ class _Sink(Py7zIO):
 class _FileSink(_Sink):
     """A member that is a file."""
 
-    def __init__(self, path: Path, tell: Tell | None) -> None:
+    def __init__(self, path: Path, tell: Tell) -> None:
         self.path, self._tell = path, tell
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("wb")
 
     def write(self, data: bytes | bytearray) -> int:
         self.written += len(data)
-        if self._tell:
-            self._tell(len(data))
+        self._tell(len(data))
         return self._file.write(data)
 
     def shut(self) -> None:
@@ -236,11 +260,13 @@ def _unpack_zip(path: Path, target: Path, md5: str | None, tell: Tell) -> None:
                     continue
                 out.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as source, out.open("wb") as file:
-                    shutil.copyfileobj(source, file, 1 << 20)
-                tell(entry.file_size)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, ArchiveError):
-            raise
+                    while block := source.read(1 << 20):
+                        tell(len(block))
+                        file.write(block)
+    except ArchiveError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, lzma.LZMAError,
+            struct.error) as error:
         raise ArchiveError(f"{path.name} in the archive is damaged; fetch the archive again ({error})") from error
     path.unlink()
 

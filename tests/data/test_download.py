@@ -11,7 +11,7 @@ import sys
 import threading
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,14 @@ from typer.testing import CliRunner
 
 from jointnet.cli import app
 from jointnet.data.catalogue import open_dataset
-from jointnet.data.download import INRIA_ARCHIVE, SUMS, Archive, download, download_archive, verify
+from jointnet.data.download import INRIA_ARCHIVE, SUMS, Archive, _listed, download, download_archive, verify
 from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher, alone_in
 from jointnet.data.inria import TILES as BENCHMARK
 from jointnet.data.inria import TRAINING_TILES, image_path, mask_path
 from jointnet.data.unpack import Volumes, unpack_volumes
 from jointnet.data.zipstream import ArchiveError, safe_path
 from tests.killing import in_child, kill_points
+from tests.loopback import Loopback
 
 NOISE = np.random.default_rng(7).integers(0, 256, 299_992, np.uint8).tobytes()  # more than one chunk
 BODY = b"II*\0" + NOISE + b"\0*II"  # begins as a TIFF does, forwards and backwards
@@ -672,6 +673,9 @@ class Login(http.server.BaseHTTPRequestHandler):
         "/type.tif": (BODY, {"Content-Type": "Text/HTML"}),
         "/xhtml.tif": (BODY, {"Content-Type": "application/xhtml+xml"}),
         "/page.tif": (page, {}), "/empty.tif": (b"", {}),
+        "/latin.tif": ("<html>r\xe9seau ferm\xe9".encode("latin-1"), {}), "/zeros.tif": (bytes(5000), {}),
+        "/words.tif": ("Acc\xe8s refus\xe9 : identifiez-vous".encode("latin-1"), {}),
+        "/wide.tif": ("<html>log in".encode("utf-16-le"), {}),
         "/json.tif": (b'{"error": "no"}', {}), "/other.tif": (b"PK\3\4" + NOISE, {}), "/short.tif": (b"II", {}),
     }
 
@@ -720,3 +724,179 @@ def fetch_small_tile(root, url):
 
     module.IMAGE_BYTES = 10
     fetch_tile(root, url)
+
+
+class Lame(http.server.BaseHTTPRequestHandler):
+    """Bodies that come too slowly, do not end, or end where nobody can tell."""
+
+    protocol_version = "HTTP/1.1"
+    over = threading.Event()
+
+    def do_GET(self):
+        with suppress(ConnectionError):
+            getattr(self, self.path.strip("/").split(".")[0])()
+        self.close_connection = True
+
+    def begin(self, **headers):
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def trickle(self):
+        self.begin(Content_Length="300000")
+        while not self.over.wait(0.01):
+            self.wfile.write(b"I")
+
+    def byte(self):
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-299999/300000")
+        self.send_header("Content-Length", str(300_000 - start))
+        self.end_headers()
+        self.wfile.write(b"I")
+
+    def lengthless(self):
+        self.begin()
+        self.wfile.write(BODY[:1000])
+
+    def chunked(self, end=b"0\r\n\r\n"):
+        self.begin(Transfer_Encoding="chunked")
+        for start in (0, 100_000, 200_000):
+            self.wfile.write(b"%x\r\n%b\r\n" % (100_000, BODY[start : start + 100_000]))
+        self.wfile.write(end)
+
+    def cut(self):
+        self.chunked(b"")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def lame(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    Lame.over.clear()
+    running = Loopback(Lame)
+    yield running.url
+    Lame.over.set()
+    running.close()
+
+
+@pytest.mark.parametrize(("name", "says"), [
+    ("trickle", r"failed 2 times in a row, last because only \d+ bytes came within 0\.1 seconds"),
+    ("byte", r"failed 2 times in a row, last because the connection"),
+    ("cut", r"failed 2 times in a row, last because the connection failed"),
+    ("lengthless", "does not say how long the file is")])
+def test_a_body_that_would_never_end_or_never_be_whole_is_given_up(tmp_path, lame, name, says, pauses):
+    impatient = Fetcher(tries=2, wait=pauses.append, progress=False, minute=0.1)
+    with pytest.raises(DownloadError, match=says):
+        impatient.fetch(f"{lame}/{name}.tif", tmp_path / "a.tif")
+    assert not (tmp_path / "a.tif").exists()
+
+
+def test_a_body_longer_than_the_file_is_not_kept(tmp_path, lame, fetcher):
+    with pytest.raises(DownloadError, match="sent more than the 250,000 bytes of the file"):
+        fetcher.fetch(f"{lame}/chunked.tif", tmp_path / "a.tif", size=250_000)
+    assert leftovers(tmp_path) == []
+    assert fetcher.fetch(f"{lame}/chunked.tif", tmp_path / "a.tif", checksum=SHA).read_bytes() == BODY
+
+
+def test_an_index_page_that_does_not_end_is_given_up(lame, pauses, monkeypatch):
+    monkeypatch.setattr("jointnet.data.fetch.LONGEST_PAGE", 1000)
+    with pytest.raises(DownloadError, match="so it is no index page"):
+        Fetcher(wait=pauses.append).page(f"{lame}/chunked")
+    with pytest.raises(DownloadError, match="bytes came within"):
+        Fetcher(tries=1, minute=0.1).page(f"{lame}/trickle")
+
+
+def test_names_on_an_index_page_that_are_no_plain_file_names_are_passed_over():
+    """A line break would write a line of its own into the list of sums."""
+    links = ["a.tif", "../b.tif", "c%00.tif", "d%0a" + "0" * 64 + "  e.tif", "%2e%2e%2ff.tif", "..%5cg.tif", "C:h.tif",
+             ".tif"]
+    page = "".join(f'<a href="{link}">x</a>' for link in links)
+    assert _listed(page, ".tif") == ["a.tif", "b.tif", "f.tif"]  # the last parts of paths, in the dataset's folder
+
+
+def test_a_damaged_list_of_sums_is_a_sentence_and_a_damaged_tag_is_passed_over(address, fetcher, tmp_path):
+    (tmp_path / "scene.tif.part").write_bytes(BODY[:1000])
+    (tmp_path / "scene.tif.part.tag").write_bytes(b"\xff\xfe")
+    assert fetcher.fetch(address, tmp_path / "scene.tif").read_bytes() == BODY
+    (tmp_path / SUMS).write_bytes(b"\xff\xfe")
+    with pytest.raises(DownloadError, match=f"{SUMS} is damaged; put a copy in its place"):
+        verify(tmp_path)
+
+
+# Archives that are meant to do harm
+
+
+@pytest.mark.parametrize("members", [
+    {"inner.zip": zipped({"a.tif": bytes(3_000_000)})},
+    {"inner.zip": zipped({"a.tif": bytes(3_000_000)}, streamed=True)},
+    {"a.tif": bytes(3_000_000)}, {f"{n}.zip": zipped({f"{n}.tif": bytes(600_000)}) for n in range(5)},
+    {"inner.zip": zipped({"a.tif": bytes(3_000_000)}, zipfile.ZIP_STORED, streamed=True)},
+], ids=["zip", "streamed", "7z", "several", "copied"])
+def test_an_archive_that_unpacks_to_more_than_it_may_hold_is_stopped(tmp_path, members):
+    volumes = as_volumes(tmp_path, members)
+    told = []
+    with pytest.raises(ArchiveError, match="unpacks to more than the 1,000,000 bytes that it may hold"):
+        unpack_volumes(volumes, tmp_path / "out", tell=told.append, most=1_000_000)
+    assert sum(told) <= 1_000_000
+    assert leftovers(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_an_archive_with_a_password_is_a_sentence(tmp_path, header):
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w", password="secret", header_encryption=header) as archive:
+        archive.writestr(b"data" * 100, "a.tif")
+    with pytest.raises(ArchiveError, match=r"set.7z.001 asks for a password, so it is not the archive that was meant"):
+        unpack_volumes(cut(tmp_path, buffer.getvalue()), tmp_path / "out")
+    assert leftovers(tmp_path / "out") == []
+
+
+def with_right_sums(whole):
+    """A 7z whose header's checksums are right, so that its reader goes on to what was changed."""
+    offset, size = struct.unpack("<2Q", whole[12:28])
+    if 32 + offset + size <= len(whole):
+        whole[28:32] = struct.pack("<I", zlib.crc32(whole[32 + offset : 32 + offset + size]))
+        whole[8:12] = struct.pack("<I", zlib.crc32(whole[12:32]))
+    return bytes(whole)
+
+
+def test_archives_with_any_bytes_changed_are_unpacked_or_refused_in_a_sentence(tmp_path):
+    rng, small = np.random.default_rng(1), {name: data[:2000] for name, data in TILES.items()}
+    packed = [{"inner.zip": zipped(small, method, streamed)} for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)
+              for streamed in (False, True)]
+    originals = [b"".join(p.read_bytes() for p in as_volumes(tmp_path, members)) for members in [*packed, small]]
+    refused = 0
+    for number in range(150):
+        whole = bytearray(originals[number % 5])
+        near_end = rng.integers(len(whole) - 250, len(whole), 2) if number % 2 else rng.integers(0, len(whole), 2)
+        for place in near_end:
+            whole[place] = rng.integers(256)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            unpack_volumes(cut(folder, with_right_sums(whole)), folder / "out", most=10_000_000)
+        except ArchiveError:
+            refused += 1
+            assert leftovers(folder / "out") == []
+    assert 75 < refused < 150
+
+
+def fetch_archive(root, archive):
+    download_archive(archive, root, Fetcher(progress=False))
+
+
+def test_an_archive_killed_at_any_rename_leaves_no_file_unrecorded_in_the_end(archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    points = kill_points(fetch_archive, tmp_path / "counted", archive)
+    assert len(points) == 2 * (3 * 2 + 4 + 1)  # each volume and its sum, four tiles, their sums
+    for point in points:
+        root = tmp_path / str(point)
+        assert in_child(fetch_archive, root, archive, point=point) == -9
+        fetch_archive(root, archive)
+        assert verify(root) == []
+        assert sum(line.endswith(".tif") for line in (root / SUMS).read_text().splitlines()) == 4
+        assert leftovers(root) == [SUMS, "train"]
