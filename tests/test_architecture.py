@@ -1,6 +1,7 @@
 """The way the data goes, and one door to each heavy library: imports are read from the source, nothing is run."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -209,3 +210,18 @@ def test_every_public_verb_is_where_the_package_says():
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'predct_scene'"):
         _ = jointnet.predct_scene
+
+
+def test_html_is_made_of_templates_and_by_one_helper_that_escapes():
+    """No f-string of `show` holds a tag, and what ipyleaflet takes for HTML comes from `fragment`."""
+    for name, path in MODULES.items():
+        if not name.startswith("show"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
+                assert not re.search(r"<[a-z/]", parts), (name, node.lineno)
+            if isinstance(node, ast.keyword) and node.arg == "attribution":
+                assert ast.unparse(node.value).startswith(("''", "fragment(")), (name, node.value.lineno)
+    assert [m for m, names in IMPORTS.items() if "ipywidgets.HTML" in names] == ["show.maps"]
+    assert [m for m, names in IMPORTS.items() if m.startswith("show") and "html.escape" in names] == ["show.pages"]

@@ -240,10 +240,22 @@ def open_weights(name_or_path: str | Path) -> WeightsFile:
     if not card_path(path).exists():
         raise WeightsError(f"{path.name} has no card; put {card_path(path).name} beside it")
     card = Card.from_json(card_path(path).read_bytes())
+    if path.stat().st_size < _least_bytes(card):
+        raise WeightsError(f"{path.name} is {path.stat().st_size:,} bytes, too few for a network of the growth rates "
+                           f"and dilation rates that {card_path(path).name} states; put its own card beside it")
     found = file_digest(path)
     if card.sha256 and card.sha256 != found:
         raise WeightsError(f"{path} is damaged: its SHA-256 is not its card's; fetch it again or save the model anew")
     return WeightsFile(path.resolve(), found, card)
+
+
+def _least_bytes(card: Card) -> int:
+    """What the 3x3 convolutions within the blocks of a network take at least, in half precision.
+
+    A card may state a network that no memory holds; only one that comes with as many weights is built.
+    """
+    layers = len(card.dilation_rates) if card.architecture == "jointnet" else 1
+    return sum(2 * 9 * rate * rate * layers * (layers - 1) // 2 for rate in card.growth_rates or ())
 
 
 def card_of(model: keras.Model) -> Card:

@@ -105,16 +105,17 @@ class RunState:
         Raises:
             TrainingError: if it is damaged.
         """
+        why = "its parts do not go together"
         try:
             kept = {"settings": {}, "changes": {}} | json.loads(self._state.read_text(encoding="utf-8"))
             check_file_name(kept["weights"], "the file of the state's weights")
-            epochs = int(kept["epochs"])
-            whole = all(len(values) == epochs for values in kept["history"].values())
-            if not whole or not isinstance(kept["settings"], dict) or not isinstance(kept["changes"], dict):
-                raise ValueError("its parts do not go together")
+            whole = isinstance(kept["settings"], dict) and isinstance(kept["changes"], dict) and all(
+                len(values) == kept["epochs"] for values in kept["history"].values())
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            whole, why = False, str(error)
+        if not whole:
             raise TrainingError(f"{self._state} is damaged; put a copy in its place, or begin another run with the "
-                                f"weights in {self.best.name} ({error})") from error
+                                f"weights in {self.best.name} ({why})")
         return kept
 
     def note(self, settings: dict[str, Any]) -> None:

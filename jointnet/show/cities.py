@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import ipyleaflet
 import shapely
-from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
+from ipywidgets import Button, Dropdown, HBox, Layout, VBox
 from shapely.geometry import box
 
 from jointnet.data.scene import Dataset, Scene
@@ -19,6 +18,7 @@ from jointnet.show.layers import COLOURS
 from jointnet.show.maps import (
     Panel,
     SceneMap,
+    Words,
     add_outlines,
     add_probability,
     add_scene,
@@ -29,6 +29,7 @@ from jointnet.show.maps import (
     origins,
     with_picture,
 )
+from jointnet.show.pages import fragment
 from jointnet.show.widgets import SceneExplorer
 
 
@@ -85,7 +86,7 @@ class CityMap(VBox):
             description="open in SceneExplorer", disabled=True, layout=Layout(width="170px"),
             tooltip="opens the tile below the map, where imagery is swiped against prediction")
         self.online = basemap_switch(self.map)
-        self.message = HTML()
+        self.message = Words()
         self._names: list = []
         self.city.observe(self._city_chosen, "value")
         self.tile.observe(self._tile_chosen, "value")
@@ -135,7 +136,7 @@ class CityMap(VBox):
         self._clear()
         self._name(kept, change["new"] == "")
         self._look(kept)
-        self.message.value = self._state(list(kept["name"]), "a city, then a tile" if change["new"] == "" else "a tile")
+        self._say_state(list(kept["name"]), "a city, then a tile" if change["new"] == "" else "a tile")
 
     def _name(self, outlines: gpd.GeoDataFrame, by_city: bool) -> None:
         """Writes the name of each city, or of each tile, on the map; a click on it chooses it."""
@@ -154,20 +155,22 @@ class CityMap(VBox):
             marker.on_click(chosen)
             self.map.add(marker)
 
-    def _state(self, names: Sequence[str], choose: str) -> str:
+    def _say_state(self, names: Sequence[str], choose: str) -> None:
         """How many tiles are predicted, in words; what to run where none is."""
         done = [n for n in names if n in self._done]
         tiles = f"{len(names)} tile{'s' * (len(names) != 1)}"
         if done:
-            return f"{tiles}, {len(done)} predicted (solid outlines). Choose {choose}, here or on the map."
-        return f"{tiles}, none predicted yet. {self._what_to_run(self._scenes[names[0]])}"
+            self.message.say("{}, {} predicted (solid outlines). Choose {}, here or on the map.",
+                             tiles, len(done), choose)
+        else:
+            self._say_what_to_run(f"{tiles}, none predicted yet.", self._scenes[names[0]])
 
-    def _what_to_run(self, scene: Scene) -> str:
-        """The command that predicts a scene."""
+    def _say_what_to_run(self, state: str, scene: Scene) -> None:
+        """The command that predicts a scene, behind what is to be said first."""
         folder = self._predictions or "runs/predictions"
         run = f"python -m jointnet predict {scene.image} --weights sample-buildings --out {folder}"
         call = f"show_cities(dataset, {str(folder)!r})"
-        return f"Run <code>{escape(run)}</code>, then call <code>{escape(call)}</code>."
+        self.message.say("{} Run <code>{}</code>, then call <code>{}</code>.", state, run, call)
 
     def _clear(self) -> None:
         """Takes the tile that was open off the map."""
@@ -179,7 +182,7 @@ class CityMap(VBox):
     def _tile_chosen(self, change: Any) -> None:
         self._clear()
         self.swipe.disabled = not change["new"]
-        self.message.value = ""
+        self.message.say("")
         if not change["new"]:
             return
         scene = self._scenes[change["new"]]
@@ -189,7 +192,7 @@ class CityMap(VBox):
         try:
             self._open(scene)
         except (OSError, ValueError) as error:  # in a callback nobody would see it
-            self.message.value = f'<span style="color:#B33C00">{escape(str(error))}</span>'
+            self.message.complain(error)
 
     def _open(self, scene: Scene) -> None:
         """Lays a tile and its prediction on the map."""
@@ -202,7 +205,7 @@ class CityMap(VBox):
             add_outlines(panel, files["polygons"], scene)
         panel.finish(origins([scene]), basemap=False)
         if not files:
-            self.message.value = f"{escape(scene.name)} is not predicted yet. {self._what_to_run(scene)}"
+            self._say_what_to_run(f"{scene.name} is not predicted yet.", scene)
 
     def _swipe(self, _button: Any) -> None:
         """Puts the tile's explorer below the map."""
@@ -222,12 +225,13 @@ def _narrow(width: int, label: int) -> dict:
 def _label(text: str, point: Any, side: str) -> ipyleaflet.Marker:
     """A name on the map: on a dot, to one side of it, or alone in the middle of what it names."""
     shift = {"left": "calc(-100% - 9px)", "right": "9px", "middle": "-50%"}[side]
-    dot = "" if side == "middle" else (
-        f'<span style="position:absolute;left:-6px;top:-6px;width:12px;height:12px;border-radius:6px;'
-        f'box-sizing:border-box;border:2px solid #ffffff;background:{COLOURS["FN"]}"></span>')
-    name = (f'<span style="position:absolute;transform:translate({shift},-50%);white-space:nowrap;color:#1f1f1f;'
-            f'font:13px/1.2 system-ui,sans-serif;background:rgba(255,255,255,.85);border-radius:3px;padding:1px 5px">'
-            f'{escape(text)}</span>')
+    dot = "" if side == "middle" else fragment(
+        '<span style="position:absolute;left:-6px;top:-6px;width:12px;height:12px;border-radius:6px;'
+        'box-sizing:border-box;border:2px solid #ffffff;background:{}"></span>', COLOURS["FN"])
+    name = fragment(
+        '<span style="position:absolute;transform:translate({},-50%);white-space:nowrap;color:#1f1f1f;'
+        'font:13px/1.2 system-ui,sans-serif;background:rgba(255,255,255,.85);border-radius:3px;padding:1px 5px">'
+        '{}</span>', shift, text)
     icon = ipyleaflet.DivIcon(html=dot + name, icon_size=[0, 0], icon_anchor=[0, 0], bg_pos=[0, 0])
     marker = ipyleaflet.Marker(location=(point.y, point.x), icon=icon, draggable=False, title=text, name=text)
     marker.side = side

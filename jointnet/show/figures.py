@@ -51,6 +51,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False, "axes.axisbelow": True,
     "grid.color": "#DDDDDD", "grid.linewidth": 0.8, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150,
     "lines.linewidth": 2, "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # names of places are no formulas, whatever they hold
 }
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
 ERRORS = ("TP", "FP", "FN")
@@ -242,12 +243,13 @@ def show_scores(table: pd.DataFrame, measures: Sequence[str] = ("iou", "accuracy
     for axis, measure in zip(axes, shown, strict=True):
         scores = [float(row[columns[measure.lower()]]) for row in rows.values()]
         colours = [GREY if str(city).lower() in ("overall", "all") else BLUE for city in rows]
-        axis.barh([str(c) for c in rows], np.nan_to_num(scores), color=colours, height=0.65)
+        axis.barh(range(len(rows)), np.nan_to_num(scores), color=colours, height=0.65)
         for y, score in enumerate(scores):
             axis.text(np.nan_to_num(score) + 0.015, y, "no truth" if np.isnan(score) else f"{score:.3f}", va="center")
         axis.set(xlim=(0, 1.12), title=_title(measure), xticks=np.linspace(0, 1, 6))
         axis.grid(axis="x")
         axis.tick_params(left=False)
+    axes[0].set_yticks(range(len(rows)), [_short(str(city)) for city in rows])
     axes[0].invert_yaxis()
     return _finish(figure, drawn)
 
@@ -273,7 +275,8 @@ def show_gap(table: pd.DataFrame, score: str = "IoU", drawn: bool = False) -> Fi
     for at, (_, row) in enumerate(rows.iterrows()):
         middle = (row["seen"] + row["unseen"]) / 2
         axis.text(middle, at - 0.18, f"{-row['gap']:+.3f}", ha="center", va="bottom")
-    axis.set(yticks=y, yticklabels=list(rows.index), xlabel=score, title=f"{score} of a city, seen and unseen")
+    axis.set(yticks=y, yticklabels=[_short(str(city)) for city in rows.index], xlabel=score,
+             title=f"{score} of a city, seen and unseen")
     axis.set_ylim(len(rows) - 0.4, -0.7)
     axis.margins(x=0.12)
     axis.grid(axis="x")
@@ -645,6 +648,11 @@ def _name(scene: Shown) -> str:
     """The title of a scene."""
     gsd = f", {scene.gsd:.2g} m per pixel" if scene.gsd else ""
     return f"{scene.name}{gsd}"
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what it names."""
+    return name if len(name) <= 40 else f"{name[:39]}…"
 
 
 def _title(name: str) -> str:

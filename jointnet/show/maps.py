@@ -12,7 +12,6 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ from jointnet.show.layers import (
     origin_of,
     paint,
 )
-from jointnet.show.pages import read_asset
+from jointnet.show.pages import fragment, read_asset
 from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.stills import Still, draw_still
 from jointnet.show.tile_server import tile_prefix, why_no_tiles
@@ -120,6 +119,21 @@ def show_map(
         add_outlines(panel, polygons, scene)
     panel.finish(origins(scenes))
     return shown
+
+
+class Words(HTML):
+    """Text beside a map, in tags of ours; every value in it is escaped."""
+
+    def __init__(self, html: str = "", *values: object, **options: Any) -> None:
+        super().__init__(fragment(html, *values), **options)
+
+    def say(self, html: str, *values: object) -> None:
+        """Shows other words, with values in their {}."""
+        self.value = fragment(html, *values)
+
+    def complain(self, error: Exception) -> None:
+        """Shows what went wrong."""
+        self.say('<span style="color:#B33C00">{}</span>', str(error) or type(error).__name__)
 
 
 class SceneMap(leafmap.Map):
@@ -267,7 +281,8 @@ def _basemap(name: str) -> ipyleaflet.TileLayer:
     else:
         raise InputError(f"basemap {name!r} is unknown; choose osm, or give an address with {{z}}, {{x}} and {{y}}")
     return ipyleaflet.TileLayer(
-        url=url, name=name, base=False, max_zoom=FINEST_ZOOM, max_native_zoom=finest, attribution=credit)
+        url=url, name=name, base=False, max_zoom=FINEST_ZOOM, max_native_zoom=finest,
+        attribution=fragment("{}", credit))
 
 
 class Panel:
@@ -282,7 +297,7 @@ class Panel:
         self.notes: list[str] = []
         self.boxes: list[tuple[float, float, float, float]] = []
         self.crowds: list[_Crowd] = []
-        self.print = HTML()
+        self.print = Words()
         shown.panels.append(self)
 
     def picture(
@@ -357,7 +372,7 @@ class Panel:
     def say(self) -> None:
         """Writes the small print anew."""
         line = '<div style="line-height:1.35;font-size:11px;max-width:264px;white-space:normal">{}</div>'
-        self.print.value = "".join(line.format(escape(note)) for note in self.small_print())
+        self.print.say(line * len(self.small_print()), *self.small_print())
 
     def finish(self, notes: Sequence[str], basemap: bool = True) -> None:
         """Puts the panel on the map and zooms to what it shows."""
@@ -388,12 +403,12 @@ def _size(width: int | None, height: int | None = None) -> Layout:
     return Layout(margin="0", overflow="hidden", **sizes)
 
 
-def _swatch(colours: Sequence[str], outlined: bool) -> HTML:
+def _swatch(colours: Sequence[str], outlined: bool) -> Words:
     """The colour of a layer: a square of it, a ramp, or an outline."""
     fill = colours[0] if len(colours) == 1 else f"linear-gradient(90deg,{','.join(colours)})"
     fill = f"{fill}33;border:2px solid {fill}" if outlined else fill
     square = "box-sizing:border-box;width:16px;height:14px;border-radius:2px;margin-top:5px"
-    return HTML(f'<div style="{square};background:{fill}"></div>', layout=_size(22, 24))
+    return Words('<div style="{};background:{}"></div>', square, fill, layout=_size(22, 24))
 
 
 class _Crowd:

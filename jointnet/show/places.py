@@ -6,13 +6,12 @@ import io
 import threading
 import zipfile
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipyleaflet
 import numpy as np
-from ipywidgets import HTML, Button, Dropdown, FloatProgress, FloatText, HBox, Layout, Text, VBox
+from ipywidgets import Button, Dropdown, FloatProgress, FloatText, HBox, Layout, Text, VBox
 
 from jointnet.data.places import MOST_TILES, PlacePlan, check_size, open_place, plan_place
 from jointnet.data.raster import open_raster, warp_to_web_mercator
@@ -22,7 +21,8 @@ from jointnet.errors import InputError
 from jointnet.network.card import Card, card_path, find_weights, published_weights
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import class_colours, paint
-from jointnet.show.maps import FINEST_ZOOM, Panel, SceneMap, add_outlines, basemap_switch, with_picture
+from jointnet.show.maps import FINEST_ZOOM, Panel, SceneMap, Words, add_outlines, basemap_switch, with_picture
+from jointnet.show.pages import fragment
 from jointnet.show.widgets import SceneExplorer
 from jointnet.show.widgets.cut import Cut
 
@@ -87,7 +87,7 @@ class PlaceExplorer(VBox):
         self.download = _button("Download", "a zip of the rasters and the outlines")
         self.progress = FloatProgress(0, min=0, max=1, layout=Layout(width="180px", display="none"))
         self.cut = Cut()
-        self.message = HTML("Draw a box with the square at the left of the map, or type a place.")
+        self.message = Words("Draw a box with the square at the left of the map, or type a place.")
         self.where.observe(lambda change: self._typed(), "value")
         self.width.observe(lambda change: self._typed(), "value")
         self.weights.observe(lambda change: self._say_plan(), "value")
@@ -149,11 +149,11 @@ class PlaceExplorer(VBox):
             return
         place, (width, height) = self.plan.place, self.plan.size
         seconds = self._seconds["tile"] * self.plan.tiles + self._seconds["megapixel"] * self._megapixels()
-        self.message.value = (
+        self.message.say("{}", (
             f"{width:,.0f} x {height:,.0f} m, {place.width:,} x {place.height:,} px of {self.gsd} m, "
-            f"{self.plan.tiles:,} tiles of {escape(place.service.name)} (zoom {place.zoom}, {self.plan.pixel:.2f} m); "
+            f"{self.plan.tiles:,} tiles of {place.service.name} (zoom {place.zoom}, {self.plan.pixel:.2f} m); "
             f"about {max(1, round(seconds)):,} s. "
-            f"{escape('; '.join(filter(None, (place.service.credit, place.service.terms))))}")
+            f"{'; '.join(filter(None, (place.service.credit, place.service.terms)))}"))
 
     def _megapixels(self) -> float:
         """Millions of pixels that the network will be shown."""
@@ -195,7 +195,7 @@ class PlaceExplorer(VBox):
                 self._seconds["megapixel"] = result.seconds / self._megapixels()
             self._show_result()
         except KeyboardInterrupt:
-            self.message.value = "Stopped; what is done is kept, and Predict goes on with it."
+            self.message.say("Stopped; what is done is kept, and Predict goes on with it.")
         except Exception as error:  # noqa: BLE001 - a thread's error is seen by nobody else
             self._fail(error)
         finally:
@@ -209,7 +209,7 @@ class PlaceExplorer(VBox):
             raise KeyboardInterrupt
 
     def _fail(self, error: Exception) -> None:
-        self.message.value = f'<span style="color:#B33C00">{escape(str(error) or type(error).__name__)}</span>'
+        self.message.complain(error)
 
     def _show_result(self) -> None:
         """Lays probability and outlines on the map, and counts them."""
@@ -222,7 +222,7 @@ class PlaceExplorer(VBox):
         self._panel.finish([self.scene.credit], basemap=False)
         self.draw.clear()  # the box has served, and its line would look like an outline
         self.explore.disabled = self.download.disabled = False
-        self.message.value = "; ".join(self.counts()) + f". Written to {escape(str(self.out))}."
+        self.message.say("{}", f"{'; '.join(self.counts())}. Written to {self.out}.")
 
     def _add_probability(self) -> None:
         """One picture a class, whose opacity is the probability: the slider cuts it in the browser."""
@@ -231,7 +231,7 @@ class PlaceExplorer(VBox):
         pixels, valid, bounds = warp_to_web_mercator(raster, None, PICTURE, "nearest")
         colours = {}
         for number, (name, band) in enumerate(classes.items()):
-            colour, key = class_colours(name, number)[0], f"jn-{id(self)}-{name}"
+            colour, key = class_colours(name, number)[0], f"jn-{id(self)}-{number}"
             painted = paint(np.ones(valid.shape, bool), colour)
             painted[..., 3] = np.where(valid, to_bytes(pixels[..., band]), 0)
             self._panel.picture(f"found {name}", painted, bounds, 0.6, (f"{colour}55", colour), key=key)
@@ -277,13 +277,13 @@ def background_of(service: Service) -> ipyleaflet.Layer | None:
     if service.form == "xyz":
         tms = "{-y}" in service.address
         return ipyleaflet.TileLayer(
-            url=service.address.replace("{-y}", "{y}"), tms=tms, name=service.name, attribution=service.credit,
-            max_zoom=FINEST_ZOOM, max_native_zoom=service.finest, base=False)
+            url=service.address.replace("{-y}", "{y}"), tms=tms, name=service.name, base=False,
+            attribution=fragment("{}", service.credit), max_zoom=FINEST_ZOOM, max_native_zoom=service.finest)
     if service.form == "wms":
         server, _, query = service.address.partition("?")
         layers = next(part.partition("=")[2] for part in query.split("&") if part.lower().startswith("layers="))
         return ipyleaflet.WMSLayer(url=server, layers=layers, format="image/png", transparent=True, name=service.name,
-                                   attribution=service.credit, max_zoom=FINEST_ZOOM)
+                                   attribution=fragment("{}", service.credit), max_zoom=FINEST_ZOOM)
     return None
 
 

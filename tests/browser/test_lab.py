@@ -8,6 +8,7 @@ import pytest
 from jointnet.show.layers import COLOURS, rgb
 from tests.browser.conftest import read_shot, watch
 from tests.browser.lab import HUB, Lab, ask_kernel, kernel_says, open_notebook, run_all, save
+from tests.browser.test_hostile_names import SLASHED, check
 from tests.show.known_scene import GRASS, ROOF
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600, func_only=True)]
@@ -128,6 +129,48 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
     assert pictures.evaluate_all("all => all.map(i => i.naturalWidth)") == [160, 900]  # the explorer, the map
     assert other.page.locator(".jn, .leaflet-container").count() == 0
     other.shot("lab_untrusted")
+
+
+HOSTILE_MAPS = """
+from dataclasses import replace
+from jointnet.show.cities import show_cities
+from jointnet.show.places import PlaceExplorer
+from jointnet.data.scene import Dataset
+from jointnet.data.services import Service
+from jointnet.show import maps
+from tests.browser.test_hostile_names import HOSTILE, SLASHED
+maps.MOST_POLYGONS = 1  # so that the small print speaks of a crowd
+labels = {SLASHED: scene.labels["buildings"]}
+hostile = replace(scene, name=SLASHED, city=SLASHED, drawn=False, credit=SLASHED, labels=labels)
+shapes = {SLASHED: known_polygons(), HOSTILE: known_polygons().iloc[:0]}
+show_map(hostile, probability=known_probability(), polygons=shapes, basemap="http://127.0.0.1:9/{z}{x}{y}?" + HOSTILE)
+"""
+HOSTILE_CITIES = """
+other = replace(hostile, name=HOSTILE, city=HOSTILE)
+cities = show_cities(Dataset("towns", (hostile, other)), predictions=Path(HOSTILE), split=None)
+cities
+"""
+HOSTILE_PLACE = """
+place = PlaceExplorer()
+place._show_background(Service(SLASHED, "http://127.0.0.1:9/{z}/{x}/{y}.png", attribution=SLASHED))
+place
+"""
+
+
+def test_maps_show_hostile_names_and_run_none(lab, new_page):
+    lab.write("hostile.ipynb", SETUP, HOSTILE_MAPS, HOSTILE_CITIES, HOSTILE_PLACE)
+    page = new_page().page
+    open_notebook(lab, page, "hostile.ipynb")
+    run_all(page, 4)
+    for do in ("setattr(cities.city, 'value', SLASHED)", "setattr(cities.tile, 'value', SLASHED)",
+               "setattr(cities.tile, 'value', '')", "place._fail(ValueError(SLASHED))"):
+        page.wait_for_timeout(700)
+        assert ask_kernel(page, do) == "None"
+    page.wait_for_function("n => document.querySelectorAll('.leaflet-container').length >= n", arg=3, timeout=60_000)
+    page.wait_for_timeout(1000)
+    check(page)
+    text = page.inner_text("body")
+    assert text.count(SLASHED) >= 4  # of small print, of the place's credit and error, of a city
 
 
 TILES = """

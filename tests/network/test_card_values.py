@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jointnet.network.card import EXPECTED, Card, WeightsError
+from jointnet.network.card import EXPECTED, Card, WeightsError, open_weights
 
 GOOD = asdict(Card())
 ANYTHING = st.recursive(
@@ -76,3 +76,12 @@ def test_any_json_is_a_card_or_refused(value):
 
 def test_every_field_is_checked():
     assert set(EXPECTED) == set(GOOD)
+
+
+@pytest.mark.timeout(30)
+def test_a_network_far_larger_than_its_weights_is_refused_before_it_is_built(tmp_path):
+    """Three blocks of six convolutions of 4,096 channels would take 40 GB."""
+    (tmp_path / "a.weights.h5").write_bytes(bytes(100_000))
+    (tmp_path / "a.json").write_text(Card(growth_rates=(4096, 4096, 4096)).to_json())
+    with pytest.raises(WeightsError, match="is 100,000 bytes, too few for a network of the growth rates"):
+        open_weights(tmp_path / "a.weights.h5")
