@@ -54,12 +54,22 @@ def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None)
     path = cache / f"{_fingerprint(scene, classes)}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return SceneIndex(scene.info.shape, kept["valid"], kept["foreground"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            index = SceneIndex(scene.info.shape, kept["valid"], kept["foreground"])
+        if _is_possible(index):
+            return index
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         pass  # not there, or damaged: counted anew
     index = count_cells(scene, classes)
     _keep(path, index)
     return index
+
+
+def _is_possible(index: SceneIndex) -> bool:
+    """Whether counts are those of a scene of this size: a number for each cell, and no more foreground than pixels."""
+    cells = tuple(-(-side // CELL) for side in index.shape)
+    if any(part.dtype != np.int32 or part.shape != cells for part in (index.valid, index.foreground)):
+        return False
+    return bool(np.all((index.foreground >= 0) & (index.foreground <= index.valid) & (index.valid <= CELL * CELL)))
 
 
 def count_cells(scene: Scene, classes: Sequence[str]) -> SceneIndex:

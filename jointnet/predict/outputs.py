@@ -230,7 +230,19 @@ class Spool:
             folder.mkdir(parents=True)
             with written_whole(note) as draft:
                 draft.write_text(json.dumps(settings), encoding="utf-8")
-        self._finished = next(n for n in itertools.count() if not _is_whole(self._path(n)))
+        self._finished = self._count()
+        if self._path(self._finished).is_dir():
+            shutil.rmtree(self._path(self._finished))  # no file can take its place
+
+    def _count(self) -> int:
+        """How many bands lie there that follow on each other, in one width."""
+        start, forms = 0, set()
+        for number in itertools.count():
+            band = _form_of(self._path(number))
+            if band is None or band[0] != start or (forms and band[2] not in forms):
+                return number
+            start += band[1]
+            forms.add(band[2])
 
     def finished(self) -> int:
         """How many bands are there without a gap, from 0."""
@@ -266,13 +278,16 @@ class Spool:
         return self.folder / f"{number:06d}.npz"
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a band of rows is there and each of its arrays can be read."""
+def _form_of(path: Path) -> tuple[int, int, tuple[int, ...]] | None:
+    """(first row, rows, (width, classes)) of a band of rows; None where it is not there or its arrays are damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as band:
-            return all(band[name].size >= 0 for name in ("start", "probability", "mask"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return False
+            start, probability, mask = (band[name] for name in ("start", "probability", "mask"))
+            rows, width, classes = probability.shape
+            whole = mask.dtype == np.uint8 and mask.shape == (rows, -(-width // 8), classes)
+            return (int(start), rows, (width, classes)) if whole else None
+    except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _read_json(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """Patches read from drawn GeoTIFFs: in their place, weighted, and the same for the same seed."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -188,10 +189,25 @@ def test_a_changed_mask_is_counted_anew(scene, tmp_path):
     assert index_scene(scene, ["buildings"], tmp_path / "kept").foreground.sum() == 30
 
 
-def test_a_damaged_index_is_counted_anew(scene, tmp_path):
-    index_scene(scene, ["buildings"], tmp_path / "kept")
-    next((tmp_path / "kept").iterdir()).write_bytes(b"PK no zip")
-    assert index_scene(scene, ["buildings"], tmp_path / "kept").foreground.sum() == 400
+def kept_as(**arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("damage", [
+    lambda good, data: b"PK no zip", lambda good, data: data[: len(data) // 2], lambda good, data: b"",
+    lambda good, data: data[:-200].replace(b"\x08\0", b"\x63\0") + data[-200:].replace(b"\x08\0", b"\x63\0"),
+    lambda good, data: kept_as(valid=good.valid[:1], foreground=good.foreground[:1]),
+    lambda good, data: kept_as(valid=good.valid, foreground=good.valid + 1),
+    lambda good, data: kept_as(valid=good.valid * np.nan, foreground=good.foreground),
+], ids=["no zip", "cut", "empty", "method", "smaller", "more than all", "no numbers"])
+def test_a_damaged_index_is_counted_anew(scene, tmp_path, damage):
+    good = index_scene(scene, ["buildings"], tmp_path / "kept")
+    path = next((tmp_path / "kept").iterdir())
+    path.write_bytes(damage(good, path.read_bytes()))
+    again = index_scene(scene, ["buildings"], tmp_path / "kept")
+    assert np.array_equal(again.valid, good.valid) and again.foreground.sum() == 400
 
 
 def test_scenes_without_a_valid_pixel_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """A prediction whose disk fills, whose process dies or that is not alone: nothing lost, nothing half-written."""
 
+import io
 import json
 import random
 import time
@@ -193,13 +194,35 @@ def test_a_prediction_that_replaces_another_is_never_a_mixture_of_files_without_
         assert files(tmp_path / "out") == OUTPUTS
 
 
-def test_a_damaged_row_is_predicted_again(scene_path, tmp_path, whole, monkeypatch):
+def saved(**arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def as_another_method(data):
+    """A ZIP whose second entry says that it is packed by a method that nobody knows."""
+    place = data.rindex(b"PK\1\2") + 10
+    return data[:place] + b"\x63\0" + data[place + 2 :]
+
+
+DAMAGES = {
+    "cut": lambda row, other: row.write_bytes(row.read_bytes()[:-40]), "empty": lambda row, other: row.write_bytes(b""),
+    "of other rows": lambda row, other: row.write_bytes(other.read_bytes()),
+    "of another size": lambda row, other: row.write_bytes(saved(start=24, probability=np.zeros((1, 2, 1)), mask=[[1]])),
+    "a folder": lambda row, other: (row.unlink(), row.mkdir()),
+    "packed by nobody": lambda row, other: row.write_bytes(as_another_method(row.read_bytes())),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_row_is_predicted_again(scene_path, tmp_path, whole, monkeypatch, how):
     monkeypatch.setattr("jointnet.data.raster.copy_raster", full)
     with pytest.raises(RasterError):
         predict(scene_path, tmp_path / "out")
     monkeypatch.undo()
-    row = tmp_path / "out" / ".town_probability_rows" / "000003.npz"
-    row.write_bytes(row.read_bytes()[:-40])
+    rows = tmp_path / "out" / ".town_probability_rows"
+    DAMAGES[how](rows / "000003.npz", rows / "000001.npz")
     predict_scene(Counted(), scene_path, tmp_path / "out", **OPTIONS)
     assert content(tmp_path / "out") == content(whole)
 
