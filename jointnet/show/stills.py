@@ -119,12 +119,13 @@ def _mark(pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, side: st
     shift, anchor = {"left": (-10, "rm"), "right": (10, "lm"), "middle": (0, "mm")}[side]
     if side != "middle":
         pen.ellipse((x - 5, y - 5, x + 5, y + 5), fill=(0, 114, 178, 255), outline=(255, 255, 255, 255))
-    pen.text((x + shift, y), text, INK, _font(13), anchor=anchor, stroke_width=3, stroke_fill=(255, 255, 255, 255))
+    pen.text((x + shift, y), _line(text), INK, _font(13), anchor=anchor, stroke_width=3,
+             stroke_fill=(255, 255, 255, 255))
 
 
 def _legend_width(still: Still) -> float:
     """Pixels that the legend takes at the right; 0 without one."""
-    return max((_font(13).getlength(name) + 56 for name, _ in still.legend), default=0)
+    return max((_font(13).getlength(_line(name)) + 56 for name, _ in still.legend), default=0)
 
 
 def _furnish(canvas: Image.Image, still: Still, wide: float, bounds: Box, place: Place) -> None:
@@ -138,11 +139,11 @@ def _furnish(canvas: Image.Image, still: Still, wide: float, bounds: Box, place:
         for i, (name, colours) in enumerate(still.legend):
             y = top + 8 + i * step
             _swatch(pen, left + 8, y, colours)
-            pen.text((left + 44, y + 6), name, INK, font, anchor="lm")
+            pen.text((left + 44, y + 6), _line(name), INK, font, anchor="lm")
     _scale(pen, bounds, place)
     for i, note in enumerate(reversed(still.notes)):
-        pen.text((WIDTH - MARGIN, HEIGHT - MARGIN - 16 * i), note, INK, _font(12), anchor="rb", stroke_width=3,
-                 stroke_fill=CARD)
+        pen.text((WIDTH - MARGIN, HEIGHT - MARGIN - 16 * i), _line(note, 140), INK, _font(12), anchor="rb",
+                 stroke_width=3, stroke_fill=CARD)
     canvas.alpha_composite(over)
 
 
@@ -165,6 +166,12 @@ def _scale(pen: ImageDraw.ImageDraw, bounds: Box, place: Place) -> None:
     pen.rounded_rectangle((x - 8, y - 24, x + max(wide, 40) + 8, y + 8), 4, CARD)
     pen.line([(x, y - 4), (x, y), (x + wide, y), (x + wide, y - 4)], fill=INK, width=2)
     pen.text((x + wide / 2, y - 5), text, INK, _font(12), anchor="ms")
+
+
+def _line(text: str, most: int = 40) -> str:
+    """A text as one line of at most so many letters, whatever a layer or a place is called."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:

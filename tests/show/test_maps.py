@@ -349,3 +349,11 @@ def test_land_lies_under_views_from_afar_and_not_under_near_ones(project_root):
     assert land.style["fillOpacity"] == 0
     shown.zoom = 3
     assert land.style["fillOpacity"] == 1
+
+
+@pytest.mark.parametrize("name", ["W" * 500, "two\nlines", "\t"])
+def test_a_still_has_room_for_the_scene_whatever_its_layers_are_called(scene, polygons, name):
+    named = replace(scene, name=name, credit=name, drawn=False)
+    shown = show_map(named, polygons={name: polygons, "none": polygons[:0]})
+    pixels = np.asarray(Image.open(io.BytesIO(shown.preview())).convert("RGB"))
+    assert (np.abs(pixels.astype(int) - GRASS).max(-1) < 12).mean() > 0.05
