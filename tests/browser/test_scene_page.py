@@ -267,3 +267,21 @@ def test_nothing_overlaps_or_sticks_out(open_page, explorer, width, dark):
     for i, a in enumerate(boxes):
         for b in boxes[i + 1 :]:
             assert a[2] <= b[0] + 0.5 or b[2] <= a[0] + 0.5 or a[3] <= b[1] + 0.5 or b[3] <= a[1] + 0.5
+
+
+def test_two_predictions_are_swiped_against_each_other_under_their_own_names(open_page, scene):
+    from jointnet.show.widgets import ChangeExplorer
+    from tests.show.known_scene import buildings_mask
+
+    before = buildings_mask()
+    before[70:] = 0
+    watched = open_page(ChangeExplorer(scene, before, buildings_mask()))
+    page = watched.page
+    assert page.locator("select").nth(1).evaluate("s => [...s.options].map(o => o.text)") == [
+        "off", "image only", "after", "before", "what changed"]
+    assert page.inner_text(".jn-legend").split("\n") == ["in both", "new", "gone"]
+    assert page.get_by_label("threshold", exact=True).count() == 0
+    page.get_by_label("layer", exact=True).select_option("truth")
+    page.get_by_label("swipe against", exact=True).select_option("prediction")
+    assert page.inner_text(".jn-legend").split("\n") == ["after", "before"]
+    watched.shot("change")

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "ChangeExplorer": "change",
     "ErrorExplorer": "errors", "LabelEditor": "labels", "LossExplorer": "loss", "NetworkExplorer": "network",
     "PatchExplorer": "patches",
     "SceneExplorer": "scene", "TileBrowser": "tiles", "TrainingMonitor": "training",

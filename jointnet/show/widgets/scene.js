@@ -5,6 +5,9 @@ const NAMES = {
   classes: "all classes",
 };
 
+/** What a layer is called: by its usual name, or by one that the explorer gives it. */
+const nameOf = (about, layer) => about.names?.[layer] ?? NAMES[layer];
+
 /** IoU, precision and recall at a threshold, from the counts of each probability byte in background and foreground. */
 function scoresAt(counts, threshold) {
   const cut = cutOf(threshold);
@@ -69,13 +72,13 @@ function buildStage(model, about) {
 /** The bar of controls: those alone that this scene has a use for. */
 function buildBar(model, about) {
   const layers = ["image", ...about.layers], several = layers.length > 1;
-  const options = layers.map((name) => [name, NAMES[name]]);
+  const options = layers.map((name) => [name, nameOf(about, name)]);
   return h("div", { class: "jn-bar" },
     h("strong", {}, about.name),
     about.classes.length > 1 ? choice(model, "class_name", "class", about.classes.map((c) => [c.name, c.name])) : null,
     several ? choice(model, "layer", "layer", options) : null,
     several ? choice(model, "swipe", "swipe against", [["off", "off"], ...options]) : null,
-    about.layers.includes("prediction") ? slider(model, "threshold", "threshold", { min: 0.01, max: 0.99 }) : null,
+    about.layers.includes("prediction") && about.cut !== false ? slider(model, "threshold", "threshold", { min: 0.01, max: 0.99 }) : null,
     several ? slider(model, "opacity", "opacity", { step: 0.05 }) : null,
     toggle(model, "show_image", "image"),
     about.polygons.length ? toggle(model, "show_polygons", "polygons") : null);
@@ -194,9 +197,9 @@ function drawLegend({ model, about, classes, outlines, legend }) {
   const colours = classes.coloursOf(classes.number), many = classes.all.length > 1, { name } = classes.chosen;
   const entries = [];
   if (shown.has("classes")) entries.push(...classes.all.map((c) => [c.prediction, `predicted ${c.name}`]));
-  else if (shown.has("prediction")) entries.push([colours.prediction, many ? `predicted ${name}` : "predicted"]);
+  else if (shown.has("prediction")) entries.push([colours.prediction, many ? `predicted ${name}` : about.names?.prediction ?? "predicted"]);
   if (shown.has("probability")) entries.push([gradient(about.ramp), `probability${many ? ` of ${name}` : ""}, 0 to 1`]);
-  if (shown.has("truth")) entries.push([colours.truth, many ? `true ${name}` : "truth"]);
+  if (shown.has("truth")) entries.push([colours.truth, many ? `true ${name}` : nameOf(about, "truth")]);
   if (shown.has("errors")) entries.push(...about.errors.map(([code, text]) => [colours[code], text]));
   if (outlines.length && model.get("show_polygons")) entries.push([colours.outline, "polygons"]);
   fillLegend(legend, entries);
@@ -240,7 +243,7 @@ function valuesAt({ about, classes, sheets }, row, col) {
   const probability = about.layers.includes("probability") ? read("probability") : null, truth = read("truth");
   return [
     ...(probability === null ? [] : [`probability ${(probability / 255).toFixed(2)}`]),
-    ...(truth === null ? [] : [`truth ${["background", classes.chosen.one, "not counted"][truth]}`]),
+    ...(truth === null ? [] : [`${nameOf(about, "truth")} ${["background", classes.chosen.one, "not counted"][truth]}`]),
   ];
 }
 
