@@ -97,7 +97,7 @@ class FitOptions:
     """What a training on any batches may be told."""
 
     learning_rate: float | None = option(
-        None, "highest learning rate of Adam; 1e-3 for a new network, a fifth of it for one that goes on, if not given")
+        None, "highest learning rate of Adam; 1e-3 for a new network, 3e-4 for one that goes on, if not given")
     schedule: str = option(
         "cosine", "how the rate goes: cosine, a short warm-up and a fall over all epochs; constant, a warm-up alone, "
         "for a run that may end at any time; falling, in a straight line, to finish such a run")

@@ -73,6 +73,18 @@ def others(scene: Scene, part: Window, piece: int) -> Dataset:
     return Dataset("the rest", (replace(scene, split="validation", counted=boxes),))
 
 
+def old_ground(side: int) -> Dataset:
+    """A little of the cities that the sample's weights know, to be shown again: as much ground as a town's quarter.
+
+    Of the validation scenes the lower right corner, which chooses the round; `forgotten` looks at the upper left.
+    """
+    scenes = jointnet.open_dataset("sample")
+    train = [s.crop(0, 0, side, side) for s in scenes.select(split="train")]
+    height, width = scenes[0].info.shape
+    check = [s.crop(height - side, width - side, side, side) for s in scenes.select(split="validation")]
+    return Dataset("sample, in part", (*train, *check))
+
+
 def told(gain: Gain) -> dict:
     """What is kept of a comparison."""
     low, high = gain.interval()
@@ -81,13 +93,14 @@ def told(gain: Gain) -> dict:
             "low": round(low, 4), "high": round(high, 4), "pieces": len(gain.names)}
 
 
-def half_hour(scene: Scene, part: Window, weights: str, out: Path, piece: int, seed: int, **options) -> dict:
-    """Labels a part, goes on with the weights, and compares both networks on the rest."""
+def half_hour(scene: Scene, part: Window, weights: str, out: Path, piece: int, seed: int, again: list[Dataset],
+              **options) -> dict:
+    """Labels a part, goes on with the weights, there and on what is shown again, and compares both networks."""
     count = label(scene, part)
     dataset = jointnet.open_dataset("folder", root=scene.image.parent, validation=0.25)
     before = jointnet.predict_scene(weights, scene, out / "before", polygons=False, progress=False)
     start, cpu = time.perf_counter(), time.process_time()
-    run = jointnet.train(jointnet.load_model(weights), dataset, out / "run", seed=seed, verbose=0, **options)
+    run = jointnet.train(jointnet.load_model(weights), [dataset, *again], out / "run", seed=seed, verbose=0, **options)
     spent = {"seconds": round(time.perf_counter() - start), "cpu_seconds": round(time.process_time() - cpu)}
     best = run.out / "best.weights.h5"
     after = jointnet.predict_scene(best, scene, out / "after", polygons=False, progress=False)
@@ -121,17 +134,21 @@ def main() -> None:
     parser.add_argument("--piece", type=int, default=PIECE)
     for name, kind in (("learning-rate", float), ("epochs", int), ("steps", int), ("batch-size", int)):
         parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--again", type=int, default=0, metavar="SIDE",
+                        help="show this much of each of the sample's scenes again, in pixels")
     parser.add_argument("--moving-statistics", action="store_true", help="let batch normalisation move")
     args = parser.parse_args()
     options = {n: getattr(args, n) for n in ("learning_rate", "epochs", "steps", "batch_size")}
     if args.moving_statistics:
         options["frozen_statistics"] = False
+    again = [old_ground(args.again)] if args.again else []
     results = []
     for seed in args.seeds:
         out = args.out / str(seed)
         town = out / "town"
         scene = own_image(town, args.image, args.truth) if args.image else drawn_town(town, seed, args.size)
-        found = half_hour(scene, quarter(scene.info.shape, seed), args.weights, out, args.piece, seed, **options)
+        found = half_hour(scene, quarter(scene.info.shape, seed), args.weights, out, args.piece, seed, again,
+                          **options)
         if not args.image:
             found["forgotten"] = told(forgotten(args.weights, found["weights"], out, args.size // 2))
         results.append({"seed": seed, **found})
