@@ -83,10 +83,11 @@ class ShapeEditor:
         first, *others = _geometries(old.layer, rings)
         return self._do({number: replace(old, geometry=first), **self._new_parts(old, others)})
 
-    def delete(self, number: int) -> Changes:
-        """Removes a shape. Raises EditError if there is no such shape."""
-        self._get(number)
-        return self._do({number: None})
+    def delete(self, *numbers: int) -> Changes:
+        """Removes shapes, all in one step. Raises EditError if one is not there, or none is named."""
+        if not numbers:
+            raise EditError("there is nothing to delete here; choose a shape, or move the view to some")
+        return self._do({number: None for number in numbers if self._get(number)})
 
     def cut(self, layer: str, points: Any) -> Changes:
         """Takes the ground within points (column, row) away from every shape of a layer: parts, divides, makes holes.

@@ -43,7 +43,7 @@ def test_each_edit_is_answered_with_what_changed_and_is_on_disk(scene):
     assert [round(p.area, 3) for p in kept(editor)] == [200]
     assert tell(editor, type="undo")["request"] == 1
     assert [round(p.area, 3) for p in kept(editor)] == [100]
-    assert tell(editor, type="delete", number=0)["shapes"] == {"0": None}
+    assert tell(editor, type="delete", numbers=[0])["shapes"] == {"0": None}
     assert kept(editor) == []
     editor.undo()
     assert len(kept(editor)) == 1
@@ -55,10 +55,20 @@ def test_what_cannot_be_drawn_is_said_and_the_browser_gets_what_is_there(scene):
     answer = tell(editor, type="add", layer="buildings", points=[1, 1, 2, 2])
     assert "3 different corners" in editor.error
     assert answer["whole"] and list(answer["shapes"]) == ["0"]
-    tell(editor, type="delete", number=7)
+    tell(editor, type="delete", numbers=[7])
     assert "not there any more" in editor.error
     tell(editor, type="undo")
     assert editor.error == ""
+
+
+def test_several_shapes_are_deleted_and_brought_back_in_one_step(scene):
+    editor = LabelEditor(scene, begin=known_polygons())
+    tell(editor, type="delete", numbers=[0, 1])
+    assert kept(editor) == []
+    tell(editor, type="undo")
+    assert len(kept(editor)) == 2
+    tell(editor, type="delete", numbers=[])
+    assert "nothing to delete" in editor.error
 
 
 def test_an_edit_that_cannot_be_kept_is_said(scene, monkeypatch):

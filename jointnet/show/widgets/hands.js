@@ -140,6 +140,9 @@ function editedByKeys(board, root) {
     } else if (event.shiftKey && ARROWS[key] && board.shapes.has(board.chosen)) {
       swallow(event);
       board.nudge(...ARROWS[key]);
+    } else if (event.shiftKey && key === "Delete") {
+      swallow(event);
+      board.clearView();
     } else if (keys[key] && !event.ctrlKey && !event.metaKey) {
       if (event.target.tagName === "BUTTON" && (key === " " || key === "Enter")) return;
       swallow(event);

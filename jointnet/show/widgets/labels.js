@@ -57,7 +57,15 @@ function buildBoard(model, root) {
     back() {
       if (board.draft.length) { board.draft.splice(-2); board.redraw(); } else board.remove();
     },
-    remove() { if (board.shapes.has(board.chosen)) board.send("delete", { number: board.chosen }); },
+    remove() { if (board.shapes.has(board.chosen)) board.send("delete", { numbers: [board.chosen] }); },
+    /** Deletes every shape of the layer that lies wholly in view. */
+    clearView() {
+      const { canvas, view } = board, [top, left] = view.placeAt(0, 0);
+      const [bottom, right] = view.placeAt(canvas.clientWidth, canvas.clientHeight);
+      const inside = ([l, t, r, b]) => l >= left && t >= top && r <= right && b <= bottom;
+      board.send("delete", { numbers: [...board.shapes]
+        .filter(([, s]) => s.layer === board.active() && inside(s.box)).map(([number]) => number) });
+    },
     square() { board.send("square", { number: board.chosen ?? -1 }); },
     reshape(rings) { board.send("reshape", { number: board.chosen, rings }); },
     /** Shows the chosen shape otherwise, until Python has heard of it. */
@@ -162,11 +170,12 @@ function buildTools(model, board) {
   const undo = button("↶", "undo (Ctrl+Z)", again(() => board.send("undo")));
   const redo = button("↷", "redo (Ctrl+Shift+Z)", again(() => board.send("redo")));
   const others = [button("delete", "delete the chosen shape (Delete)", again(board.remove)),
+    button("clear view", "delete all shapes of the layer in view (Shift+Delete)", again(board.clearView)),
     button("right angles", "make the corners of the chosen shape right (r)", again(board.square)), undo, redo,
     button("◂", "previous shape (p)", again(() => board.step(-1))), button("▸", "next shape (n)", again(() => board.step(1)))];
   const names = model.get("layers").map((l) => [l.name, l.name === "done" ? "done area" : l.name]);
-  const bar = h("div", { class: "jn-bar jn-labelbar" }, choice(model, "active", "layer", names),
-    h("span", { class: "jn-field", role: "group", "aria-label": "tool" }, ...press), ...others);
+  const bar = h("div", { class: "jn-bar jn-labelbar" }, choice(model, "active", "edit", names),
+    h("span", { class: "jn-field", role: "group", "aria-label": "tool" }, ...press), ...others, toggle(model, "show_polygons", "shapes"));
   const show = () => {
     for (const key of press) key.setAttribute("aria-pressed", String(key.dataset.tool === board.tool));
     undo.disabled = !model.get("steps").undo;
@@ -216,7 +225,7 @@ async function renderLabels({ model, el }) {
   stage.addEventListener("drawn", () => drawBoard(board));
   editedByPointers(board);
   editedByKeys(board, root);
-  for (const trait of ["steps", "said", "active", "layers"]) model.on(`change:${trait}`, board.redraw);
+  for (const trait of ["steps", "said", "active", "layers", "show_polygons"]) model.on(`change:${trait}`, board.redraw);
   model.on("change:active", () => { board.draft = []; board.choose(null); });
   model.on("msg:custom", hear);
   if (board.live) model.send({ type: "open" });

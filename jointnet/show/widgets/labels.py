@@ -37,8 +37,8 @@ class LabelEditor(SceneExplorer):
     Every edit is kept at once, in one GeoPackage in the scene's CRS with a layer for each class and a layer "done";
     `open_dataset("folder")` reads it, and counts no pixel outside what is marked as done. A file that is there is gone
     on with. Keys, once the scene was clicked: d draws, Enter or a click on the first corner closes, n and p go to the
-    next and the previous shape, Delete removes it, c cuts, r makes corners right, f marks what is in view as done,
-    Ctrl+Z takes back.
+    next and the previous shape, Delete removes it (with Shift, all in view), c cuts, r makes corners right, f marks
+    what is in view as done, Ctrl+Z takes back.
 
     Args:
         scene: a scene or an image file.
@@ -219,7 +219,7 @@ def _points(flat: Sequence[float]) -> np.ndarray:
 EDITS: dict[str, Callable[[LabelEditor, Mapping], Changes]] = {
     "add": lambda own, m: own.editor.add(m["layer"], _points(m["points"])),
     "reshape": lambda own, m: own.editor.reshape(int(m["number"]), [_points(ring) for ring in m["rings"]]),
-    "delete": lambda own, m: own.editor.delete(int(m["number"])),
+    "delete": lambda own, m: own.editor.delete(*map(int, m["numbers"])),
     "cut": lambda own, m: own.editor.cut(m["layer"], _points(m["points"])),
     "square": lambda own, m: own._square(int(m["number"])),
     "undo": lambda own, _: own.editor.undo(),
