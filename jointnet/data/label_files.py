@@ -86,8 +86,15 @@ def read_vector_file(path: Path, grid: Grid, class_name: str) -> list[Shape]:
 
 
 def to_pixels(table: gpd.GeoDataFrame, grid: Grid, layer: str) -> list[Shape]:
-    """The rows of a table of single polygons or lines as shapes in (column, row) pixels of a grid."""
-    if grid.crs is not None and table.crs is not None:
+    """The rows of a table of single polygons or lines as shapes in (column, row) pixels of a grid.
+
+    Raises:
+        LabelError: if the table names no CRS and the grid has one.
+    """
+    if grid.crs is not None and table.crs is None:
+        raise LabelError("the shapes name no CRS, so their place on the image is unknown; set it, for example with "
+                         "table.set_crs(4326)")
+    if grid.crs is not None:
         table = table.to_crs(grid.crs)
     back = ~grid.transform
     places = shapely.transform(shapely.force_2d(table.geometry.to_numpy()),

@@ -125,7 +125,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str 
         name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
         image_gsd=assumed_gsd(card, training[0].gsd), seed=wanted.seed, stretch=_stretch_of([*training, *validation]),
         loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
-        data="; ".join(_described(part, card.classes) for part in parts),
+        data="; ".join([*(_described(part, card.classes) for part in parts), *_before(card)]),
         drawn=any(d.drawn for d in datasets), batch_size=batch_size, thresholds=dict(card.thresholds), scores={},
         sha256="",
         terms=wanted.terms or card.terms, limits=wanted.limits or card.limits, recipe=wanted.recipe or card.recipe,
@@ -350,6 +350,11 @@ def _described(part: Dataset, classes: Sequence[str]) -> str:
     labelled = [c for c in classes if any(c in scene.labels for scene in part)]
     only = "" if len(labelled) == len(classes) else f", labels of {', '.join(labelled)} only"
     return f"{part.name}, split train: {len(part)} scenes of {', '.join(part.cities)}{only}"
+
+
+def _before(card: Card) -> list[str]:
+    """What a network that goes on was trained on before; nothing of a new one."""
+    return [f"before that, as {card.name}: {card.data}"] if card.data else []
 
 
 def _check_alike(parts: Sequence[Dataset]) -> None:

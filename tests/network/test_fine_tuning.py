@@ -88,7 +88,8 @@ def test_options_that_are_not_given_suit_what_is_trained():
 
 
 def test_frozen_statistics_do_not_move_and_weights_do(town, tmp_path):
-    card = Card(preset="tiny", normalization="batch", growth_rates=(4, 4, 4), patch_size=64, gsd=0.6)
+    card = Card(preset="tiny", normalization="batch", growth_rates=(4, 4, 4), patch_size=64, gsd=0.6, name="elsewhere",
+                data="another town")
     model = card.build()
     model.card = card
     for layer in model.layers:
@@ -102,6 +103,7 @@ def test_frozen_statistics_do_not_move_and_weights_do(town, tmp_path):
     moved = [np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in zip(model.weights, after.weights, strict=True)]
     assert max(moved) > 0
     assert after.card.gsd == pytest.approx(0.6)
+    assert after.card.data.endswith("before that, as elsewhere: another town")
     assert read_raster(next((run.out / "images").glob("*.tif"))).shape == (128, 128, 3)
 
 

@@ -71,6 +71,22 @@ def test_several_shapes_are_deleted_and_brought_back_in_one_step(scene):
     assert "nothing to delete" in editor.error
 
 
+def test_a_file_that_was_changed_elsewhere_is_not_written_over(scene):
+    """Two editors of one scene, in two cells or two notebooks."""
+    first, second = LabelEditor(scene), LabelEditor(scene)
+    tell(first, type="add", layer="buildings", points=SQUARE)
+    answer = tell(second, type="add", layer="buildings", points=[1, 1, 5, 1, 5, 5])
+    assert "changed elsewhere" in second.error and answer["shapes"] == {}
+    assert len(kept(first)) == 1
+    tell(first, type="add", layer="buildings", points=SQUARE)
+    assert first.error == "" and len(kept(first)) == 2
+
+
+def test_a_table_without_a_crs_is_refused_on_a_placed_image(scene):
+    with pytest.raises(LabelError, match="name no CRS"):
+        LabelEditor(scene, gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 9, 9)]))
+
+
 def test_an_edit_that_cannot_be_kept_is_said(scene, monkeypatch):
     editor = LabelEditor(scene)
 

@@ -1,6 +1,8 @@
 // LabelEditor: a SceneExplorer with shapes over it that can be edited. Python holds the shapes and what can be undone;
 // each edit goes there, and what comes back is shown.
 
+const PATIENCE = 1500; // milliseconds after which it is said that Python has not answered
+
 /** All that an editor holds in the browser, and what its tools do. */
 function buildBoard(model, root) {
   const board = {
@@ -17,6 +19,8 @@ function buildBoard(model, root) {
       const request = ++board.requests;
       board.waiting.set(request, type);
       root.dataset.waiting = board.waiting.size;
+      board.asked = performance.now();
+      setTimeout(board.redraw, PATIENCE + 100);
       model.send({ type, request, ...content });
     },
     choose(number) {
@@ -199,7 +203,8 @@ function buildWords(model, board) {
     const { counts, done } = model.get("steps");
     fillLegend(legend, model.get("layers").map((l) => [l.colour,
       l.name === "done" ? `${(100 * done).toFixed(1)} % done` : `${counts[l.name]} ${l.name}`]));
-    said.textContent = model.get("said");
+    const waits = board.waiting.size && performance.now() - board.asked > PATIENCE;
+    said.textContent = waits ? `Python is busy; edits that wait for it: ${board.waiting.size}` : model.get("said");
     hint.textContent = board.live ? HINTS[board.tool] : "Without Python nothing is kept, so that shapes can only be looked at.";
   };
   return { line: h("div", { class: "jn-foot" }, legend, said), hint, show };

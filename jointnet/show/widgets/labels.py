@@ -19,6 +19,7 @@ import traitlets
 
 from jointnet.data.edits import DONE, LINES, Changes, EditError, Shape, ShapeEditor
 from jointnet.data.label_files import label_path, read_labels, read_vector_file, to_pixels, write_labels
+from jointnet.data.layers import LabelError
 from jointnet.data.scene import Scene, as_scene
 from jointnet.errors import InputError, JointNetError
 from jointnet.predict.outputs import ScenePrediction
@@ -82,6 +83,7 @@ class LabelEditor(SceneExplorer):
         super().__init__(scene, probability, truth=False, class_name=None if probability is not None else
                          self._layer_names[0], max_size=max_size, height=height, bands=bands)
         self._others: Mapping[str, gpd.GeoDataFrame] = {}
+        self._seen = _state(self.path)
         self.editor = ShapeEditor(self._open(begin))
         self.layers = [{"name": name, "colour": colour, "lines": name in LINES} for name, colour in self._colours_of()]
         self.layer, self.active = "image", self._layer_names[0]
@@ -120,8 +122,21 @@ class LabelEditor(SceneExplorer):
         self._apply(self.editor.redo)
 
     def save(self) -> Path:
-        """Writes the file, as every edit does."""
-        return write_labels(self.path, self.editor.shapes.values(), self._scene.info, self._layer_names, self._others)
+        """Writes the file, as every edit does.
+
+        Raises:
+            LabelError: if it was changed elsewhere; it stays as it is.
+        """
+        self._check_own()
+        write_labels(self.path, self.editor.shapes.values(), self._scene.info, self._layer_names, self._others)
+        self._seen = _state(self.path)
+        return self.path
+
+    def _check_own(self) -> None:
+        """Raises LabelError if the file is no more what this editor read or wrote: someone else works on it."""
+        if _state(self.path) != self._seen:
+            raise LabelError(f"{self.path.name} was changed elsewhere, and stays as it is there: run the cell again to "
+                             f"go on with it")
 
     def page_state(self) -> dict:
         """As the explorer's, with the shapes; there is no Python to keep an edit, so that none can be made."""
@@ -169,6 +184,7 @@ class LabelEditor(SceneExplorer):
         """Makes an edit, keeps it on disk, and shows it in every view; what cannot be done is said there."""
         changes: Changes = {}
         try:
+            self._check_own()
             changes = edit()
             if changes:
                 self.save()
@@ -201,6 +217,11 @@ class LabelEditor(SceneExplorer):
         """Shapes as the browser gets them: number -> {layer, rings: [[col, row, ...], ...]}, or None."""
         return {str(number): shape and {"layer": shape.layer, "rings": _rings_of(shape.geometry)}
                 for number, shape in changes.items()}
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written anew; None where there is none."""
+    return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
 
 
 def _rings_of(geometry: shapely.Geometry) -> list[list[float]]:
