@@ -86,7 +86,7 @@ class Card:
     def __post_init__(self) -> None:
         for name in ("classes", "dilation_rates", "growth_rates"):
             value = getattr(self, name)
-            if isinstance(value, str):
+            if isinstance(value, str | dict):
                 raise WeightsError(f"the card's {name} are {value!r}; a list is expected")
             setattr(self, name, tuple(value) if value is not None else None)
         for name in self.classes:
@@ -123,6 +123,9 @@ class Card:
             value = getattr(self, name)
             if not is_right(value):
                 raise WeightsError(f"the card's {name} is {_shortly(value)}; {expected} is expected")
+        limits = self.stretch.get("low")
+        if limits is not None and len(limits) != self.bands:
+            raise WeightsError(f"the card's stretch has limits of {len(limits)} bands; {self.bands} are expected")
         for name in self.classes:
             try:
                 check_file_name(name, "a class of the card")
@@ -167,12 +170,14 @@ def _is_stretch(value: object) -> bool:
     """Whether it is what `data.stretch.Stretch.on_card` writes, or an empty object."""
     if not isinstance(value, dict) or not value:
         return value == {}
-    if value.get("per") == "scene":
-        return True
+    if value.get("per") != "dataset":
+        return value.get("per") == "scene"
     low, high = value.get("low"), value.get("high")
     if not (isinstance(low, list) and isinstance(high, list) and 0 < len(low) == len(high)):
         return False
-    return all(_is_number(v, -1e30, 1e30) for v in [*low, *high]) and isinstance(value.get("dtype"), str)
+    if not all(_is_number(v, -1e30, 1e30) for v in [*low, *high]) or not isinstance(value.get("dtype"), str):
+        return False
+    return all(first <= last for first, last in zip(low, high, strict=True))
 
 
 def _are_whole(values: object, high: int) -> bool:
@@ -204,7 +209,8 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
                    "an object of class -> number between 0 and 1"),
     "temperature": (lambda v: _is_number(v, 1e-3, 1e3), "a number from 0.001 to 1000"),
     "drawn": (lambda v: isinstance(v, bool), "true or false"),
-    "scores": (lambda v: isinstance(v, dict), "an object"),
+    "scores": (lambda v: isinstance(v, dict) and all(isinstance(part, dict) for part in v.values()),
+               "an object of split -> object"),
     "stretch": (lambda v: _is_stretch(v), '{}, {"per": "scene"} or the limits "low" and "high" of each band,'),
     "seed": COUNT, "steps": COUNT, "batch_size": COUNT,
     **dict.fromkeys(("name", "architecture", "preset", "reduction_from", "normalization", "scaling", "loss", "data",

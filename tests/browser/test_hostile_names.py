@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 # What a file can be called, and so without a slash: closing tags are in `SLASHED`.
 HOSTILE = "a\"'><img src=x onerror=window.ran=1><svg onload=window.ran=1>{{7*7}}{% raw %}${window.ran=1}`&lt;b&gt;$x^{"
-SLASHED = f"</script></style></textarea></title><script>window.ran=1</script>--><!-- {HOSTILE}"
+SLASHED = f"{HOSTILE}</script></style></textarea></title>--><script>window.ran=1</script><!-- a"
 
 
 @pytest.fixture(scope="module")
