@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import geopandas as gpd
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pyproj
 import shapely
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 WGS84 = "EPSG:4326"
 
@@ -27,6 +31,8 @@ def to_degrees(shapes: gpd.GeoSeries) -> gpd.GeoSeries:
     across = (box[:, 2] - box[:, 0] > 180) | (box[:, 2] > 180) | (box[:, 0] < -180)
     if not across.any():
         return placed
+    import geopandas as gpd
+
     geometry = placed.to_numpy().copy()
     geometry[across] = [_cut(shape) for shape in _eastward(geometry[across])]
     return gpd.GeoSeries(geometry, index=placed.index, crs=WGS84)
@@ -34,6 +40,8 @@ def to_degrees(shapes: gpd.GeoSeries) -> gpd.GeoSeries:
 
 def past_180(shapes: gpd.GeoSeries) -> gpd.GeoSeries:
     """Shapes in WGS 84 in one piece, those west of Greenwich beyond 180 degrees: for a map around that meridian."""
+    import geopandas as gpd
+
     placed = shapes.to_crs(WGS84)
     return gpd.GeoSeries(_eastward(placed.to_numpy()), index=placed.index, crs=WGS84)
 

@@ -9,20 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 
 from jointnet.data.addresses import is_remote, is_stac_item, stem_of
-from jointnet.data.labels import PlacedShapes, place_done, place_file
-from jointnet.data.layers import DONE
 from jointnet.data.masks import MaskGroup, MaskValues, orientation, read_mask_window, values_of
 from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, kept_raster, read_info
-from jointnet.data.vectors import PIXELS, check_meets, read_features
 from jointnet.errors import InputError, NotFoundError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what reads vector files brings GeoPandas, which whoever has none of them keeps
+    import geopandas as gpd
+
+    from jointnet.data.labels import PlacedShapes
     from jointnet.data.stretch import Stretch
 
 SPLITS = ("train", "validation", "test")
@@ -142,6 +140,10 @@ class Scene:
             raise NotFoundError(f"{self.name} has no vectors of {class_name!r}; it has {known}")
         crs = self.info.crs
         layer = self.layers.get(class_name)
+        import pandas as pd
+
+        from jointnet.data.vectors import PIXELS, read_features
+
         tables = [read_features(f, self.info, None if crs else PIXELS, layer, class_name=class_name) for f in files]
         return pd.concat([t if crs is None else t.to_crs(crs) for t in tables], ignore_index=True)
 
@@ -193,6 +195,8 @@ class Scene:
         """Raises ValueError if a vector file of labels lies elsewhere than the image, by the box around its shapes."""
         for class_name in self.labels:
             for path in filter(is_vector, self._label_files(class_name)):
+                from jointnet.data.vectors import check_meets
+
                 check_meets(path, self._image_info, class_name, self.layers.get(class_name))
 
     def _label_files(self, class_name: str) -> tuple[Path, ...]:
@@ -235,12 +239,16 @@ class Scene:
 
     def _placed(self, class_name: str, path: Path) -> PlacedShapes:
         """The shapes of a vector file on the image, placed once."""
+        from jointnet.data.labels import place_file
+
         layer = self.layers.get(class_name)
         return self._once((path, class_name), place_file, path, self._image_info, self.line_width, class_name, layer)
 
     def _done(self, path: Path) -> PlacedShapes | None:
         """Where the labels of a vector file are complete, placed once; None where that is everywhere."""
-        return self._once((path, DONE, "area"), place_done, path, self._image_info)
+        from jointnet.data.labels import place_done
+
+        return self._once((path, "done"), place_done, path, self._image_info)
 
     def _mask(self, class_name: str, path: Path) -> tuple[MaskValues, tuple[bool, bool]]:
         """What the values of a mask mean, and which way it lies, looked up once."""

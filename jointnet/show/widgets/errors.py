@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 import traitlets
 
@@ -21,6 +19,10 @@ from jointnet.files import written_whole
 from jointnet.predict.vectors.polygons import to_world
 from jointnet.show.widgets.base import code_of, pack, shows_errors
 from jointnet.show.widgets.scene import PARTS, SceneExplorer
+
+if TYPE_CHECKING:  # whoever has errors to look at has loaded these; an import of this module need not
+    import geopandas as gpd
+    import pandas as pd
 
 WGS84 = "EPSG:4326"
 SAME_PLACE = 10  # pixels within which a note that was kept belongs to an error found anew
@@ -223,6 +225,9 @@ def _with_places(errors: pd.DataFrame, scenes: Mapping[str, Scene]) -> gpd.GeoDa
     Raises:
         ValueError: if there is none, or one lies in a scene that is not there.
     """
+    import geopandas as gpd
+    import pandas as pd
+
     if errors.empty:
         raise InputError("there is no error to look at; the prediction agrees with the labels")
     missing = sorted(set(errors["scene"]) - set(scenes))
@@ -250,6 +255,8 @@ def _with_places(errors: pd.DataFrame, scenes: Mapping[str, Scene]) -> gpd.GeoDa
 
 def _to_wgs84(shapes: Any, scene: Scene) -> list:
     """Shapes in pixels of a scene in longitude and latitude; in pixels where it has no georeference."""
+    import geopandas as gpd
+
     placed = to_world(np.array(shapes, object), scene.info)
     return list(to_degrees(gpd.GeoSeries(placed, crs=scene.info.crs)))
 
@@ -258,6 +265,8 @@ def _to_pixels(shape: Any, crs: Any, scene: Scene) -> Any:
     """A shape in (column, row) pixels of its scene."""
     if crs is None:
         return shape
+    import geopandas as gpd
+
     own = gpd.GeoSeries([shape], crs=crs).to_crs(scene.info.crs).iloc[0]
     back = ~scene.info.transform
     return shapely.transform(own, lambda xy: np.column_stack(back @ (xy[:, 0], xy[:, 1])))
@@ -267,8 +276,8 @@ def _says(row: Mapping) -> str:
     """An error in words."""
     if "lost_iou" in row:
         return f"a patch with {row['fp']} pixels invented and {row['fn']} missed, IoU {row['iou']:.2f}"
-    area = f"{row['area_px']:.0f} px" if pd.isna(row["area_m2"]) else f"{row['area_m2']:.0f} m²"
-    sure = "" if pd.isna(row["mean_probability"]) else f", mean probability {row['mean_probability']:.2f}"
+    area = f"{row['area_px']:.0f} px" if _plain(row["area_m2"]) is None else f"{row['area_m2']:.0f} m²"
+    sure = "" if _plain(row["mean_probability"]) is None else f", mean probability {row['mean_probability']:.2f}"
     fit = f", IoU {row['iou']:.2f}" if row["iou"] > 0 else ""
     suspicion = f" ({row['suspicion']})" if "suspicion" in row else ""
     return f"{row['kind']}{suspicion}: {area}{sure}{fit}, touches {_touched(row['touches'])}"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import geopandas as gpd
 import numpy as np
 import shapely
 import traitlets
 
 from jointnet.data.scene import Scene
-from jointnet.data.vectors import read_features
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.error_rasters import ERROR_NAMES, error_codes, error_rgba
@@ -38,6 +36,9 @@ from jointnet.show.layers import (
     resize,
 )
 from jointnet.show.widgets.base import Explorer, code_of, shows_errors
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 PARTS = ("sheet", "view", "scene")  # files of its JavaScript
 STRIP = 512  # rows counted at once
@@ -381,8 +382,11 @@ def _outlines(polygons: str | Path | gpd.GeoDataFrame, scene: Shown) -> tuple[np
     """float32 (points, 2) of (column, row), and the end of each ring or line."""
     info = scene.info
     placed = info.crs is not None
-    table = polygons if isinstance(polygons, gpd.GeoDataFrame) else read_features(
-        polygons, info, None if placed else "pixels")
+    if isinstance(polygons, str | Path):
+        from jointnet.data.vectors import read_features  # brings GeoPandas, which few scenes need
+
+        polygons = read_features(polygons, info, None if placed else "pixels")
+    table = polygons
     if placed and table.crs is None:
         raise InputError("the polygons state no CRS, so their place is unknown; set it with polygons.set_crs(...)")
     shapes = shapely.get_parts((table.to_crs(info.crs) if placed else table).geometry.dropna().to_numpy())
