@@ -1,4 +1,4 @@
-"""Rows of a mask in, a strip at a time; its patches as polygons along the pixel edges out. NumPy, SciPy, shapely.
+"""Rows of a mask in, a strip at a time; its patches as polygons along the pixel edges out. NumPy and shapely.
 
 A boundary between pixels turns at corners of the pixel lattice. On every line of the lattice, corners pair up from one
 end to the other into the straight pieces of boundary, along the rows and along the columns; following the two pairings
@@ -38,10 +38,8 @@ class Tracer:
             mask: (rows, width), foreground where it is not 0.
             values: (rows, width), whose mean over each patch is wanted.
         """
-        from scipy import ndimage  # SciPy takes a third of a second, which whoever wants no polygons keeps
-
         labels = np.zeros((len(mask) + 1, self.width + 2), np.int32)
-        count = ndimage.label(mask, output=labels[1:, 1:-1])
+        count = label_patches(mask, labels[1:, 1:-1])
         self._measure(labels[1:, 1:-1], count, values)
         labels[1:][labels[1:] > 0] += self._labels
         labels[0] = self._last  # so that corners on the border of two strips are seen, once
@@ -106,13 +104,53 @@ class Tracer:
         if not self._labels:
             return np.empty(0, int)
         one, other = np.concatenate(self._same).T
-        if not len(one):
-            return np.arange(self._labels)
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
+        return join_pairs(self._labels, one, other)
 
-        graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(self._labels, self._labels))
-        return connected_components(graph, directed=False)[1]
+
+def label_patches(mask: np.ndarray, labels: np.ndarray) -> int:
+    """Numbers the 4-connected patches of a mask in reading order, from 1; returns how many there are.
+
+    What `scipy.ndimage.label` does; importing that takes a third of a second, which every prediction would wait for.
+
+    Args:
+        mask: (rows, width), foreground where it is not 0.
+        labels: int (rows, width) of zeros, which takes the numbers.
+    """
+    filled = np.zeros((mask.shape[0], mask.shape[1] + 1), bool)  # a pixel of background ends every row
+    filled[:, :-1] = mask != 0
+    edges = np.flatnonzero(np.diff(filled.ravel(), prepend=False))
+    starts, stops = edges[0::2], edges[1::2]  # of the runs of foreground along the rows
+    above = starts - filled.shape[1], stops - filled.shape[1]
+    first, last = np.searchsorted(stops, above[0], "right"), np.searchsorted(starts, above[1], "left")
+    touched = np.maximum(last - first, 0)  # runs in the row above that a run has a pixel edge in common with
+    lower = np.repeat(np.arange(len(starts)), touched)
+    upper = np.arange(len(lower)) + np.repeat(first - np.cumsum(touched) + touched, touched)
+    patch = join_pairs(len(starts), lower, upper)
+    labels[filled[:, :-1]] = np.repeat(patch + 1, stops - starts)
+    return int(patch.max(initial=-1)) + 1
+
+
+def join_pairs(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The group of each of `count` things: int (count,), numbered from 0 by the groups' first members.
+
+    Each points to the least that it is known to belong to; pairs draw both ends to the lesser, and pointers are
+    followed until nothing moves.
+
+    Args:
+        count: how many things there are.
+        one: int (pairs,), things that belong together with those of `other`.
+        other: int (pairs,).
+    """
+    least = np.arange(count)
+    while len(one):
+        before = least.copy()
+        lesser = np.minimum(least[one], least[other])
+        np.minimum.at(least, before[one], lesser)
+        np.minimum.at(least, before[other], lesser)
+        least = least[least]
+        if np.array_equal(least, before):
+            break
+    return np.unique(least, return_inverse=True)[1]
 
 
 def _corners(labels: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:

@@ -2,11 +2,11 @@ import numpy as np
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis.extra.numpy import array_shapes, arrays
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from jointnet.predict.vectors.polygonize import Tracer
+from jointnet.predict.vectors.polygonize import Tracer, join_pairs, label_patches
 
 
 def trace(mask, strip=10**6, values=None):
@@ -121,3 +121,23 @@ def test_values_of_other_patches_do_not_leak_through_strips():
 
 def test_no_values_mean_no_mean():
     assert np.isnan(trace(np.ones((2, 2), np.uint8))[2]).all()
+
+
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)))
+def test_patches_are_numbered_as_scipy_numbers_them(mask):
+    labels = np.zeros(mask.shape, np.int32)
+    expected, count = ndimage.label(mask)
+    assert label_patches(mask, labels) == count
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_a_patch_that_winds_is_one_patch():
+    mask = np.zeros((41, 41), bool)  # rows 0, 2, 4, ... linked at their right and left ends by turns
+    mask[::2], mask[1::4, -1], mask[3::4, 0] = True, True, True
+    for way in (mask, mask.T):
+        assert label_patches(way, np.zeros(way.shape, np.int32)) == 1
+
+
+def test_groups_of_pairs_are_numbered_by_their_first_members():
+    assert join_pairs(6, np.array([5, 3]), np.array([1, 5])).tolist() == [0, 1, 2, 1, 3, 1]  # 1, 3 and 5 are one
+    assert join_pairs(3, np.array([], int), np.array([], int)).tolist() == [0, 1, 2]
