@@ -152,6 +152,10 @@ def predict(
         if report.failed:
             raise InputError("; ".join(f"{name}: {why}" for name, why in report.failed.items()))
         return
+    if not any((out / f"{path.stem}_probability.tif").exists() for path in paths):  # done ones need no network
+        from jointnet.predict.engines import begin_engine
+
+        begin_engine(model, options["engine"], options["size"])  # beside the imports that follow
     from jointnet.predict.scenes import predict_scene
 
     failed = 0

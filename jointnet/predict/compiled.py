@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 import zlib
 from contextlib import suppress
@@ -32,6 +33,10 @@ FORM = ("architecture", "preset", "bands", "classes", "reduction_from", "normali
 KEPT = 20  # networks in the cache; those that were used longest ago are deleted
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 BEGINNING = (1980, 1, 1, 0, 0, 0)  # no date inside, so that the same network is the same file
+
+
+class CompileWarning(UserWarning):
+    """A network that must be made ready to run first, which takes its time."""
 
 
 def compiled_beside(path: Path) -> Path:
@@ -122,6 +127,9 @@ def _read_cached(path: Path, weights: WeightsFile, size: int) -> Any:
 
 def _compile_apart(weights: WeightsFile, size: int, out: Path) -> None:
     """`compile_weights` in a process of its own, which takes TensorFlow's memory with it when it ends."""
+    warnings.warn(CompileWarning(
+        f"{weights.path.name} is made ready to run in windows of {size} px, which takes Keras and some twenty seconds; "
+        f"it is kept, so that the next prediction starts at once"), stacklevel=2)
     command = [sys.executable, "-m", "jointnet", "compile", str(weights.path), "--size", str(size), "--out", str(out)]
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
     told = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL,

@@ -11,10 +11,12 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -22,12 +24,13 @@ import numpy as np
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.network.card import WeightsFile, open_weights
 from jointnet.network.digest import is_keras, network_digest
-from jointnet.predict.compiled import compile_weights, read_compiled
+from jointnet.predict.compiled import compile_weights, compiled_beside, read_compiled
 from jointnet.predict.convert import CompileError, openvino_window, traced
 
 ENGINES = ("auto", "keras", "openvino")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # what a driver shows: NVIDIA's, AMD's, Windows' under Linux
 TOLERANCE = 1e-3  # how far a runtime may stray from float32 Keras
+_COMPILING = RLock()  # so that no two threads compile the same network
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class Engine:
         name: the runtime.
         run: the function.
         batch: windows that it likes to be shown at once.
+        release: gives back the memory that a run needs; the next run takes it anew.
     """
 
     name: str
     run: Callable[[np.ndarray], np.ndarray]
     batch: int = 1
+    release: Callable[[], object] = lambda: None
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """The probabilities of a batch of windows."""
@@ -90,7 +95,24 @@ def make_engine(model: Any, name: str = "auto", size: int = 256) -> Engine:
         raise MissingPackageError("OpenVINO is not installed here; pip install openvino, or use engine='keras' "
                                   "(--engine keras)")
     digest = model.sha256 if isinstance(model, WeightsFile) else network_digest(model)
-    return _compiled(model, _runtime(model) if name == "auto" else name, size, digest, name == "auto")
+    with _COMPILING:
+        return _compiled(model, _runtime(model) if name == "auto" else name, size, digest, name == "auto")
+
+
+def begin_engine(weights: WeightsFile, name: str | None = None, size: int | None = None) -> None:
+    """Has a thread begin what `make_engine` will be asked for, where the network is there, ready to run.
+
+    OpenVINO compiles outside Python, which can import meanwhile what else a prediction needs.
+
+    Args:
+        weights: the network's.
+        name: as in `make_engine`; None for "auto".
+        size: side of the windows in pixels; None for the card's patch size.
+    """
+    own = weights.card.patch_size
+    if name == "keras" or size not in (None, own) or not _has_openvino() or not compiled_beside(weights.path).exists():
+        return
+    ThreadPoolExecutor(1).submit(make_engine, weights, name or "auto", own)  # `make_engine` says its errors again
 
 
 def prepare(weights: WeightsFile, name: str = "auto", size: int | None = None, beside: bool = False) -> None:
@@ -184,7 +206,8 @@ def _openvino_engine(graph: Any) -> Engine:
     if threads:
         settings["INFERENCE_NUM_THREADS"] = int(threads)
     compiled = openvino.Core().compile_model(graph, "CPU", settings)
-    return Engine("openvino", lambda windows: np.concatenate([compiled(w[None])[0] for w in windows]), 1)
+    return Engine("openvino", lambda windows: np.concatenate([compiled(w[None])[0] for w in windows]),
+                  release=compiled.release_memory)
 
 
 def _batch_for(size: int) -> int:

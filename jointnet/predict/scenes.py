@@ -13,7 +13,6 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jointnet.data.place_files import is_place
-from jointnet.data.places import check_covered
 from jointnet.data.raster import DamagedRasterError, block_cache
 from jointnet.data.services import PlaceError
 from jointnet.data.stretch import Stretch
@@ -21,7 +20,7 @@ from jointnet.files import settle
 from jointnet.network.card import class_names, open_weights
 from jointnet.network.digest import is_keras
 from jointnet.options import PredictOptions, chosen, takes
-from jointnet.predict.engines import make_engine, weights_digest
+from jointnet.predict.engines import Engine, make_engine, weights_digest
 from jointnet.predict.outputs import (
     ScenePrediction,
     Spool,
@@ -74,8 +73,8 @@ def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: in
     shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
     shown = image if shape is None else np.rint(resample_array(image, shape)).astype(np.uint8)
     grid = WindowGrid(shown.shape[0], shown.shape[1], size, stride_of(size, overlap))
-    run, batch = _network(model, engine, size, tta)
-    blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, batch)
+    run, network = _network(model, engine, size, tta)
+    blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, network.batch)
     answer = np.concatenate([rows for _, rows in blocks])
     return with_temperature(answer if shape is None else resample_array(answer, whole), settings.temperature)
 
@@ -146,10 +145,11 @@ def predict_scene(
             refuse_to_replace(result)
             if is_finished(result):
                 return with_notes(result)
-        run, batch = _network(model, wanted.engine, size, wanted.tta)
+        run, network = _network(model, wanted.engine, size, wanted.tta)
         with alone_with(result, wanted.overwrite), _kept_rows(result) as spool:
             if wanted.overwrite or not has_rasters(result):
-                _fill(spool, scene, grid, run, batch, settings, limits, wanted.dtype, progress)
+                _fill(spool, scene, grid, run, network.batch, settings, limits, wanted.dtype, progress)
+                network.release()  # what makes polygons brings as much, so they must not meet
                 _check_imagery(spool, scene)
                 write_rasters(spool, scene.grid, result, wanted.dtype, wanted.overwrite)
             result = write_vectors(result)
@@ -194,10 +194,10 @@ def _check_image(image: np.ndarray, settings: Settings) -> None:
                               f"choose them, for example image[..., :{settings.bands}]")
 
 
-def _network(model: Any, engine: str | None, size: int, tta: bool) -> Any:
-    """(engine, windows at once)."""
+def _network(model: Any, engine: str | None, size: int, tta: bool) -> tuple[Callable[[np.ndarray], np.ndarray], Engine]:
+    """(what is shown the windows, the engine behind it)."""
     run = make_engine(model, engine or ("keras" if is_keras(model) else "auto"), size)
-    return (with_flips(run) if tta else run), run.batch
+    return (with_flips(run) if tta else run), run
 
 
 def _with_classes(settings: Settings, model: Any, size: int, bands: int) -> Settings:
@@ -244,6 +244,8 @@ def _check_imagery(spool: Spool, scene: Source) -> None:
     """Raises PlaceError where a service had no imagery for most of a scene: a blank answer would look like one."""
     if not is_place(scene.path):
         return
+    from jointnet.data.places import check_covered  # opens services, which a file has no need of
+
     blank = sum(int(np.isnan(to_probability(rows[..., 0])).sum()) for _, rows, _ in spool.rows() if len(rows))
     check_covered(blank, scene.grid.height * scene.grid.width, scene.path)
 

@@ -4,17 +4,19 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
+from threading import Event
 
 import numpy as np
 import pytest
 
 from jointnet.data.drawn import draw_scene
 from jointnet.network.card import PUBLISHED, SUFFIX, Card, card_path, open_weights, published_weights
-from jointnet.predict import compiled
-from jointnet.predict.compiled import compiled_beside, read_compiled
+from jointnet.predict import compiled, engines
+from jointnet.predict.compiled import CompileWarning, compiled_beside, read_compiled
 from jointnet.predict.convert import CompileError
-from jointnet.predict.engines import make_engine, weights_digest
+from jointnet.predict.engines import begin_engine, make_engine, weights_digest
 
 pytest.importorskip("openvino")
 SIZE = 32
@@ -130,6 +132,41 @@ def test_the_cache_forgets_what_was_used_longest_ago(small, cache, made_here, mo
     assert made_here == [8, 16, 24]
 
 
+def test_what_a_thread_has_begun_is_compiled_once(monkeypatch):
+    begun, weights, compiles = Event(), open_weights("sample-roads"), []
+
+    def slow(graph):
+        begun.set()
+        compiles.append(graph)
+        time.sleep(0.2)
+        return "the engine"
+
+    monkeypatch.setattr(engines, "_openvino_engine", slow)
+    engines._compiled.cache_clear()
+    begin_engine(weights, "openvino")
+    assert begun.wait(30)
+    assert make_engine(weights, "openvino", weights.card.patch_size) == "the engine"
+    assert len(compiles) == 1
+    engines._compiled.cache_clear()
+
+
+def test_nothing_is_begun_of_a_network_that_is_not_ready(small, monkeypatch):
+    monkeypatch.setattr(engines, "ThreadPoolExecutor", lambda _: pytest.fail("it was begun"))
+    begin_engine(open_weights(small[1]))
+    begin_engine(open_weights("sample-roads"), size=40)
+    begin_engine(open_weights("sample-roads"), "keras")
+
+
+def test_a_network_that_gave_its_memory_back_answers_as_before():
+    weights = open_weights("sample-roads")
+    engine = make_engine(weights, "openvino", weights.card.patch_size)
+    size = weights.card.patch_size
+    windows = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    before = engine(windows)
+    engine.release()
+    np.testing.assert_array_equal(engine(windows), before)
+
+
 def test_a_network_that_cannot_be_made_ready_runs_on_keras_and_says_so_once(small, cache, monkeypatch):
     def fail(*_):
         raise CompileError("no room")
@@ -167,17 +204,19 @@ def test_a_network_with_a_layer_that_openvino_lacks_runs_on_keras_and_says_so():
 @pytest.mark.timeout(600)
 def test_the_process_that_makes_a_network_leaves_it_or_says_why(small, tmp_path):
     weights, out = open_weights(small[1]), tmp_path / "cache" / "network.openvino.zip"
-    compiled._compile_apart(weights, SIZE, out)
+    with pytest.warns(CompileWarning, match=r"small.weights.h5 is made ready to run in windows of 32 px, which takes"):
+        compiled._compile_apart(weights, SIZE, out)
     assert compiled._read(out, weights, SIZE)[1] == weights.card.digest
     broken = tmp_path / f"broken{SUFFIX}"
     shutil.copy(small[1], broken)
     card_path(broken).write_text(Card(preset="base").to_json())  # of another network
-    with pytest.raises(CompileError, match="cannot be loaded into the network its card describes"):
+    with pytest.raises(CompileError, match="its card describes"), pytest.warns(CompileWarning):
         compiled._compile_apart(open_weights(broken), SIZE, out)
 
 
 BEFORE = "import sys, warnings; warnings.simplefilter('ignore')\n"
-AFTER = "\nprint(sorted({'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)))"
+AFTER = "\nprint(sorted({'tensorflow', 'keras', 'jax', 'torch', *sys.argv[3:]} & set(sys.modules)))"
+SEEN_ONLY = ("geopandas", "pandas", "pyogrio", "scipy", "skimage", "networkx", "matplotlib")
 PREDICT = """
 import jointnet, numpy as np
 jointnet.predict_scene("sample-joint", sys.argv[1], sys.argv[2], progress=False)
@@ -198,6 +237,33 @@ def test_predictions_explorers_and_lists_of_weights_load_no_keras(scene_path, tm
     code = BEFORE + PREDICT + AFTER
     told = subprocess.run([sys.executable, "-c", code, scene_path, tmp_path / "out"], cwd=project_root,
                           capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip() == "[]"
+
+
+MASK = """
+import jointnet
+jointnet.predict_scene("sample-joint", sys.argv[1], sys.argv[2], polygons=False, progress=False)
+from jointnet.show import widgets
+for name in widgets.__all__:
+    getattr(widgets, name)
+widgets.SceneExplorer(sys.argv[1], sys.argv[2] + "/town_probability.tif")
+widgets.NetworkExplorer()
+"""
+
+
+def test_rasters_and_explorers_load_nothing_of_vectors_or_figures(scene_path, tmp_path, project_root):
+    told = subprocess.run([sys.executable, "-c", BEFORE + MASK + AFTER, scene_path, tmp_path / "out", *SEEN_ONLY],
+                          cwd=project_root, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip() == "[]"
+
+
+def test_polygons_of_buildings_load_no_scipy(scene_path, tmp_path, project_root):
+    code = ("import jointnet\n"
+            "jointnet.predict_scene('buildings-small', sys.argv[1], sys.argv[2], outlines='regular', progress=False)")
+    told = subprocess.run([sys.executable, "-c", BEFORE + code + AFTER, scene_path, tmp_path / "out", *SEEN_ONLY[3:]],
+                          cwd=project_root, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert told.stdout.strip() == "[]"
 
