@@ -104,8 +104,9 @@ def weights_of_ones_own(path: Path) -> Path:
 
 def process(code: str, *arguments, **environment: str) -> str:
     """What a Python program took, in words; the last line that it says is its seconds of work and its peak in MB."""
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | environment  # else Python compiles us at each start
     began = time.perf_counter()
-    told = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=os.environ | environment, check=True,
+    told = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=environment, check=True,
                           capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
     seconds = time.perf_counter() - began
     work, peak = json.loads(told.stderr.splitlines()[-1])
