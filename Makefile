@@ -33,11 +33,8 @@ lint: $(READY)  ## check the style of the code, and its types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Explorers and maps appear as the pictures they carry: as live widgets they would be blank without a network.
-STILLS = --NbConvertBase.display_data_priority='["text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain"]'
-
-html: $(READY)  ## run the lessons and write them as web pages into build/html
-	$(BIN)/jupyter nbconvert --to html --execute $(STILLS) --output-dir build/html notebooks/*.ipynb
+html: $(READY)  ## run the lessons and write the course as a web site into build/html; ARGS="--small" in less time
+	$(BIN)/python docs/site/build.py build/html $(ARGS)
 
 bench: $(READY)  ## measure speed and memory
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

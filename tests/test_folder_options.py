@@ -1,4 +1,4 @@
-"""What a folder of one's own may be told at a terminal: the options of `open_dataset`, in both commands that have one."""
+"""What a folder of one's own may be told at a terminal: the options of `open_dataset`, in both commands with one."""
 
 import inspect
 import json
