@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jointnet.data.scene import Scene
 
 NEW: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 20, "frozen_statistics": False}
-# At the rate of a new network the places that it knew are forgotten in a hundred steps: recipes/town.py, docs/results.md.
+# At a new network's rate, the places that it knew are forgotten in a hundred steps: recipes/town.py, docs/results.md.
 GOING_ON: dict[str, Any] = {"learning_rate": 3e-4, "epochs": 8, "frozen_statistics": True}
 GSD_TOLERANCE = 0.1  # share by which metres per pixel may differ without being another scale, as in prediction
 STEPS = 15  # an epoch of a network that goes on, where the labels fill fewer
