@@ -99,20 +99,21 @@ def make_engine(model: Any, name: str = "auto", size: int = 256) -> Engine:
         return _compiled(model, _runtime(model) if name == "auto" else name, size, digest, name == "auto")
 
 
-def begin_engine(weights: WeightsFile, name: str | None = None, size: int | None = None) -> None:
+def begin_engine(model: Any, name: str | None = None, size: int | None = None) -> None:
     """Has a thread begin what `make_engine` will be asked for, where the network is there, ready to run.
 
     OpenVINO compiles outside Python, which can import meanwhile what else a prediction needs.
 
     Args:
-        weights: the network's.
+        model: as in `make_engine`; nothing is begun of what is in memory already.
         name: as in `make_engine`; None for "auto".
         size: side of the windows in pixels; None for the card's patch size.
     """
-    own = weights.card.patch_size
-    if name == "keras" or size not in (None, own) or not _has_openvino() or not compiled_beside(weights.path).exists():
+    if not isinstance(model, WeightsFile) or name == "keras" or size not in (None, model.card.patch_size):
         return
-    ThreadPoolExecutor(1).submit(make_engine, weights, name or "auto", own)  # `make_engine` says its errors again
+    if not _has_openvino() or not compiled_beside(model.path).exists():
+        return
+    ThreadPoolExecutor(1).submit(make_engine, model, name or "auto", model.card.patch_size)  # its errors come again
 
 
 def prepare(weights: WeightsFile, name: str = "auto", size: int | None = None, beside: bool = False) -> None:

@@ -245,7 +245,7 @@ MASK = """
 import jointnet
 jointnet.predict_scene("sample-joint", sys.argv[1], sys.argv[2], polygons=False, progress=False)
 from jointnet.show import widgets
-for name in widgets.__all__:
+for name in set(widgets.__all__) - {'LabelEditor'}:  # which writes vector files
     getattr(widgets, name)
 widgets.SceneExplorer(sys.argv[1], sys.argv[2] + "/town_probability.tif")
 widgets.NetworkExplorer()
