@@ -1,4 +1,4 @@
-"""What a folder of one's own may be told at a terminal: the options of `open_dataset`, in both commands with one."""
+"""The options of `open_dataset("folder")`, typed at a terminal: in each command that opens a dataset."""
 
 import inspect
 import json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from jointnet.data.addresses import is_remote
-from jointnet.data.layers import CLASSES, classes_in
+from jointnet.data.layers import CLASSES, LabelError, classes_in
 from jointnet.data.manifest import SPLIT_WORDS, addresses, apply_manifest
 from jointnet.data.masks import MaskGroup
 from jointnet.data.raster import read_info
 from jointnet.data.scene import LABELS_ENDING, SPLITS, VECTOR_SUFFIXES, Dataset, Scene, is_vector, remote_scene, shorten
-from jointnet.data.vectors import meets
+from jointnet.data.vectors import check_meets, meets
 from jointnet.errors import InputError
 
 # A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
@@ -87,9 +88,41 @@ def open_folder(
     unlabelled = [s.name for s in scenes if not s.labels]
     if unlabelled or absent:
         gaps = [f"no labels for {shorten(unlabelled, 6)}"] * bool(unlabelled)
+        gaps += _lost_labels(root, [*(parts or [root])], scenes, labels, class_name, layer) if unlabelled else []
         gaps += [f"no image of {shorten(absent, 6)}, which the manifest names"] * bool(absent)
         warnings.warn(f"{root}: {'; '.join(gaps)}", stacklevel=3)
     return Dataset("folder", tuple(scenes), (*absent, *(f"{n} (labels)" for n in unlabelled)))
+
+
+def _lost_labels(
+    root: Path, parts: Sequence[Path], scenes: Sequence[Scene], labels: Places, class_name: str, layer: str | None
+) -> list[str]:
+    """What is wrong with label files that belong to no image, for a message.
+
+    Raises:
+        LabelError: if no image has labels, and a vector file lies elsewhere than they do.
+    """
+    files = [_label_files(part, _images_in(part), labels) for part in parts]
+    found = [f for s in scenes for f in s.labels.values()]
+    used = {path for one in found for path in (one if isinstance(one, tuple) else (one,))}
+    mine = used | {s.image for s in scenes}
+    lost = sorted({str(p) for masks, _ in files for p in masks if p not in mine})
+    said = [f"{shorten(lost, 3)} bear no image's name (a mask is called as its image, or with _mask or _{class_name} "
+            "after that)"] * bool(lost)
+    unplaced = next((s for s in scenes if not s.labels and not is_remote(s.image)), None)
+    for path in sorted({p for _, vectors in files for p in vectors if p not in used}) if unplaced else []:
+        try:
+            check_meets(path, unplaced.info, class_name, layer)
+        except LabelError as error:
+            if not used:
+                raise
+            said.append(str(error))
+    return said
+
+
+def _images_in(part: Path) -> Path:
+    """The folder of a part's images."""
+    return next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
 
 
 def _split_folders(root: Path) -> dict[Path, str]:
@@ -108,7 +141,7 @@ def _scenes(
     layer: str | None,
 ) -> list[Scene]:
     """The scenes of one folder that holds images, or a folder `images`."""
-    folder = next((part / f for f in IMAGE_FOLDERS if (part / f).is_dir()), part)
+    folder = _images_in(part)
     images = _by_stem(_files(folder, IMAGE_SUFFIXES))
     masks, vectors = _label_files(part, folder, labels)
     apart = _by_stem([m for m in masks if m not in images.values()])
@@ -131,7 +164,7 @@ def _remote_scenes(
     """The scenes whose images the manifest names by address, in its column `image`; labels as of other images."""
     rows = [(name, address) for name, address in addresses(root) if is_remote(address)]
     masks, vectors = _label_files(root, root, labels) if rows else ([], [])
-    named = _vectors_by_stem(vectors) | {m.stem: (m,) for m in masks}
+    named = _vectors_by_stem(vectors) | {_stem(m): (m,) for m in masks}
     scenes = []
     for name, address in rows:
         found: dict[str, Path | tuple[Path, ...]] = {**_by_name(name, class_name, named, {}, layer)}
@@ -222,8 +255,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
-    """The name of a label file without its ending, which may be double, as ".shp.zip"."""
-    return path.stem.removesuffix(".shp") if path.suffix.lower() == ".zip" else path.stem
+    """A file's name without its ending, which may be double, as ".shp.zip"; letters with accents are one character."""
+    stem = path.stem.removesuffix(".shp") if path.suffix.lower() == ".zip" else path.stem
+    return unicodedata.normalize("NFC", stem)
 
 
 def _vectors_by_stem(files: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
@@ -294,7 +328,8 @@ def _by_stem(files: Sequence[Path]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in files:
-        if path.stem in found:
-            raise InputError(f"{found[path.stem]} and {path} have the same name; keep one of them")
-        found[path.stem] = path
+        name = _stem(path)
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have the same name; keep one of them")
+        found[name] = path
     return found

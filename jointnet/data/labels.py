@@ -27,6 +27,7 @@ from jointnet.data.vectors import (
     check_crs,
     check_meets,
     count_features,
+    counts_beyond_180,
     kept_shapes,
     local_crs,
     missing_crs,
@@ -36,6 +37,7 @@ from jointnet.data.vectors import (
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
 WIDTH_COLUMN = "width_m"
+WIDEST = 1000.0  # metres; no road is wider
 _POLYGONS = (GeometryType.POLYGON, GeometryType.MULTIPOLYGON)
 _LINES = (GeometryType.LINESTRING, GeometryType.LINEARRING, GeometryType.MULTILINESTRING)
 
@@ -168,6 +170,9 @@ def place_file(
         polygons = _inside(_polygons_of(table, grid, width), grid)
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from error
+    if class_name == "buildings" and shapely.contains(polygons, shapely.box(*grid.bounds)).any():
+        warnings.warn(f"a polygon of {path} covers its whole image, as the outline of an area does: if it is no "
+                      "building, take it out, or the file out of the folder", LabelWarning, 3)
     if not len(polygons) and count_features(path, class_name, layer):
         warnings.warn(f"no label of {path} lies on the image: its mask is empty", LabelWarning, 3)
     return PlacedShapes(_repair(polygons))
@@ -194,7 +199,7 @@ def _near(
 ) -> gpd.GeoDataFrame:
     """The shapes of a file around an image; a file that serves many images is read once, if it is not too large."""
     table = None
-    if grid.crs is not None:
+    if grid.on_earth and not counts_beyond_180(grid.bounds, grid.crs):
         state = path.stat()
         table = kept_shapes(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt(), class_name, layer)
     if table is None:
@@ -259,6 +264,9 @@ def _widths(lines: gpd.GeoDataFrame | gpd.GeoSeries, width: float | str | None) 
     columns = [c for c in getattr(lines, "columns", ()) if c != lines.geometry.name]
     if width is None:
         width = WIDTH_COLUMN if WIDTH_COLUMN in columns else ROAD_WIDTH
+        if width == ROAD_WIDTH and "width" in columns:
+            warnings.warn(f"lines are drawn {ROAD_WIDTH:g} m wide; width='width' (--width width) takes their column of "
+                          "that name", LabelWarning, 4)
     if not isinstance(width, str):
         values = np.full(len(lines), float(width))
     elif width in columns:
@@ -266,13 +274,14 @@ def _widths(lines: gpd.GeoDataFrame | gpd.GeoSeries, width: float | str | None) 
     else:
         known = ", ".join(map(str, columns)) or "none"
         raise LabelError(f"lines have no column {width!r} of widths; they have {known}")
-    wrong = ~(values > 0)
+    wrong = ~((values > 0) & (values <= WIDEST))
     if wrong.any():
         number = np.flatnonzero(wrong)[0]
         written = lines[width].iloc[number] if isinstance(width, str) else width
-        said = f"; feature {lines.index[number]} has {'none' if pd.isna(written) else repr(written)}"
-        raise LabelError(f"{wrong.sum()} of {len(values)} widths are missing or not above 0 m{said}; write each as 6.5 "
-                         "or '6.5 m', or give one width for all")
+        shown = "none" if pd.isna(written) else repr(written) if isinstance(written, str) else f"{written:g}"
+        said = f"; feature {lines.index[number]} has {shown}"
+        raise LabelError(f"{wrong.sum()} of {len(values)} widths are missing, not above 0 m or above {WIDEST:g} m"
+                         f"{said}; write each as 6.5 or '6.5 m', or give one width for all")
     return values
 
 

@@ -283,7 +283,7 @@ def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ..
     """The layers of a file that show a class; where the choice was not plain, one warning says so."""
     if len(found) == 1:
         return found
-    filled = [one for one in found if one.features != 0] or list(found)
+    filled = [one for one in found if one.features != 0 and not _denies(one, class_name)] or list(found)
     named = [one for one in filled if class_name and _is_named(one, class_name)]
     if len(named) == 1:
         return tuple(named)
@@ -304,8 +304,14 @@ def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ..
 
 def _is_named(layer: Layer, class_name: str) -> bool:
     """Whether a layer's name holds the class, in the plural or not: "osm_buildings", "Building"."""
-    single = class_name.removesuffix("s")
-    return bool(re.search(rf"(?<![a-z]){re.escape(single)}s?(?![a-z])", (layer.name or "").lower()))
+    single, name = class_name.removesuffix("s"), (layer.name or "").lower()
+    return not _denies(layer, class_name) and bool(re.search(rf"(?<![a-z]){re.escape(single)}s?(?![a-z])", name))
+
+
+def _denies(layer: Layer, class_name: str | None) -> bool:
+    """Whether a layer's name says that it is not the class: "non_buildings"."""
+    single = re.escape((class_name or "-").removesuffix("s"))
+    return bool(re.search(rf"(?<![a-z])(no|non|not|without|except)[^a-z]*{single}", (layer.name or "").lower()))
 
 
 def _unclear(layers: Sequence[Layer], class_name: str | None) -> LabelError:

@@ -15,7 +15,7 @@ from jointnet.data.scene import SPLITS, Scene, shorten
 from jointnet.errors import InputError
 
 COLUMNS = ("name", "city", "split", "gsd_m", "group", "image")
-ALIASES = {"image": "name", "file": "name", "filename": "name", "subset": "split", "gsd": "gsd_m"}
+ALIASES = {"image": "name", "file": "name", "filename": "name", "subset": "split", "set": "split", "gsd": "gsd_m"}
 SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
                "val": "validation", "test": "test", "testing": "test"}
 DELIMITERS = ",;\t|"
@@ -97,7 +97,7 @@ def read_table(path: Path) -> _Table:
     text, notes = _decode(path)
     header, delimiter, body = _header(text)
     names = _canonical(path, next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), []))
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows = []
     skipped = text[: len(text) - len(body)].count("\n")
     try:
@@ -136,6 +136,7 @@ def _manifest_in(folder: Path) -> Path | None:
         return None
     found = sorted(p for p in folder.iterdir() if p.stem.lower() == "manifest" and p.is_file())
     tables = [p for p in found if p.suffix.lower() == ".csv"]
+    found += sorted(p for p in folder.iterdir() if p.name.lower() == "manifest.csv.txt")  # endings that are not shown
     foreign = [p for p in found if p.suffix.lower() in (".xlsx", ".xls", ".ods", ".tsv", ".txt")]
     if len(tables) > 1:
         raise ManifestError(f"{folder} holds {' and '.join(p.name for p in tables)}; keep one of them")
@@ -219,7 +220,7 @@ def _rows_of(table: _Table, folder: str) -> Sequence[tuple[int, dict[str, str]]]
 
 def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
     """One row, checked."""
-    name, split, city = cells["name"], cells.get("split", ""), cells.get("city", "")
+    name, split, city = cells["name"], cells.get("split", ""), _key(cells.get("city", ""))
     if not name:
         raise ManifestError(f"{path}, line {line}: the name is empty; write the image's name, or remove the line")
     if split and split.casefold() not in SPLIT_WORDS:

@@ -823,6 +823,9 @@ def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None
         _say(f"band {alpha} of {dataset.name} says alpha (transparency) and holds many values, as near infrared does: "
              f"it is taken for imagery, one of {dataset.count} bands")
         alpha = None
+    if at_hand and dataset.tags().get("EXIF_Orientation", "1") not in ("0", "1"):
+        _say(f"{dataset.name} says that it is to be turned when shown (EXIF orientation), which is not done: its "
+             f"labels must lie as its pixels are stored")
     crs, transform = _placed(dataset)
     return Grid(
         dataset.width, dataset.height, dataset.count - (alpha is not None), dataset.dtypes[0],
@@ -847,8 +850,14 @@ def _placed(dataset: rasterio.DatasetReader) -> tuple[CRS | None, Affine]:
         RasterError: if no affine does, to a pixel.
     """
     points, crs = dataset.gcps
-    if dataset.crs or not points or not crs or dataset.transform != Affine.identity():
+    if dataset.transform != Affine.identity():
+        if not abs(dataset.transform.determinant) > 0:
+            raise RasterError(f"{dataset.name} has pixels without a size in its transform, "
+                              f"{tuple(dataset.transform)[:6]}; place it anew, for example with: gdal_edit.py -a_ullr")
         return dataset.crs or None, dataset.transform
+    if dataset.crs or not points or not crs:
+        _say_unplaced(dataset, bool(points))
+        return None, dataset.transform
     corners = np.array([(p.col, p.row, 1.0) for p in points])
     ground = np.array([(p.x, p.y) for p in points])
     middle = ground.mean(axis=0)
@@ -866,6 +875,20 @@ def _placed(dataset: rasterio.DatasetReader) -> tuple[CRS | None, Affine]:
     _say(f"{dataset.name} is placed by {len(points)} ground control points; the grid that fits them best is off by "
          f"{off:.2g} px at most")
     return crs, transform
+
+
+def _say_unplaced(dataset: rasterio.DatasetReader, has_points: bool) -> None:
+    """Warns of an image that seems to be placed, and in a way that is not followed."""
+    why = ""
+    if dataset.crs:
+        why = f"names a CRS ({dataset.crs.to_string()[:40]}) and no place in it"
+    elif has_points:
+        why = "has ground control points that name no CRS"
+    elif dataset.rpcs:
+        why = "is placed by rational polynomials (RPCs), which are not followed"
+    if why:
+        way = "gdalwarp -rpc" if why.startswith("is") else "gdal_translate -a_srs EPSG:... -a_ullr ..."
+        _say(f"{dataset.name} {why}: it is taken for an image without a place; to give it one: {way}")
 
 
 def project_box(box: tuple[float, float, float, float], source: CRS, target: CRS

@@ -89,6 +89,11 @@ def _of_class(table: gpd.GeoDataFrame, class_name: str | None, notes: list[str])
     own = TAGS.get(class_name or "")
     if own is None or not len(table):
         return table
+    if own in columns:
+        denied = _says_no(table[columns[own]])
+        if denied.any():
+            notes.append(f"{_features(table.index[denied], 'feature')} tagged {own}=no left out")
+            table = table[~denied]
     said = {tag: _says_something(table[c]) for tag, c in columns.items() if tag in _OTHER_TAGS}
     mine = said.pop(own, None)
     said = said if mine is not None else {k: v for k, v in said.items() if k in TAGS.values()}
@@ -98,6 +103,13 @@ def _of_class(table: gpd.GeoDataFrame, class_name: str | None, notes: list[str])
     if other.any():
         notes.append(f"{_features(table.index[other], 'feature')} tagged as something else left out")
     return table[~other]
+
+
+def _says_no(column: pd.Series) -> np.ndarray:
+    """Where a tag is denied: "no", "false" or 0; a column that says nothing else is no tag."""
+    words = column.astype(str).str.strip().str.lower()
+    denied = ~column.isna().to_numpy() & words.isin(["no", "false", "0", "0.0"]).to_numpy()
+    return denied & bool((~denied & ~column.isna().to_numpy()).any())
 
 
 def _says_something(column: pd.Series) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyproj
+import shapely
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from jointnet.data.layers import LabelError, Layer, layers_of, read_layer
-from jointnet.data.raster import Grid, project_box
+from jointnet.data.raster import Grid, project_box, project_points
 from jointnet.data.shapes import shapes_of_class
 
+TURNS = (0.0, 360.0, -360.0)  # degrees: longitudes may run from -180 to 180 or from 0 to 360
 KEPT_SHAPES = 500_000  # the shapes of a file with no more are kept in memory while an image is read by windows
 PIXELS = "pixels"  # the `crs` of shapes drawn in columns and rows of an image
 
@@ -79,6 +81,8 @@ def kept_shapes(
     layers = layers_of(path, class_name, layer)
     if any(one.crs is None or one.features < 0 for one in layers) or sum(one.features for one in layers) > KEPT_SHAPES:
         return None
+    if parse_crs(wkt).is_geographic and any(counts_beyond_180(one.bounds, one.crs) for one in layers):
+        return None  # degrees that are to be counted as each image counts them
     tables = []
     for one in layers:
         table, notes = read_layer(one)
@@ -94,9 +98,34 @@ def _tables(
         found = parse_crs(crs or one.crs)
         if crs != PIXELS:
             check_crs(found, grid, str(one))
-        box = None if found is None or grid.crs is None else _bounds_in(grid, found, margin)
-        table, notes = read_layer(one, box)
-        yield one, table.set_crs(None if crs == PIXELS else found, allow_override=True), notes
+        turns = found is not None and grid.on_earth and any(
+            counts_beyond_180(box, crs) for box, crs in ((one.bounds, found), (grid.bounds, grid.crs)))
+        whole = found is None or grid.crs is None or not grid.on_earth or turns
+        table, notes = read_layer(one, None if whole else _bounds_in(grid, found, margin))
+        table = table.set_crs(None if crs == PIXELS else found, allow_override=True)
+        if found is not None and not grid.on_earth:
+            table = table.set_crs(parse_crs(grid.crs), allow_override=True)  # the same site grid, in other words
+        yield one, _turned(table, grid) if turns else table, notes
+
+
+def counts_beyond_180(box: tuple[float, float, float, float] | None, crs: Any) -> bool:
+    """Whether a box in degrees has longitudes beyond 180, as those that run from 0 to 360."""
+    return box is not None and bool(parse_crs(crs).is_geographic) and (box[0] < -180 or box[2] > 180)
+
+
+def _turned(table: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoDataFrame:
+    """Shapes in degrees with the longitudes that lie nearest their image's: 345 and -15 degrees are one place."""
+    if not table.crs.is_geographic or not len(table):
+        return table
+    middle = grid.transform @ (grid.width / 2, grid.height / 2)
+    longitude = project_points([middle], grid.crs, CRS.from_user_input(table.crs.to_wkt()))[0][0]
+    shapes = table.geometry.to_numpy().copy()
+    box = shapely.bounds(shapes)
+    turns = np.nan_to_num(np.round((longitude - (box[:, 0] + box[:, 2]) / 2) / 360))
+    for turn in np.unique(turns[turns != 0]):
+        moved = turns == turn
+        shapes[moved] = shapely.transform(shapes[moved], lambda xy, by=360 * turn: xy + [by, 0])
+    return table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=table.crs))
 
 
 def _joined(tables: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
@@ -126,14 +155,17 @@ def _meets(layer: Layer, grid: Grid) -> bool:
     """Whether a layer's box meets an image; one without a CRS is taken to be in the image's."""
     if layer.bounds is None:
         return False
-    here = [grid.bounds] if layer.crs is None else _boxes_in(grid, CRS.from_user_input(layer.crs))
-    return _meet(layer.bounds, here)
+    if layer.crs is None:
+        return _meet(layer.bounds, [grid.bounds])
+    left, bottom, right, top = layer.bounds
+    in_degrees = left >= -360 and right <= 360 and bottom >= -90 and top <= 90
+    return _meet(layer.bounds, _boxes_in(grid, CRS.from_user_input(layer.crs), TURNS if in_degrees else (0.0,)))
 
 
 def missing_crs(path: Path, grid: Grid, class_name: str | None = None, layer: str | None = None) -> str | None:
     """The image's CRS, as WKT, where a file names none and its numbers lie on the image; else None."""
     layers = layers_of(path, class_name, layer)
-    if grid.crs is None or not grid.on_earth or any(one.crs for one in layers):
+    if grid.crs is None or any(one.crs for one in layers):
         return None
     return str(grid.crs.to_wkt()) if any(_meets(one, grid) for one in layers) else None
 
@@ -172,17 +204,21 @@ def _why_apart(box: tuple[float, float, float, float], crs: CRS, grid: Grid) -> 
     return "give this image its own labels, or mend the CRS of either"
 
 
-def _boxes_in(grid: Grid, crs: CRS) -> list[tuple[float, float, float, float]]:
-    """The box around an image in another CRS; across 180 degrees there are two, off the map of the CRS none."""
-    if crs == grid.crs:
-        return [grid.bounds]
-    box = project_box(grid.bounds, grid.crs, crs)
+def _boxes_in(
+    grid: Grid, crs: CRS, turns: Sequence[float] = (0.0,)
+) -> list[tuple[float, float, float, float]]:
+    """The boxes around an image in another CRS: none off its map; of degrees one for each of `turns`.
+
+    Across 180 degrees there are two, one on either side of it. Longitudes may run from -180 to 180 or from 0 to 360.
+    """
+    box = grid.bounds if crs == grid.crs else project_box(grid.bounds, grid.crs, crs)
     if box is None:
         return []
     left, bottom, right, top = box
-    if left > right and crs.is_geographic:
-        return [(left, bottom, 180.0, top), (-180.0, bottom, right, top)]
-    return [(left, bottom, right, top)]
+    if not crs.is_geographic:
+        return [(left, bottom, right, top)]
+    sides = [(left, right)] if left <= right else [(left, 180.0), (-180.0, right)]
+    return [(west + turn, bottom, east + turn, top) for turn in turns for west, east in sides]
 
 
 def _meet(box: tuple[float, float, float, float], others: list[tuple[float, float, float, float]]) -> bool:
@@ -211,9 +247,23 @@ def check_crs(crs: pyproj.CRS | None, grid: Grid, name: str = "the labels") -> N
         raise LabelError(f"{name} have no CRS, the image has {grid.crs.to_string()}; name theirs: crs='EPSG:...' when "
                          "rasterising a file, .set_crs('EPSG:...') on a table, or save the file with it: "
                          "ogr2ogr -a_srs EPSG:... labels.gpkg FILE")
+    if crs is not None and grid.crs is None and not grid.transform.is_identity:
+        raise LabelError(f"{name} have a CRS, the image has a place but names no CRS, as with a world file; name it, "
+                         "for example: gdal_translate -a_srs EPSG:... IMAGE placed.tif")
+    if crs is not None and grid.crs is not None and not grid.on_earth and not _same_site(crs, parse_crs(grid.crs)):
+        raise LabelError(f"{name} are in {crs.name!r}, the image in {parse_crs(grid.crs).name!r}, a site grid that "
+                         "says nothing of its place on the earth; give the image a CRS, or save the labels in its grid")
     if crs is not None and grid.crs is None:
         raise LabelError(f"{name} have a CRS, the image has no georeference; give the image one, or labels in pixel "
-                         f"coordinates (crs={PIXELS!r} when rasterising a file)")
+                         f"coordinates (in a GeoPackage without a CRS, or crs={PIXELS!r} when rasterising a file)")
+
+
+def _same_site(crs: pyproj.CRS, other: pyproj.CRS) -> bool:
+    """Whether two CRSs are one site grid, by its name and unit."""
+    if not crs.axis_info or not other.axis_info:
+        return bool(crs == other)
+    units = [one.axis_info[0].unit_conversion_factor for one in (crs, other)]
+    return crs.name == other.name and abs(units[0] / units[1] - 1) < 1e-6
 
 
 def local_crs(grid: Grid) -> pyproj.CRS | None:

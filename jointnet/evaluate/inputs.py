@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -230,7 +231,9 @@ def _lies_on(found: Grid, expected: Grid) -> bool:
 
 
 def _first(folder: Path, stem: str) -> Path | None:
-    return next((p for s in RASTER_SUFFIXES if (p := folder / f"{stem}{s}").exists()), None)
+    """The raster of a name, in which a letter with an accent may be one character or two."""
+    stems = dict.fromkeys((stem, *(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))))
+    return next((p for name in stems for s in RASTER_SUFFIXES if (p := folder / f"{name}{s}").exists()), None)
 
 
 def _names(dataset: Dataset) -> str:

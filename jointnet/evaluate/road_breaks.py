@@ -9,7 +9,7 @@ import shapely
 
 from jointnet.data.scene import Scene
 from jointnet.evaluate.paths import SNAP, SPACING, node_lines, path_score
-from jointnet.evaluate.roads import ARC_SEGMENTS, BUFFER, Lines, in_metres
+from jointnet.evaluate.roads import ARC_SEGMENTS, BUFFER, Lines, in_metres, metric_crs, unit_of
 
 SHORTEST = 4.0  # metres; a shorter gap is no break
 
@@ -32,12 +32,15 @@ def find_breaks(
         ValueError: if only one side has a CRS.
     """
     streets, found = in_metres(truth, predicted)
-    metres = truth.estimate_utm_crs() if truth.crs is not None and len(truth) else None
+    metres = metric_crs(truth)
     near = shapely.union_all(found).buffer(buffer, quad_segs=ARC_SEGMENTS)
     parts = [part for s in node_lines(streets) for part in shapely.get_parts(s.difference(near))]
     parts = sorted((p for p in parts if p.length >= shortest), key=lambda p: -p.length)
     table = gpd.GeoDataFrame({"length_m": [round(p.length, 2) for p in parts]}, geometry=parts, crs=metres)
-    return table if metres is None else table.to_crs(truth.crs)
+    if metres is not None:
+        return table.to_crs(truth.crs)
+    unit = 1 / unit_of(truth.crs)
+    return table.set_geometry(table.geometry.scale(unit, unit, origin=(0, 0)).set_crs(truth.crs))
 
 
 def break_costs(
@@ -82,10 +85,11 @@ def street_table(lines: Lines) -> gpd.GeoDataFrame:
     """Any centre lines as streets from junction to junction, for `street_graph`: cut where they cross or meet.
 
     Args:
-        lines: table of lines. With a CRS, the result is in metres of its UTM zone; without one, in the lines' units.
+        lines: table of lines. With a CRS, the result is in metres of its UTM zone, or of a site grid without a CRS;
+            without one, in the lines' units.
     """
     placed = lines if isinstance(lines, gpd.GeoDataFrame | gpd.GeoSeries) else gpd.GeoSeries(list(lines))
-    metres = None if placed.crs is None or not len(placed) else placed.estimate_utm_crs()
+    metres = metric_crs(placed)
     streets = node_lines(in_metres(placed, placed)[0])
     return gpd.GeoDataFrame(geometry=list(streets), crs=metres)
 

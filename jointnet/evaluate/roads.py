@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import geopandas as gpd
 import numpy as np
+import pyproj
 import shapely
 
 from jointnet.data.degrees import on_earth
@@ -71,19 +72,36 @@ def line_counts(truth: Lines, predicted: Lines, buffer: float = BUFFER) -> LineC
 def in_metres(truth: Lines, predicted: Lines) -> tuple[np.ndarray, np.ndarray]:
     """Both sides as arrays of LineStrings in one CRS of metres; without CRS, as they are.
 
+    A site grid (engineering CRS) is scaled to metres by its unit.
+
     Raises:
-        ValueError: if only one side has a CRS, or something else than lines is among them.
+        ValueError: if only one side has a CRS, or a place on the earth, or something else than lines is among them.
     """
     sides = [s.geometry if isinstance(s, gpd.GeoDataFrame) else gpd.GeoSeries(s) for s in (truth, predicted)]
     systems = [s.crs for s in sides]
     filled = [s.crs for s in sides if len(s)]
     if (None in filled) and any(filled):
         raise InputError(f"one side is in {systems[0] or systems[1]}, the other has no CRS; set it with set_crs()")
-    known = next((s for s in sides if on_earth(s.crs) and len(s)), None)
-    if known is not None:
-        metres = known.estimate_utm_crs()
+    placed = [s for s in sides if s.crs is not None and len(s)]
+    if len(placed) == 2 and on_earth(placed[0].crs) != on_earth(placed[1].crs):
+        raise InputError(f"one side is in {placed[0].crs.name!r}, the other in {placed[1].crs.name!r}: of a site grid "
+                         "nobody knows where on the earth it lies; save both in one CRS")
+    metres = metric_crs(placed[0]) if placed else None
+    if metres is not None:
         sides = [s.to_crs(metres) if len(s) else s for s in sides]
+    elif placed:
+        sides = [s.scale(*[unit_of(s.crs)] * 2, origin=(0, 0)) if len(s) else s for s in sides]
     return _line_strings(sides[0]), _line_strings(sides[1])
+
+
+def metric_crs(lines: gpd.GeoDataFrame | gpd.GeoSeries) -> pyproj.CRS | None:
+    """The UTM zone of lines; None of those without a CRS, or in a site grid, which has no place on the earth."""
+    return lines.estimate_utm_crs() if len(lines) and on_earth(lines.crs) else None
+
+
+def unit_of(crs: pyproj.CRS | None) -> float:
+    """Metres of a unit of a site grid; 1 where there is none."""
+    return float(crs.axis_info[0].unit_conversion_factor) if crs is not None and crs.axis_info else 1.0
 
 
 def _line_strings(series: gpd.GeoSeries) -> np.ndarray:

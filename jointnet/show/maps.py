@@ -23,7 +23,7 @@ import shapely
 from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
 from jointnet.data.degrees import WGS84, past_180
-from jointnet.data.raster import RasterError, warp_to_web_mercator
+from jointnet.data.raster import RasterError, project_points, warp_to_web_mercator
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene, as_scene
 from jointnet.data.vectors import read_features
 from jointnet.errors import InputError
@@ -102,6 +102,7 @@ def show_map(
         raise InputError(f"probability, mask and polygons belong to one scene, not to {len(scenes)}: pick one")
     shown = SceneMap(basemap, height)
     panel = Panel(shown)
+    panel.past_180 = _lie_around_180(scenes)
     trouble = why_no_tiles() if tiles else ""
     if trouble:
         panel.notes.append(f"No tiles here, so a picture of {max_size} px at most: {trouble}.")
@@ -296,6 +297,7 @@ class Panel:
         self.control = None
         self.notes: list[str] = []
         self.boxes: list[tuple[float, float, float, float]] = []
+        self.past_180 = False  # whether what lies west of Greenwich is shown beyond 180 degrees
         self.crowds: list[_Crowd] = []
         self.print = Words()
         shown.panels.append(self)
@@ -305,6 +307,7 @@ class Panel:
         key: str = "",
     ) -> None:
         """Adds an image overlay; `colours` are those of its legend, one or a ramp, and `key` is for a `Cut`."""
+        bounds = self._turned(bounds)
         south, west, north, east = bounds
         layer = ipyleaflet.ImageOverlay(
             url=data_url(pixels, form) + (f"#{key}" if key else ""), bounds=((south, west), (north, east)),
@@ -333,12 +336,17 @@ class Panel:
         west, south, east, north = map(float, table.total_bounds)
         self._row(layer, name, 1.0, (colour,), (south, west, north, east), filled)
 
+    def _turned(self, bounds: Box) -> Box:
+        """A box as the map counts longitudes."""
+        south, west, north, east = bounds
+        return (south, west + 360, north, east + 360) if self.past_180 and west < 0 else bounds
+
     def _row(
         self, layer: Any, name: str, opacity: float, colours: Sequence[str], bounds: Box, filled: float | None = None
     ) -> None:
         """A switch, an opacity slider and a way to look at the whole of one layer."""
         self.layers.append(layer)
-        self.boxes.append(bounds)
+        self.boxes.append(self._turned(bounds))
         switch = Checkbox(value=True, indent=False, description=name, tooltip=name, layout=_size(138))
         slider = FloatSlider(
             value=opacity, min=0, max=1, step=0.05, readout=False, layout=_size(78), tooltip=f"opacity of {name}",
@@ -526,6 +534,13 @@ def _add_polygons(panel: Panel, source: Any, scene: Scene, name: str, colour: st
         panel.vectors(name, table, colour, 0.08)
     else:
         panel.notes.append(f"no {name} found here")
+
+
+def _lie_around_180(scenes: Sequence[Scene]) -> bool:
+    """Whether scenes lie on both sides of 180 degrees, nearer to one another across it than round the earth."""
+    centres = [(s.info, s.info.transform @ (s.info.width / 2, s.info.height / 2)) for s in scenes]
+    longitudes = np.array([project_points([xy], info.crs, WGS84)[0][0] for info, xy in centres])
+    return bool(np.ptp(longitudes) > 180 > 2 * np.ptp(longitudes % 360))
 
 
 def degrees_of(shapes: gpd.GeoSeries, scene: Scene) -> gpd.GeoSeries:

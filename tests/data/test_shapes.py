@@ -166,7 +166,7 @@ def test_widths_of_text_are_understood_and_others_named():
     roads = table(LineString([(-5, 5), (45, 5)]), LineString([(-5, 25), (45, 25)]), width=["4.02 m", "6,02"])
     rows = rasterize_lines(roads, grid_of(40, 40), "width").all(axis=1)
     assert np.flatnonzero(rows).tolist() == [3, 4, 5, 6, 22, 23, 24, 25, 26, 27]
-    with pytest.raises(LabelError, match=r"1 of 2 widths are missing or not above 0 m; feature 1 has 'wide'; write"):
+    with pytest.raises(LabelError, match=r"1 of 2 widths are missing, not above 0 m or above 1000 m; feature 1 has 'wide'; write"):
         rasterize_lines(roads.assign(width=["4 m", "wide"]), grid_of(40, 40), "width")
     with pytest.raises(LabelError, match="feature 0 has none"):
         rasterize_lines(roads.assign(width=[None, "4"]), grid_of(40, 40), "width")
