@@ -157,7 +157,7 @@ def test_line_widths_come_from_a_column_and_default_to_six_metres():
     assert rasterize_lines(lines[:1], grid_of(40, 40)).all(axis=1).sum() == 6
     with pytest.raises(LabelError, match="no column 'breadth'"):
         rasterize_lines(table, grid_of(), "breadth")
-    with pytest.raises(LabelError, match="1 of 2 widths are missing or not above 0"):
+    with pytest.raises(LabelError, match="1 of 2 widths are missing, not above 0"):
         rasterize_lines(table.assign(width_m=[math.nan, 3]), grid_of())
 
 
