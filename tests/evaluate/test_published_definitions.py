@@ -72,12 +72,11 @@ def apls_one_way(lines, others, spacing, snap):
 def test_the_path_score_is_apls_by_its_equation(kept, found, off):
     """Streets of a crooked town; of the prediction some are missing, and all lie `off` metres to the north.
 
-    Each street is a chord between junctions where three or four meet, so no two of them are joined to one edge unless
-    a junction is left with two: there a bend stays, and with it the point, in both computations only if it is marked;
-    so every corner has a stub of half a metre.
+    Where two lines meet, and no third, they are one street in the package, without a control point between them. Every
+    corner has three stubs of half a metre, so that it is a junction in both computations.
     """
-    stubs = [LineString([xy, (xy[0] + 0.3, xy[1] + 0.4)]) for xy in CORNERS]
-    stubs += [LineString([xy, (xy[0] - 0.3, xy[1] + 0.4)]) for xy in CORNERS]
+    ways = ((0.3, 0.4), (-0.3, 0.4), (0.1, -0.48))
+    stubs = [LineString([(x, y), (x + dx, y + dy)]) for x, y in CORNERS for dx, dy in ways]
     town = [LineString([CORNERS[a], CORNERS[b]]) for a, b in STREETS]
     truth = [town[n] for n in sorted(kept)] + stubs
     predicted = [shapely.transform(line, lambda xy: xy + [0, off]) for line in [town[n] for n in sorted(found)] + stubs]
