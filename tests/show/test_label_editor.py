@@ -1,15 +1,19 @@
 """LabelEditor without a browser: messages in, shapes and a file out."""
 
+import io
+
 import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 
 import jointnet
 from jointnet import LabelEditor
 from jointnet.data.label_files import read_labels
 from jointnet.data.layers import LabelError
 from jointnet.errors import InputError
+from jointnet.show.layers import COLOURS, rgb
 from tests.show.known_scene import BUILDINGS, buildings_mask, draw_scene, known_polygons
 
 SQUARE = [10, 10, 20, 10, 20, 20, 10, 20]
@@ -162,6 +166,14 @@ def test_a_page_shows_the_shapes_and_says_that_nothing_can_be_kept(scene):
     editor = LabelEditor(scene, known_polygons())
     state = editor.page_state()
     assert len(state["shapes"]) == 2 and not state["about"]["live"]
+
+
+def test_the_picture_that_stays_in_a_notebook_shows_the_shapes(scene):
+    editor = LabelEditor(scene, known_polygons())
+    picture = np.asarray(Image.open(io.BytesIO(editor.preview())).convert("RGB"))
+    row, col, end, stop = BUILDINGS[0]
+    assert tuple(picture[row, (col + stop) // 2]) == rgb(COLOURS["outline"])
+    assert tuple(picture[(row + end) // 2, (col + stop) // 2]) != rgb(COLOURS["outline"])
 
 
 def test_a_damaged_file_is_refused_and_stays_as_it_is(scene):

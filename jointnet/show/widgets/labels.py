@@ -16,6 +16,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 import traitlets
+from PIL import Image, ImageDraw
 
 from jointnet.data.edits import DONE, LINES, Changes, EditError, Shape, ShapeEditor
 from jointnet.data.label_files import label_path, read_labels, read_vector_file, to_pixels, write_labels
@@ -24,9 +25,9 @@ from jointnet.data.scene import Scene, as_scene
 from jointnet.errors import InputError, JointNetError
 from jointnet.predict.outputs import ScenePrediction
 from jointnet.predict.vectors.outlines import regularise
-from jointnet.show.layers import COLOURS, Layer, class_colours
+from jointnet.show.layers import COLOURS, Layer, class_colours, encode, read_image
 from jointnet.show.widgets.base import code_of
-from jointnet.show.widgets.scene import PARTS, SceneExplorer
+from jointnet.show.widgets.scene import PARTS, PREVIEW, SceneExplorer
 
 SQUARED = 3.0  # pixels by which an outline may move where its corners are made right
 Begin: TypeAlias = ScenePrediction | str | Path | gpd.GeoDataFrame | None
@@ -141,6 +142,17 @@ class LabelEditor(SceneExplorer):
     def page_state(self) -> dict:
         """As the explorer's, with the shapes; there is no Python to keep an edit, so that none can be made."""
         return super().page_state() | {"shapes": self._plain(dict(self.editor.shapes))}
+
+    def preview(self) -> bytes:
+        """A PNG of the scene with its shapes, for where the editor cannot run."""
+        picture = Image.fromarray(read_image(self._scene, None, PREVIEW, self._bands))
+        scale, pen = picture.width / self._scene.info.width, ImageDraw.Draw(picture)
+        colours = dict(self._colours_of())
+        for shape in self.editor.shapes.values():
+            for ring in _rings_of(shape.geometry):
+                line = (_points(ring) * scale).ravel().tolist()
+                pen.line(line if shape.layer in LINES else line + line[:2], colours.get(shape.layer, "white"), 2)
+        return encode(np.asarray(picture))
 
     def _open(self, begin: Begin) -> list[Shape]:
         """What to begin with: the file that is there, or what was given."""
