@@ -74,7 +74,8 @@ class PredictOptions:
     threshold: float | Mapping[str, float] | None = option(
         None, "probability from which a pixel counts; the weights bring their own. Of several classes each may have "
         "one: class -> threshold in Python, buildings=0.5,roads=0.3 at a terminal")
-    overlap: float = option(0.25, "share of a window that it has in common with its neighbour")
+    overlap: float | None = option(
+        None, "share of a window that it has in common with its neighbour; the weights' own, if not given")
     size: int | None = option(
         None, "side of the windows in pixels, a multiple of 8; the weights' patch size, if not given")
     tta: bool = option(False, "average over eight turns and flips of each window: better, 8 x slower")

@@ -70,12 +70,15 @@ def main() -> None:
     parser.add_argument("--recipe", help="how to make these weights again, for the card")
     parser.add_argument("--window", type=int, help="side of prediction windows in pixels, for the card; the patch size "
                         "of the training without it, as group normalisation needs it")
+    parser.add_argument("--overlap", type=float, help="share of a window that it has in common with its neighbour, for "
+                        "the card; the card's without it. choose_overlap.py measures what one costs")
     parser.add_argument("--half", action="store_true", help="store and score them in half precision")
     args = parser.parse_args()
     model = load_model(args.weights)
     if args.half:
         model = load_model(save_model(model, args.out, half=True))
-    model.card = replace(model.card, patch_size=args.window or model.card.patch_size)
+    model.card = replace(model.card, patch_size=args.window or model.card.patch_size,
+                         overlap=model.card.overlap if args.overlap is None else args.overlap)
     crops = read_crops(args.crops, "inria_crops", "validation")
     validation = count_crops(model, crops)
     lossless = count_crops(model, read_crops(args.crops, "inria_lossless", "validation"))

@@ -175,3 +175,26 @@ def test_seeds_are_averaged():
     even = [{"pixels": [[80, 10, 10]] * 5}]
     seeds = [{"pixels": [[90, 5, 5]] * 5}, {"pixels": [[70, 15, 15]] * 5}]
     assert difference_interval(seeds, even) == pytest.approx((0.0, 0.0))
+
+
+def test_overlaps_are_compared_with_the_first_on_the_networks_own_pixels(tmp_path, capsys, monkeypatch):
+    import choose_overlap
+
+    from jointnet.predict.settings import Settings
+
+    def brightness(windows):
+        return windows[..., :1].astype(np.float32) / 255
+
+    brightness.card = Settings(bands=3, classes=("buildings",), patch_size=32, thresholds={"buildings": 0.5})
+    monkeypatch.setattr(choose_overlap, "open_weights", lambda _: brightness)
+    image = np.random.default_rng(0).integers(0, 256, (96, 80, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    arguments = ["choose_overlap.py", "brightness", str(tmp_path / "photo.png"), "--pixels", "8", "0"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.warns(UserWarning, match="no georeference"):
+        choose_overlap.main()
+    first, second = (line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
+    assert first[1:3] == ["8 px of 32", "1.79"]  # 209 windows, 24 px apart: (209 * 32 / 5000)^2
+    assert second[2] == "1.01"  # 157 windows side by side: (157 * 32 / 5000)^2
+    assert (first[3], second[3]) == (first[4], second[4])  # what looks at single pixels has no seams
+    assert second[5] == "1.0000 |"

@@ -19,6 +19,7 @@ _INSIDE = Path(__file__).resolve().parents[1] / "weights"  # where a wheel keeps
 PUBLISHED = _INSIDE if _INSIDE.is_dir() else _INSIDE.parents[1] / "data" / "weights"  # or those of the clone that runs
 SUFFIX = ".weights.h5"
 DEFAULT_THRESHOLD = 0.6
+OVERLAP = 0.25  # share of a window; where nobody has measured what a network can do with
 ARCHITECTURES = ("jointnet", "unet")
 DILATION_RATES = (1, 2, 5, 1, 2, 5)
 
@@ -38,6 +39,7 @@ class Card:
         classes: name of each output, in order.
         patch_size: side of the windows that prediction uses, in pixels: that of the patches seen in training, or with
             batch normalisation a larger one, as measured.
+        overlap: share of a window that it has in common with its neighbour, as measured; a quarter, where nobody has.
         gsd: metres per pixel of what the network sees, in training and in prediction; None where unknown.
         image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
         stretch: what makes 0 to 255 of images of more bits before the network, see `data.stretch`; {} of 8-bit images.
@@ -62,6 +64,7 @@ class Card:
     dilation_rates: tuple[int, ...] = DILATION_RATES
     growth_rates: tuple[int, ...] | None = None
     patch_size: int = 256
+    overlap: float = OVERLAP
     gsd: float | None = None
     image_gsd: float | None = None
     stretch: dict = field(default_factory=dict)
@@ -204,6 +207,7 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dilation_rates": (lambda v: _are_whole(v, 1000), "a list of whole numbers from 1 to 1000"),
     "growth_rates": (lambda v: v is None or _are_whole(v, 4096), "null, or a list of whole numbers from 1 to 4096,"),
     "patch_size": (lambda v: _is_whole(v, 8, 4096) and v % 8 == 0, "a multiple of 8 pixels from 8 to 4096"),
+    "overlap": (lambda v: _is_number(v, 0, 0.9), "a share of the window from 0 to 0.9"),
     "gsd": METRES, "image_gsd": METRES,
     "thresholds": (lambda v: isinstance(v, dict) and all(_is_number(t, TINY, 1 - TINY) for t in v.values()),
                    "an object of class -> number between 0 and 1"),

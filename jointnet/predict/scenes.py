@@ -44,8 +44,8 @@ CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which
 
 Progress = Callable[[int, int], object]
 
-def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: int | None = None, tta: bool = False,
-                  engine: str | None = None, gsd: float | None = None) -> np.ndarray:
+def predict_array(model: Any, image: np.ndarray, overlap: float | None = None, size: int | None = None,
+                  tta: bool = False, engine: str | None = None, gsd: float | None = None) -> np.ndarray:
     """Probability of every pixel: float32 (height, width, classes).
 
     Where the network was trained at another gsd, it is shown the image enlarged or shrunk, and the answer comes back
@@ -55,7 +55,7 @@ def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: in
         model: a name or path as `open_weights` takes it, what that gives, a Keras model, or a function of a batch of
             windows.
         image: uint8 (height, width, bands), of any height and width.
-        overlap: share of a window that it has in common with its neighbour.
+        overlap: share of a window that it has in common with its neighbour; without it the card's.
         size: window in pixels, a multiple of 8; without it the patch size that the weights were trained at.
         tta: True averages over the eight turns and flips of each window, at eight times the cost.
         engine: "keras", "openvino" or "auto" for the one that is likely the fastest here; without it "keras" for a
@@ -70,6 +70,7 @@ def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: in
     image = _as_bytes(np.asarray(image), settings)
     _check_image(image, settings)
     size, whole = size or settings.patch_size, image.shape[:2]
+    overlap = settings.overlap if overlap is None else overlap
     shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
     shown = image if shape is None else np.rint(resample_array(image, shape)).astype(np.uint8)
     grid = WindowGrid(shown.shape[0], shown.shape[1], size, stride_of(size, overlap))
@@ -80,7 +81,7 @@ def predict_array(model: Any, image: np.ndarray, overlap: float = 0.25, size: in
 
 
 def predict_mask(model: Any, image: np.ndarray, threshold: float | Mapping[str, float] | None = None,
-                 overlap: float = 0.25, size: int | None = None, tta: bool = False,
+                 overlap: float | None = None, size: int | None = None, tta: bool = False,
                  engine: str | None = None, gsd: float | None = None) -> np.ndarray:
     """uint8 {0, 1} at the card's threshold: (height, width), or (height, width, classes) of several classes.
 
@@ -136,8 +137,9 @@ def predict_scene(
     settings = settings_of(model)
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
         size = wanted.size or settings.patch_size
-        wanted = replace(wanted, size=size)
-        grid = WindowGrid(*scene.shape, size, stride_of(size, wanted.overlap))
+        overlap = settings.overlap if wanted.overlap is None else wanted.overlap
+        wanted = replace(wanted, size=size, overlap=overlap)
+        grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))
         settings = _with_classes(settings, model, size, len(scene.bands))
         limits = settings.threshold_array(wanted.threshold)
         result = plan(scene, Path(out), settings, wanted, weights_digest(model, size), limits)

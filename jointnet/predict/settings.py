@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jointnet.errors import InputError
-from jointnet.network.card import DEFAULT_THRESHOLD, class_names
+from jointnet.network.card import DEFAULT_THRESHOLD, OVERLAP, class_names
 
 PATCH_SIZE = 256
 
@@ -30,6 +30,7 @@ class Settings:
         bands: bands it takes, or None for any number.
         classes: their names, or None where only running the network tells how many there are.
         patch_size: window in pixels.
+        overlap: share of a window that it has in common with its neighbour.
         gsd: metres per pixel that it was trained at, or None.
         image_gsd: metres per pixel taken for an image that does not state its own; without it, `gsd`.
         thresholds: class -> probability from which a pixel belongs to it.
@@ -40,6 +41,7 @@ class Settings:
     bands: int | None = None
     classes: tuple[str, ...] | None = None
     patch_size: int = PATCH_SIZE
+    overlap: float = OVERLAP
     gsd: float | None = None
     image_gsd: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -80,8 +82,8 @@ def settings_of(model: Any, classes: int | None = None) -> Settings:
     """
     card = getattr(model, "card", None)
     if card is not None:
-        return Settings(card.bands, tuple(card.classes), card.patch_size, card.gsd, card.image_gsd,
-                        dict(card.thresholds), card.temperature, dict(getattr(card, "stretch", {})))
+        return Settings(card.bands, tuple(card.classes), card.patch_size, getattr(card, "overlap", OVERLAP), card.gsd,
+                        card.image_gsd, dict(card.thresholds), card.temperature, dict(getattr(card, "stretch", {})))
     bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
     count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
     return Settings(bands, None if count is None else class_names(count))

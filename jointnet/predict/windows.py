@@ -97,6 +97,11 @@ class WindowGrid:
         """First column of each column of windows."""
         return window_starts(self.width, self.size, self.stride)
 
+    @property
+    def work(self) -> float:
+        """Pixels that the network is shown for each pixel of the scene; 1 would be none twice."""
+        return len(self.tops) * len(self.lefts) * self.size**2 / (self.height * self.width)
+
     def finished(self, k: int) -> tuple[int, int]:
         """(start, stop) of the scene's rows that are complete once row `k` of windows is, and were not before."""
         start = 0 if k == 0 else int(np.clip(self.tops[k], 0, self.height))

@@ -49,6 +49,21 @@ def test_an_array_that_is_no_image_is_refused(network, shape, dtype, says):
         predict_array(network, np.zeros(shape, dtype))
 
 
+def test_windows_overlap_as_the_card_says_unless_told_otherwise(network):
+    calls = []
+
+    def counted(windows):
+        calls.append(len(windows))
+        return network(windows)
+
+    counted.card = Settings(bands=3, classes=("buildings",), patch_size=32, overlap=0)
+    image = np.zeros((64, 32, 3), np.uint8)
+    predict_array(counted, image)
+    assert sum(calls) == 2
+    predict_array(counted, image, overlap=0.5)  # rows -8 to 24, 8 to 40, 24 to 56, 40 to 72
+    assert sum(calls) == 2 + 4
+
+
 def test_a_temperature_of_two_halves_the_logit():
     # p = 0.9: logit = ln 9; halved, ln 3: p = 3 / 4
     np.testing.assert_allclose(with_temperature(np.array([0.9, 0.5]), 2), [0.75, 0.5], atol=1e-6)

@@ -135,3 +135,9 @@ def test_eight_flips_average_a_slope_down_the_window_away():
 def test_impossible_windows_are_refused(size, overlap, says):
     with pytest.raises(ValueError, match=says):
         stride_of(size, overlap)
+
+
+def test_the_work_of_a_grid_is_what_the_network_sees_over_what_the_scene_has():
+    # 10 px in windows of 8 px, 6 px apart: 1 px hangs over each end, two windows, 16 px of line for 10
+    assert WindowGrid(10, 10, 8, 6).work == pytest.approx(1.6**2)
+    assert WindowGrid(16, 8, 8, 8).work == 1
