@@ -85,6 +85,11 @@ def train(
     ] = None,
     nodata: NoData = None,
     stretch: Stretch = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another dataset to learn from at once, which may label another class: its "
+                     "name, or CLASS=FOLDER for a folder, as roads=my_roads. May be given several times."),
+    ] = None,
     preset: Annotated[str, typer.Option(help="Size of the network: tiny, small or base.")] = "small",
     weights: Annotated[str | None, typer.Option("--weights", "-w", help="Start from these, not a preset.")] = None,
     classes: Annotated[str, typer.Option(help="What to learn: buildings, roads or buildings,roads.")] = "buildings",
@@ -101,11 +106,16 @@ def train(
 
     wanted = tuple(names(classes) or ())
     of_folder, options = split_off(FolderOptions, options)
-    scenes = open_dataset(
-        dataset, root, names(cities), held_out_city=held_out_city, validation=validation, nodata=nodata,
-        stretch=None if stretch is None else stretch_of(stretch, "--stretch"), class_name=(*wanted, "buildings")[0],
-        **of_folder,
-    )
+    common: dict[str, Any] = {
+        "validation": validation, "nodata": nodata,
+        "stretch": None if stretch is None else stretch_of(stretch, "--stretch"),
+    }
+    datasets = [open_dataset(dataset, root, names(cities), held_out_city=held_out_city,
+                             class_name=(*wanted, "buildings")[0], **common, **of_folder)]
+    for other in also or ():
+        class_name, _, folder = other.rpartition("=")
+        datasets.append(open_dataset("folder", folder, class_name=class_name, **common) if class_name else
+                        open_dataset(other, **common))
     from jointnet.network.card import Card
     from jointnet.network.checkpoints import StopOnSignal
     from jointnet.network.training import PATCH_SIZE
@@ -117,7 +127,7 @@ def train(
         normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int) or (),
         patch_size=PATCH_SIZE.get(preset, 256),
     )
-    run = fit(new if weights is None else load_model(weights), scenes, out, new.classes, callbacks=[StopOnSignal()],
+    run = fit(new if weights is None else load_model(weights), datasets, out, new.classes, callbacks=[StopOnSignal()],
               **options)
     best = max(run.history.get("val_iou") or [float("nan")])
     typer.echo(f"{run.ended}: best validation IoU {best:.4f}, weights in {run.out / 'best.weights.h5'}")

@@ -281,6 +281,57 @@ def test_train_leaves_weights_that_predict_takes(tmp_path):
     assert_refused(again, "run")  # another run is there; it is not overwritten
 
 
+def write_pairs(root, bands=3, gsd=0.3, names=("train", "validation")):
+    """An image of noise and a mask in each split, 32 px."""
+    random = np.random.default_rng(1)
+    for split in names:
+        write_image(root / split / "images" / f"{split}1.tif", random.integers(1, 255, (32, 32, bands), np.uint8), gsd)
+        write_image(root / split / "masks" / f"{split}1.tif", random.integers(0, 2, (32, 32, 1), np.uint8) * 255, gsd)
+    return root
+
+
+def test_train_learns_from_several_datasets_that_label_one_class_each(tmp_path, monkeypatch):
+    """What the command hands on; how such a training goes is tested in Python."""
+    houses, streets = (write_pairs(tmp_path / name) for name in ("houses", "streets"))
+    handed = {}
+
+    def stand_in(model, datasets, out, classes, **options):
+        handed["labels"] = [sorted({name for scene in d for name in scene.labels}) for d in datasets]
+        handed["classes"] = classes
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jointnet.network.training.train", stand_in)
+    jointnet("train", "-d", "folder", "--root", houses, "--also", f"roads={streets}", "--classes", "buildings,roads",
+             "-o", tmp_path / "run", "--preset", "tiny")
+    assert handed == {"labels": [["buildings"], ["roads"]], "classes": ("buildings", "roads")}
+    odd = jointnet("train", "-d", "folder", "--root", houses, "--also", "no_such_set", "-o", tmp_path / "run")
+    assert_refused(odd, "'no_such_set'", "choose from")
+
+
+def test_images_of_two_kinds_are_refused_and_both_files_named(tmp_path):
+    """Of 4 bands beside 3, and of 0.6 m beside 0.3 m."""
+    for name, other, told in (("bands", {"bands": 4}, "has 4 bands"), ("gsd", {"gsd": 0.6}, "has 0.6 m per pixel")):
+        root = write_pairs(tmp_path / name)
+        write_pairs(root, names=("train",), **other)
+        write_image(root / "train" / "images" / "a.tif", np.full((32, 32, 3), 9, np.uint8))
+        write_image(root / "train" / "masks" / "a.tif", np.zeros((32, 32, 1), np.uint8))
+        refused = jointnet("train", "-d", "folder", "--root", root, "-o", tmp_path / "run", "--preset", "tiny",
+                           "--patch-size", 32)
+        assert_refused(refused, "train1.tif", "a.tif", told)
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_of_more_than_eight_bits_are_refused_unless_they_are_stretched(tmp_path):
+    root = write_pairs(tmp_path / "deep")
+    with rasterio.open(root / "train/images/train1.tif") as file:
+        pixels, profile = file.read(), file.profile
+    with rasterio.open(root / "train/images/train1.tif", "w", **profile | {"dtype": "uint16"}) as file:
+        file.write(pixels.astype(np.uint16) * 10)
+    refused = jointnet("train", "-d", "folder", "--root", root, "-o", tmp_path / "run", "--preset", "tiny",
+                       "--patch-size", 32)
+    assert_refused(refused, "train1.tif", "uint16", "--stretch dataset")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_drawn_test_scene_is_mapped_by_the_shipped_weights(tmp_path, project_root):
