@@ -110,7 +110,9 @@ def _lost_labels(
     said = [f"{shorten(lost, 3)} bear no image's name (a mask is called as its image, or with _mask or _{class_name} "
             "after that)"] * bool(lost)
     unplaced = next((s for s in scenes if not s.labels and not is_remote(s.image)), None)
-    for path in sorted({p for _, vectors in files for p in vectors if p not in used}) if unplaced else []:
+    for path in sorted({p for _, vectors in files for p in vectors if p not in used}):
+        if unplaced is None:
+            break
         try:
             check_meets(path, unplaced.info, class_name, layer)
         except LabelError as error:

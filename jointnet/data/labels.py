@@ -199,7 +199,7 @@ def _near(
 ) -> gpd.GeoDataFrame:
     """The shapes of a file around an image; a file that serves many images is read once, if it is not too large."""
     table = None
-    if grid.on_earth and not counts_beyond_180(grid.bounds, grid.crs):
+    if grid.crs is not None and grid.on_earth and not counts_beyond_180(grid.bounds, grid.crs):
         state = path.stat()
         table = kept_shapes(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt(), class_name, layer)
     if table is None:

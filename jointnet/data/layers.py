@@ -182,8 +182,8 @@ def _check_own_shapes(path: Path) -> None:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             _check_text(path, content)
     if is_zipfile(path):
-        for content in _in_archive(path):
-            _check_text(path, content)
+        for part in _in_archive(path):
+            _check_text(path, part)
 
 
 def _in_archive(path: Path) -> Iterator[bytes]:

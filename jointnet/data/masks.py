@@ -288,7 +288,7 @@ def _puzzled(path: Path, values: frozenset[Value]) -> str:
         return (f"{path} holds several colours; make one mask of 0 and 255 for each class, or say which one shows the "
                 f"class, for example label_values=[(255, 0, 0)] (--label-values #ff0000): {_listed(values)}")
     said = f"{path} holds values other than 0 and 1, or 0 and 255: {_listed(values)}; say which show the class"
-    blurred = all(min(abs(v), abs(255 - v)) < 55 for v in values) and len(values) > 3
+    blurred = all(not isinstance(v, tuple) and min(abs(v), abs(255 - v)) < 55 for v in values) and len(values) > 3
     if blurred or path.suffix.lower() in (".jpg", ".jpeg"):
         return f"{said}, for example {UPPER_HALF} where they are 0 and 255 blurred, as in JPEG"
     example = _first({v for v in values if v != 0} - {255} or values)
@@ -399,7 +399,7 @@ def _as_values(given: Any, what: str = "") -> frozenset[Value]:
     if given is None:
         return frozenset()
     each = [given] if isinstance(given, str | bytes) or not isinstance(given, Iterable) else list(given)
-    values = [tuple(v) if isinstance(v, list | tuple | np.ndarray) else v for v in each]
+    values: list[Any] = [tuple(v) if isinstance(v, list | tuple | np.ndarray) else v for v in each]
     for value in values:
         parts = value if isinstance(value, tuple) else (value,)
         if not parts or not all(isinstance(part, int | float | np.number) for part in parts):

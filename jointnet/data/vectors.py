@@ -81,7 +81,7 @@ def kept_shapes(
     layers = layers_of(path, class_name, layer)
     if any(one.crs is None or one.features < 0 for one in layers) or sum(one.features for one in layers) > KEPT_SHAPES:
         return None
-    if parse_crs(wkt).is_geographic and any(counts_beyond_180(one.bounds, one.crs) for one in layers):
+    if known_crs(wkt).is_geographic and any(counts_beyond_180(one.bounds, one.crs) for one in layers):
         return None  # degrees that are to be counted as each image counts them
     tables = []
     for one in layers:
@@ -100,8 +100,8 @@ def _tables(
             check_crs(found, grid, str(one))
         turns = found is not None and grid.on_earth and any(
             counts_beyond_180(box, crs) for box, crs in ((one.bounds, found), (grid.bounds, grid.crs)))
-        whole = found is None or grid.crs is None or not grid.on_earth or turns
-        table, notes = read_layer(one, None if whole else _bounds_in(grid, found, margin))
+        whole = grid.crs is None or not grid.on_earth or turns
+        table, notes = read_layer(one, None if whole or found is None else _bounds_in(grid, found, margin))
         table = table.set_crs(None if crs == PIXELS else found, allow_override=True)
         if found is not None and not grid.on_earth:
             table = table.set_crs(parse_crs(grid.crs), allow_override=True)  # the same site grid, in other words
@@ -110,7 +110,7 @@ def _tables(
 
 def counts_beyond_180(box: tuple[float, float, float, float] | None, crs: Any) -> bool:
     """Whether a box in degrees has longitudes beyond 180, as those that run from 0 to 360."""
-    return box is not None and bool(parse_crs(crs).is_geographic) and (box[0] < -180 or box[2] > 180)
+    return box is not None and bool(known_crs(crs).is_geographic) and (box[0] < -180 or box[2] > 180)
 
 
 def _turned(table: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoDataFrame:
@@ -233,8 +233,15 @@ def _rounded(box: tuple[float, float, float, float]) -> str:
 
 def parse_crs(crs: Any) -> pyproj.CRS | None:
     """A CRS from what a caller named; None for pixel coordinates."""
-    if crs is None or crs == PIXELS:
-        return None
+    return None if crs is None or crs == PIXELS else known_crs(crs)
+
+
+def known_crs(crs: Any) -> pyproj.CRS:
+    """A CRS from its code, its text or another library's object.
+
+    Raises:
+        LabelError: if it is none.
+    """
     try:
         return pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
@@ -250,8 +257,8 @@ def check_crs(crs: pyproj.CRS | None, grid: Grid, name: str = "the labels") -> N
     if crs is not None and grid.crs is None and not grid.transform.is_identity:
         raise LabelError(f"{name} have a CRS, the image has a place but names no CRS, as with a world file; name it, "
                          "for example: gdal_translate -a_srs EPSG:... IMAGE placed.tif")
-    if crs is not None and grid.crs is not None and not grid.on_earth and not _same_site(crs, parse_crs(grid.crs)):
-        raise LabelError(f"{name} are in {crs.name!r}, the image in {parse_crs(grid.crs).name!r}, a site grid that "
+    if crs is not None and grid.crs is not None and not grid.on_earth and not _same_site(crs, known_crs(grid.crs)):
+        raise LabelError(f"{name} are in {crs.name!r}, the image in {known_crs(grid.crs).name!r}, a site grid that "
                          "says nothing of its place on the earth; give the image a CRS, or save the labels in its grid")
     if crs is not None and grid.crs is None:
         raise LabelError(f"{name} have a CRS, the image has no georeference; give the image one, or labels in pixel "

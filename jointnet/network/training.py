@@ -76,7 +76,7 @@ class Run:
 
 
 @takes(TrainOptions)
-def train(model_or_preset: keras.Model | Card | str, dataset: Dataset, out: str | Path,
+def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence[Dataset], out: str | Path,
           classes: tuple[str, ...] = ("buildings",), **options: Any) -> Run:
     """Trains on the scenes of split "train" and keeps the weights that are best on split "validation".
 

@@ -6,7 +6,6 @@ Everything that one prediction has on disk belongs to this module: the folder of
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import shutil
 import zipfile
@@ -236,13 +235,15 @@ class Spool:
 
     def _count(self) -> int:
         """How many bands lie there that follow on each other, in one width."""
-        start, forms = 0, set()
-        for number in itertools.count():
+        start, number = 0, 0
+        forms: set[Any] = set()
+        while True:
             band = _form_of(self._path(number))
             if band is None or band[0] != start or (forms and band[2] not in forms):
                 return number
             start += band[1]
             forms.add(band[2])
+            number += 1
 
     def finished(self) -> int:
         """How many bands are there without a gap, from 0."""
