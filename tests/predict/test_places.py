@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import ipyleaflet
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from jointnet.data.scene import Scene, remote_scene
 from jointnet.data.services import PlaceError
 from jointnet.predict.many import predict_many
 from jointnet.predict.scenes import predict_scene
+from jointnet.show.cities import show_cities
 from tests.loopback import Provider, draw_original
 
 WHERE = (11.39, 47.26)
@@ -185,7 +187,7 @@ def test_a_folder_never_opens_what_names_other_files_by_itself(provider, tmp_pat
         assert [scene.name for scene in open_dataset("folder", root=tmp_path)] == ["town"]
 
 
-def test_inrias_test_cities_are_fetched_once_and_then_need_no_network(provider, tmp_path, monkeypatch):
+def test_inrias_test_cities_are_fetched_once_and_then_are_shown_without_a_network(provider, tmp_path, monkeypatch):
     import jointnet.data.real_cities as cities
 
     monkeypatch.setattr(cities, "WIDTH", 60.0)
@@ -198,6 +200,12 @@ def test_inrias_test_cities_are_fetched_once_and_then_need_no_network(provider, 
     provider.fault = lambda path: 503
     provider.requests.clear()
     assert (open_dataset("test_cities", root=tmp_path / "cities")[0].read() == scenes[0].read()).all()
+    predict(scenes[0], tmp_path / "maps")
+    shown = show_cities(scenes, tmp_path / "maps")
+    shown.tile.value = "innsbruck21"
+    overlays = [layer.name for layer in shown.map.layers if isinstance(layer, ipyleaflet.ImageOverlay)]
+    assert overlays == ["innsbruck21", "probability"]
+    assert shown.message.value == ""
     assert provider.requests == []
     monkeypatch.setenv("JOINTNET_CACHE", str(tmp_path / "empty"))
     with pytest.raises(ServiceError, match=r"innsbruck21: .*HTTP 503.*without a network the drawn scenes serve"):
