@@ -66,9 +66,9 @@ def at_own_scale(card: Card, scenes: Sequence[Scene], folder: Path) -> list[Scen
 
 
 def fitting_patch(card: Card, scenes: Sequence[Scene]) -> int:
-    """The side of patches: the card's, or what the smallest scene holds of it; blank ground beyond teaches nothing."""
-    smallest = min(side for scene in scenes for side in scene.info.shape)
-    return min(card.patch_size, max(64, smallest // 8 * 8))
+    """The side of patches: the card's, or as much of it as the largest scene holds; blank ground beyond is in vain."""
+    largest = max(min(scene.info.shape) for scene in scenes)
+    return min(card.patch_size, max(64, largest // 8 * 8))
 
 
 def assumed_gsd(card: Card, gsd: float | None) -> float | None:

@@ -12,7 +12,13 @@ from jointnet.data.edits import Shape
 from jointnet.data.label_files import write_labels
 from jointnet.data.raster import read_raster, write_raster
 from jointnet.network.card import Card
-from jointnet.network.fine_tuning import FineTuningWarning, at_own_scale, freeze_statistics, settled
+from jointnet.network.fine_tuning import (
+    FineTuningWarning,
+    at_own_scale,
+    fitting_patch,
+    freeze_statistics,
+    settled,
+)
 from jointnet.options import TrainOptions
 from tests.data.known_grid import grid_of
 
@@ -78,6 +84,13 @@ def test_a_network_of_the_same_scale_sees_the_files_themselves(town, tmp_path):
     scene, = jointnet.open_dataset("folder", root=town)
     assert at_own_scale(Card(gsd=0.31), [scene], tmp_path / "out")[0].image == scene.image
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("sides", "patch"), [((100, 40), 96), ((300, 40), 256), ((20, 20), 64)])
+def test_patches_are_no_larger_than_the_largest_image(town, sides, patch):
+    scene, = jointnet.open_dataset("folder", root=town)
+    scenes = [replace(scene, part=(0, 0, side, side)) for side in sides]
+    assert fitting_patch(Card(patch_size=256), scenes) == patch
 
 
 def test_options_that_are_not_given_suit_what_is_trained():
