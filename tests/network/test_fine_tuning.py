@@ -100,6 +100,7 @@ def test_options_that_are_not_given_suit_what_is_trained():
     assert settled(TrainOptions(learning_rate=5e-3, frozen_statistics=False), True).learning_rate == 5e-3
 
 
+@pytest.mark.timeout(600)
 def test_frozen_statistics_do_not_move_and_weights_do(town, tmp_path):
     card = Card(preset="tiny", normalization="batch", growth_rates=(4, 4, 4), patch_size=64, gsd=0.6, name="elsewhere",
                 data="another town")
