@@ -2,10 +2,11 @@
 # Python 3.11, 3.12 or 3.13 is found on the PATH; `make PYTHON=/path/to/python3.12 lab` chooses one.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks lint html bench clean lock
+.PHONY: help setup lab student slides test notebooks lint html bench clean lock
 
 PYTHON ?=
 ARGS ?=
+COPIES := my_lessons
 BIN := .venv/bin
 READY := .venv/.ready
 export UV_PYTHON_DOWNLOADS := never
@@ -20,8 +21,15 @@ help:  ## list these commands
 
 setup: $(READY)  ## install everything into .venv (the other commands do it when needed)
 
-lab: $(READY)  ## open the lessons in JupyterLab; ARGS="--no-browser --port 9000" passes options on
-	$(BIN)/jupyter lab $(AS_ROOT) --notebook-dir=notebooks $(ARGS)
+lab: $(READY)  ## open copies of the lessons in JupyterLab; ARGS="--no-browser --port 9000" passes options on
+	@$(BIN)/python -m jointnet.teach lab notebooks $(COPIES)
+	$(BIN)/jupyter lab $(AS_ROOT) --notebook-dir=$(COPIES) --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS)
+
+student: $(READY)  ## write the lessons without their solutions into build/student
+	$(BIN)/python -m jointnet.teach student notebooks build/student
+
+slides: $(READY)  ## run the lessons and write slides of them, which open offline; ARGS="--no-run" leaves the figures out
+	$(BIN)/python -m jointnet.teach slides notebooks build/slides $(ARGS)
 
 test: lint  ## lint, then run the tests and the lessons on small settings; ARGS="-k raster" picks some
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -41,7 +49,7 @@ bench: $(READY)  ## measure speed and memory
 
 lock: $(READY)  ## choose the newest versions that pyproject.toml allows, and write requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra dev --extra site --extra dask --extra onnx --extra parquet --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
+	  --extra dev --extra site --extra dask --extra onnx --extra parquet --extra slides --extra tensorboard --upgrade --quiet pyproject.toml -o requirements.lock
 
 clean:  ## remove what these commands made, but keep .venv
 	rm -rf build data/sample jointnet.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

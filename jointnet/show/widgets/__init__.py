@@ -6,7 +6,7 @@ from typing import Any
 _HOME = {
     "ChangeExplorer": "change",
     "ErrorExplorer": "errors", "LabelEditor": "labels", "LossExplorer": "loss", "NetworkExplorer": "network",
-    "PatchExplorer": "patches",
+    "PatchExplorer": "patches", "Quiz": "quiz",
     "SceneExplorer": "scene", "TileBrowser": "tiles", "TrainingMonitor": "training",
 }
 __all__ = sorted(_HOME)
