@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -116,6 +117,27 @@ def test_set_up_runs_again_only_when_the_lock_or_the_list_changed(bare):
     assert "uv pip sync" not in make(bare, "-n", "setup").stdout
     os.utime(bare / "pyproject.toml", (2_000, 2_000))
     assert "uv pip sync" in make(bare, "-n", "setup").stdout
+
+
+def test_make_lab_opens_copies_and_never_touches_the_lessons(bare, project_root):
+    """A JupyterLab that only says how it was called; Python is the one of these tests."""
+    for name, text in {"python": f'exec "{sys.executable}" "$@"', "jupyter": 'echo opened "$@"'}.items():
+        program = bare / ".venv" / "bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    for name in ("requirements.lock", "pyproject.toml", ".venv/.ready"):
+        (bare / name).touch()
+    shutil.copytree(project_root / "notebooks", bare / "notebooks", ignore=shutil.ignore_patterns("runs", ".*"))
+    lessons = {p.name: p.read_bytes() for p in (bare / "notebooks").glob("*.ipynb")}
+    said = make(bare, "lab", "ARGS=--no-browser", PYTHONPATH=str(project_root)).stdout
+    assert "my_lessons holds copies to work in: the lessons themselves stay as they are" in said
+    (opened,) = re.findall(r"^opened (.+)$", said, re.MULTILINE)
+    assert {"--notebook-dir=my_lessons", "--LabApp.default_url=/lab/tree/00_start_here.ipynb"} < set(opened.split())
+    assert opened.endswith("--no-browser")
+    assert {p.name for p in (bare / "my_lessons").glob("*.ipynb")} == set(lessons)
+    assert {p.name: p.read_bytes() for p in (bare / "notebooks").glob("*.ipynb")} == lessons
+    assert "my_lessons/" in (project_root / ".gitignore").read_text().splitlines()
 
 
 def test_the_ci_script_can_be_run_and_ends_with_the_tests(project_root):

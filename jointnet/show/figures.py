@@ -539,6 +539,48 @@ def show_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str = "
     return _finish(figure, drawn)
 
 
+@_styled
+def show_architecture(growth_rates: Sequence[int] = (32, 64, 128), bridge: int = 256, classes: int = 1) -> Figure:
+    """The network as a picture: its blocks at four sizes, with their channels, and where features go.
+
+    Args:
+        growth_rates: of the three encoder blocks, as in `jointnet.network.model.PRESETS`; preset "base" without them.
+        bridge: channels of the bridge.
+        classes: bands of the answer.
+    """
+    figure, (axis,) = _figure(1, 1, 9.5, 0.46)
+    for level, growth in enumerate(growth_rates):
+        down, up = (level, -level), (7 - level, -level)
+        size = "full size" if level == 0 else f"1/{2**level}"
+        _block(axis, down, f"dense atrous block\n{4 * growth} channels, {size}", BLUE)
+        words = f"dense atrous block\n{4 * growth} channels" if level == 0 else f"1 x 1\n{growth} channels"
+        _block(axis, up, f"{words}, {size}", GREEN if level == 0 else GREY)
+        _arrow(axis, down, up, "distribution output")
+        below = (level + 1, -level - 1) if level < 2 else (3.5, -3)
+        _arrow(axis, down, below, f"{growth} channels, halved")
+        _arrow(axis, (7 - level - 1, -level - 1) if level < 2 else (3.5, -3), up, "doubled")
+    _block(axis, (3.5, -3), f"bridge, 1 x 1\n{bridge} channels, 1/8", ORANGE)
+    axis.text(-0.95, 0, "image", ha="right", va="center")
+    axis.text(7.95, 0, f"probability\nof {classes} class{'es' * (classes > 1)}", va="center")
+    axis.set(xlim=(-1.6, 9), ylim=(-3.5, 0.6))
+    axis.set_axis_off()
+    return _finish(figure)
+
+
+def _block(axis: Axes, at: tuple[float, float], text: str, colour: str) -> None:
+    axis.text(*at, text, ha="center", va="center", fontsize=9, zorder=3,
+              bbox={"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": colour, "linewidth": 2})
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], text: str) -> None:
+    """An arrow between two blocks, under them, and what goes along it."""
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#666666", "shrinkA": 32, "shrinkB": 32},
+                  zorder=1)
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    side = {"ha": "center", "va": "bottom"} if start[1] == end[1] else {"ha": "right", "va": "center"}
+    axis.text(*middle, f"{text}   ", fontsize=8, color="#555555", **side)
+
+
 def _figure(
     rows: int, columns: int, width: float, form: float, sharey: bool = False, space: float = 0.6
 ) -> tuple[Figure, list[Axes]]:

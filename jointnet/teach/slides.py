@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from collections.abc import Iterator
@@ -48,16 +49,15 @@ def slides_of(lesson: NotebookNode, name: str) -> str:
     """The page of a lesson's slides. Solutions are left out.
 
     A tagged cell of text begins a slide: headings, lists and questions are shown, the whole text is in the speaker's
-    notes (key S). A tagged cell of code is a slide below it.
+    notes (key S). A tagged cell of code is a slide below it. A lesson without tags shows its headings.
 
     Args:
         lesson: with outputs, where figures are to be shown.
         name: what the tab of the page says.
     """
     columns: list[list[str]] = []
-    for cell in student_copy(lesson).cells:
-        if SLIDE not in tags_of(cell):
-            continue
+    cells = student_copy(lesson).cells
+    for cell in [c for c in cells if SLIDE in tags_of(c)] or [c for c in cells if c.source.startswith("#")]:
         if cell.cell_type == "markdown" or not columns:
             columns.append([])
         columns[-1].append(_text_slide(cell) if cell.cell_type == "markdown" else _code_slide(cell))
@@ -80,14 +80,20 @@ def _text_slide(cell: Any) -> str:
 
 
 def _code_slide(cell: Any) -> str:
-    from nbconvert.exporters import HTMLExporter
     from nbformat.v4 import new_notebook
 
-    few = cell.source.count("\n") < CODE_LINES
-    exporter = HTMLExporter(template_name="basic", exclude_input=not few, exclude_input_prompt=True,
-                            exclude_output_prompt=True)
-    exporter.config.NbConvertBase.display_data_priority = STILLS
+    exporter = _exporter(cell.source.count("\n") < CODE_LINES)
     return exporter.from_notebook_node(new_notebook(cells=[cell]))[0]
+
+
+@functools.cache
+def _exporter(show_code: bool) -> Any:
+    from nbconvert.exporters import HTMLExporter
+    from traitlets.config import Config
+
+    config = Config({"NbConvertBase": {"display_data_priority": STILLS}})
+    return HTMLExporter(config=config, template_name="basic", exclude_input=not show_code, exclude_input_prompt=True,
+                        exclude_output_prompt=True)
 
 
 def _as_html(markdown: str) -> str:
