@@ -65,3 +65,15 @@ def test_every_file_it_sends_the_reader_to_is_there(project_root):
     files = re.findall(r"`([\w./]+\.(?:md|yml|cff|toml|lock))`", readme(project_root))
     assert {"data/README.md", "CITATION.cff", "environment.yml"} <= set(files)
     assert [name for name in files if not (project_root / name).exists()] == []
+
+
+def test_the_address_to_clone_is_left_to_whoever_publishes(project_root):
+    """Nobody is sent to a repository that is not this one: fill it in where the project gets its home."""
+    (address,) = re.findall(r"git clone (\S+) jointnet", readme(project_root))
+    assert address == "ADDRESS-OF-THIS-REPOSITORY"
+
+
+def test_it_leads_to_the_teachers_page_and_the_glossary(project_root):
+    linked = re.findall(r"\]\(([\w./]+\.md)\)", readme(project_root))
+    assert {"docs/teaching.md", "docs/glossary.md"} <= set(linked)
+    assert [name for name in linked if not (project_root / name).exists()] == []

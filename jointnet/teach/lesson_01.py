@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from rasterio.transform import Affine
 
+from jointnet.data.raster import Affine
 from jointnet.data.scene import Dataset
 from jointnet.data.splits import find_leaks
 from jointnet.teach.checks import exercise, known_answer, wrong_keys
