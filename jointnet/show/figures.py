@@ -156,6 +156,7 @@ def show_patches(
     probabilities: np.ndarray | None = None,
     columns: int = 8,
     drawn: bool = False,
+    numbered: bool = False,
 ) -> Figure:
     """Patches in rows: images with their masks outlined, what is not counted hatched grey, predictions below.
 
@@ -166,6 +167,7 @@ def show_patches(
         probabilities: (n, height, width[, 1]) in [0, 1], shown below each patch.
         columns: patches in a row.
         drawn: True adds that the scenes were drawn.
+        numbered: True writes the number of each patch, from 1, above it; it needs masks.
     """
     images = np.asarray(images)
     if images.ndim != 4 or not len(images):
@@ -186,7 +188,8 @@ def show_patches(
             mask = _plane(masks[i])
             axis.imshow(paint(mask, COLOURS["outline"]), alpha=0.25, interpolation="nearest")
             axis.imshow(paint(outline(mask), COLOURS["outline"]), interpolation="nearest")
-            axis.set_title(f"{(mask > 0).mean():.0%}", fontsize=9, pad=2)
+            axis.set_title(f"{i + 1}: {(mask > 0).mean():.0%}" if numbered else f"{(mask > 0).mean():.0%}", fontsize=9,
+                           pad=2)
         if probabilities is not None:
             grid[i // columns, 1, i % columns].imshow(_plane(probabilities[i]), PROBABILITY, vmin=0, vmax=1)
     return _finish(figure, drawn)
@@ -223,13 +226,17 @@ def show_history(history: Any, metric: str = "iou") -> Figure:
 
 
 @_styled
-def show_scores(table: pd.DataFrame, measures: Sequence[str] = ("iou", "accuracy"), drawn: bool = False) -> Figure:
+def show_scores(
+    table: pd.DataFrame, measures: Sequence[str] = ("iou", "accuracy"), drawn: bool = False,
+    unseen: Sequence[str] = (),
+) -> Figure:
     """Scores as bars, a row for each city and one for all.
 
     Args:
         table: DataFrame with a row per city (the index names it), or mapping of city -> {measure: value}.
         measures: columns to show, each in [0, 1]; those that the table lacks are left out.
         drawn: True adds that the scenes were drawn.
+        unseen: rows that are set off by another colour: cities that the network was not trained in.
 
     Raises:
         ValueError: if the table has none of the measures.
@@ -239,18 +246,23 @@ def show_scores(table: pd.DataFrame, measures: Sequence[str] = ("iou", "accuracy
     shown = [m for m in measures if m.lower() in columns]
     if not shown:
         raise InputError(f"the table has none of {', '.join(measures)}; it has {', '.join(columns) or 'no rows'}")
-    figure, axes = _figure(1, len(shown), 4.8, max(0.35, 0.085 * len(rows)), sharey=True)
+    width = min(4.8, 10 / len(shown))
+    figure, axes = _figure(1, len(shown), width, max(1.7, 0.41 * len(rows)) / width, sharey=True)
     for axis, measure in zip(axes, shown, strict=True):
         scores = [float(row[columns[measure.lower()]]) for row in rows.values()]
-        colours = [GREY if str(city).lower() in ("overall", "all") else BLUE for city in rows]
+        colours = [GREY if str(city).lower() in ("overall", "all") else ORANGE if city in unseen else BLUE
+                   for city in rows]
         axis.barh(range(len(rows)), np.nan_to_num(scores), color=colours, height=0.65)
         for y, score in enumerate(scores):
             axis.text(np.nan_to_num(score) + 0.015, y, "no truth" if np.isnan(score) else f"{score:.3f}", va="center")
-        axis.set(xlim=(0, 1.12), title=_title(measure), xticks=np.linspace(0, 1, 6))
+        axis.set(xlim=(0, 1.22), title=_title(measure), xlabel="share", xticks=np.linspace(0, 1, 6))
         axis.grid(axis="x")
         axis.tick_params(left=False)
     axes[0].set_yticks(range(len(rows)), [_short(str(city)) for city in rows])
     axes[0].invert_yaxis()
+    if unseen:
+        figure.legend(handles=[Patch(color=BLUE, label="trained there"), Patch(color=ORANGE, label="never seen")],
+                      loc="outside lower left", ncols=2)
     return _finish(figure, drawn)
 
 
@@ -332,13 +344,17 @@ def show_side_by_side(pictures: Mapping[str, np.ndarray], drawn: bool = False) -
 
 
 @_styled
-def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window: tuple[int, int, int, int]) -> Figure:
+def show_outlines(
+    scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window: tuple[int, int, int, int],
+    points: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
     """One piece of a scene under each of several sets of outlines, side by side.
 
     Args:
         scene: the image below.
         outlines: name -> polygons or lines in any CRS; of a scene without georeference, in (column, row) pixels.
         window: (row, col, height, width) in pixels.
+        points: name -> (x, y) in the scene's CRS; each is marked and named in every picture.
     """
     row, col, height, width = window
     image = scene.read(window)
@@ -355,6 +371,8 @@ def show_outlines(scene: Scene, outlines: Mapping[str, gpd.GeoDataFrame], window
             lines = [np.column_stack(~scene.info.transform @ tuple(line.T)) for line in lines]
         corner = (col + 0.5, row + 0.5)  # a picture counts from the middle of its first pixel
         axis.add_collection(LineCollection([line - corner for line in lines], colors=COLOURS["outline"], linewidths=2))
+        for text, place in (points or {}).items():
+            _mark(axis, np.subtract(~scene.info.transform @ place, corner), text)
         axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=name)
     return _finish(figure, origin_of(scene))
 
@@ -565,6 +583,13 @@ def show_architecture(growth_rates: Sequence[int] = (32, 64, 128), bridge: int =
     axis.set(xlim=(-1.6, 9), ylim=(-3.5, 0.6))
     axis.set_axis_off()
     return _finish(figure)
+
+
+def _mark(axis: Axes, at: np.ndarray, text: str) -> None:
+    """A dot with its name on an image."""
+    axis.plot(*at, "o", color="white", markeredgecolor="black", markersize=9)
+    axis.annotate(text, at, xytext=(7, 7), textcoords="offset points", fontsize=9, fontweight="bold",
+                  bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.85, "edgecolor": "none"})
 
 
 def _block(axis: Axes, at: tuple[float, float], text: str, colour: str) -> None:

@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import Any
 
-_HOME = {"check": "checks", "first_look": "scenes", "lesson_scenes": "scenes", "quiz": "quizzes",
-         "whole_images": "scenes"}
+_HOME = {"check": "checks", "clear_example": "scenes", "first_look": "scenes", "lesson_scenes": "scenes",
+         "quiz": "quizzes", "whole_images": "scenes"}
 __all__ = sorted(_HOME)
 
 

@@ -56,4 +56,4 @@ def one_more_idea(answer: Sequence[Counts], given: Sequence[Counts]) -> str | No
     for number, (mine, plain) in enumerate(zip(answer, given, strict=True)):
         if (mine.total, mine.tp + mine.fn) != (plain.total, plain.tp + plain.fn):
             return f"scene {number} was scored on another square than before"
-    return "nothing changed in any scene; was the idea used?" if list(answer) == list(given) else None
+    return "nothing changed in any scene, as if the idea had not been used" if list(answer) == list(given) else None

@@ -242,3 +242,31 @@ def test_the_gap_of_each_city_stands_between_its_two_scores_and_the_mean_is_left
     assert [dots.get_offsets().tolist() for dots in axis.collections[2:]] == [[[0.8, 0]], [[0.5, 0]]]
     assert "-0.300" in texts(figure)
     assert "mean" not in texts(figure)
+
+
+def test_the_picture_of_the_network_names_the_channels_of_its_blocks():
+    """Preset "base": four times the growth rate out of each block, the decoder as wide as the growth rates."""
+    texts = [t.get_text() for t in figures.show_architecture((32, 64, 128), 256).axes[0].texts]
+    for channels in ("128 channels, full size", "256 channels, 1/2", "512 channels, 1/4", "256 channels, 1/8"):
+        assert any(channels in text for text in texts)
+    assert sum("distribution output" in text for text in texts) == 3
+
+
+def test_cities_that_were_never_seen_have_a_colour_and_a_legend_of_their_own():
+    table = {"austin": {"iou": 0.5}, "vienna": {"iou": 0.4}}
+    figure = figures.show_scores(table, ("iou",), unseen=["vienna"])
+    seen, unseen = (bar.get_facecolor() for bar in figure.axes[0].patches)
+    assert seen != unseen
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["trained there", "never seen"]
+    assert figure.axes[0].get_xlabel() == "share"
+
+
+def test_three_charts_of_scores_fit_into_a_window_of_900_pixels_side_by_side():
+    table = {"austin": {"iou": 0.5, "precision": 0.4, "recall": 0.3}}
+    assert figures.show_scores(table, ("iou", "precision", "recall")).get_size_inches()[0] <= 10.01  # at 100 a inch
+
+
+def test_patches_can_be_numbered():
+    masks = np.zeros((2, 8, 8), np.uint8)
+    figure = figures.show_patches(np.zeros((2, 8, 8, 3)), masks, numbered=True)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["1: 0%", "2: 0%"]
