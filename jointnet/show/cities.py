@@ -78,7 +78,8 @@ class CityMap(VBox):
         for known, style in ((True, {"weight": 2, "fillOpacity": 0.15}),
                              (False, {"weight": 1.5, "fillOpacity": 0.04, "dashArray": "5 4"})):
             self._add_outlines(known, style)
-        cities = sorted({s.city for s in scenes})
+        cities = sorted({s.city for s in scenes} - {""})  # images of one's own may have none
+        self._cities = set(cities)
         options = [("all cities", ""), *((c, c) for c in cities)]
         self.city = Dropdown(options=options, description="city", **_narrow(210, 32))
         self.tile = Dropdown(description="tile", **_narrow(210, 28))
@@ -137,12 +138,14 @@ class CityMap(VBox):
         self._name(kept, change["new"] == "")
         self._look(kept)
         self._say_state(list(kept["name"]), "a city, then a tile" if change["new"] == "" else "a tile")
+        if change["new"] and len(kept) == 1:  # there is nothing left to choose
+            self.tile.value = kept["name"].iloc[0]
 
     def _name(self, outlines: gpd.GeoDataFrame, by_city: bool) -> None:
         """Writes the name of each city, or of each tile, on the map; a click on it chooses it."""
         for marker in self._names:
             self.map.remove(marker)
-        labels = [self._scenes[n].city if by_city else n for n in outlines["name"]]
+        labels = [self._scenes[n].city or n if by_city else n for n in outlines["name"]]
         groups = outlines.assign(label=labels)
         places = {label: shapely.box(*rows.total_bounds).centroid for label, rows in groups.groupby("label")}
         self._names = [
@@ -150,7 +153,7 @@ class CityMap(VBox):
             for label, point in places.items()]
         for marker in self._names:
             def chosen(label: Any = marker.title, **_event: Any) -> None:
-                (self.city if by_city else self.tile).value = label
+                (self.city if label in self._cities else self.tile).value = label
 
             marker.on_click(chosen)
             self.map.add(marker)
@@ -213,6 +216,7 @@ class CityMap(VBox):
         files = self.files(scene)
         explorer = SceneExplorer(scene, files.get("probability"), polygons=files.get("polygons"))
         many = "classes" in explorer.about["layers"]
+        explorer.arrives = True
         explorer.layer, explorer.swipe = "image", ("classes" if many else "prediction") if files else "off"
         self.children = [*self.children[:3], explorer]
 

@@ -514,12 +514,12 @@ def _add_truth(panel: Panel, scene: Scene, truth: bool | str | Path, max_size: i
 
 
 def add_outlines(panel: Panel, polygons: Shapes, scene: Scene) -> None:
-    """Adds predicted polygons, of one class or of several."""
+    """Adds predicted polygons or centre lines, of one class or of several."""
     if not isinstance(polygons, Mapping):
         _add_polygons(panel, polygons, scene, "polygons", COLOURS["outline"])
         return
     for number, (class_name, source) in enumerate(polygons.items()):
-        _add_polygons(panel, source, scene, f"{class_name.removesuffix('s')} outlines",
+        _add_polygons(panel, source, scene, class_name.removesuffix("s"),
                       COLOURS["outline"] if number == 0 else class_colours(class_name, number)[0])
 
 
@@ -530,6 +530,8 @@ def _add_polygons(panel: Panel, source: Any, scene: Scene, name: str, colour: st
         raise InputError("the polygons state no CRS, so they have no place on a map; set it with polygons.set_crs(...)")
     table = table[~(table.geometry.isna() | table.geometry.is_empty)]
     table = table.set_geometry(degrees_of(table.geometry, scene))
+    if name != "polygons":
+        name += " centre lines" if len(table) and table.geom_type.str.contains("Line").all() else " outlines"
     if len(table):
         panel.vectors(name, table, colour, 0.08)
     else:

@@ -59,3 +59,11 @@ def test_feature_maps_are_the_layers_output(open_page, scene):
     assert "9 channels of 64 × 80 pixels. 2 of them are the same in 99" in watched.page.inner_text(".jn-patchline")
     with pytest.raises(ValueError, match="no layer 'nope'"):
         NetworkExplorer(model, scene.read(), layer="nope")
+
+
+def test_enter_takes_the_rates_even_where_the_page_ends_no_input_on_it(open_page):
+    """In a notebook Enter reaches the input as a key and never as a change; so the key is sent alone."""
+    watched = open_page(NetworkExplorer(rates=(1, 2, 5)))
+    entry = watched.page.get_by_label("dilation rates")
+    entry.evaluate("e => { e.value = '1 3 5'; e.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'})); }")
+    assert watched.get("rates") == [1, 3, 5]

@@ -75,6 +75,5 @@ def test_a_photograph_from_tanzania_is_scored_in_lesson_5(shared_data, tmp_path,
     from jointnet.teach import lesson_scenes
 
     with pytest.warns(UserWarning, match="invalid and repaired"):
-        scored = lesson_scenes("folder", tmp_path / "mine", "validation")
-        found = [scene.read_labels().any() for scene in scored]
+        found = [scene.read_labels().any() for scene in lesson_scenes("folder", tmp_path / "mine", "validation")]
     assert any(found)

@@ -49,6 +49,11 @@ async function renderNetwork({ model, el }) {
     if (good) { model.set("rates", numbers); model.save_changes(); }
   }
   rates.addEventListener("change", () => setRates(rates.value));
+  rates.addEventListener("keydown", (event) => {  // in a notebook Enter alone ends no input
+    if (event.key !== "Enter") return;
+    event.stopPropagation();
+    setRates(rates.value);
+  });
   sets.addEventListener("change", () => { if (sets.value) setRates(sets.value); });
 
   function drawField() {

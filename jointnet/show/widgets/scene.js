@@ -300,6 +300,7 @@ async function renderScene({ model, el }) {
   drawLegend(scene);
   showScores(scene);
   root.dataset.ready = "true";
+  if (model.get("arrives")) setTimeout(() => root.scrollIntoView({ behavior: "smooth", block: "nearest" }), 100);
   return stop;
 }
 

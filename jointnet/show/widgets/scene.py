@@ -92,6 +92,7 @@ class SceneExplorer(Explorer):
     show_image = traitlets.Bool(True).tag(sync=True)
     show_polygons = traitlets.Bool(True).tag(sync=True)
     view: Any = traitlets.List().tag(sync=True)
+    arrives = traitlets.Bool(False).tag(sync=True)  # scrolls to itself when it is shown
 
     def __init__(
         self,

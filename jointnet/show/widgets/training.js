@@ -65,7 +65,7 @@ function renderTraining({ model, el }) {
       { name: text, points: history[name].map((v, i) => [i + 1, v]), colour, dash }));
     const last = curve.length ? curve[curve.length - 1][0] : steps;
     charts.replaceChildren(
-      lines("Loss, mean of the epoch so far", "step", [{ name: "loss", points: curve, colour: "#0072b2", dash: " " }], last,
+      lines("Loss, mean of the last 20 steps", "step", [{ name: "loss", points: curve, colour: "#0072b2", dash: " " }], last,
         Math.ceil(peak * 2.5) / 2.5, 2),
       lines("IoU, pooled over an epoch", "epoch", scores, epochs, 1, 2));
     root.dataset.points = String(curve.length);

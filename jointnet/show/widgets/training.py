@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from jointnet.show.layers import encode
 from jointnet.show.widgets.base import Explorer, code_of
 
 PAUSE = 0.4  # seconds between two looks at the steps
+MOVING = 20  # steps that the loss curve is the mean of
 POINTS = 400  # of the loss curve; a longer one is thinned
 
 
@@ -25,7 +27,7 @@ class TrainingMonitor(Explorer):
     finished epoch is kept, and the cells behind it run.
 
     Attributes:
-        curve: [step, loss] of the steps so far, the loss a running mean.
+        curve: [step, loss] of the steps so far, the loss the mean of the last 20.
         history: name -> value of each finished epoch, as Keras reports it.
         status: one line on where the training is.
         progress: share of all steps done, 0 to 1.
@@ -88,6 +90,8 @@ def make_callback(monitor: TrainingMonitor, patches: Any, drawn: bool) -> Any:
             monitor.steps_per_epoch = int(self.params["steps"])
             self.total = self.params["epochs"] * self.params["steps"]
             self.first, self.began, self.looked, self.epoch, self.step = 0, time.monotonic(), 0.0, 0, 0
+            self.losses: deque[float] = deque(maxlen=MOVING)
+            self.mean = 0.0
             monitor.status = "preparing the first step"
             self._show_patches()
 
@@ -100,11 +104,12 @@ def make_callback(monitor: TrainingMonitor, patches: Any, drawn: bool) -> Any:
             if not self.first:
                 self.first, self.began = step, now  # the first step holds the tracing, which tells nothing of the rest
             self.step = step
+            self._keep(batch, float((logs or {})["loss"]))
             if monitor.stop:
                 raise StopTraining
             if now - self.looked >= PAUSE:
                 self.looked = now
-                self._look(step, float((logs or {})["loss"]))
+                self._look(step, sum(self.losses) / len(self.losses))
 
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             monitor.history = {k: [*monitor.history.get(k, []), float(v)] for k, v in (logs or {}).items()}
@@ -114,6 +119,12 @@ def make_callback(monitor: TrainingMonitor, patches: Any, drawn: bool) -> Any:
             monitor.progress, monitor.done = self.step / self.total, True
             kept = f"stopped after step {self.step}; the last finished epoch is kept, resume=True goes on"
             monitor.status = f"finished after {self.epoch + 1} epochs" if self.step == self.total else kept
+
+        def _keep(self, batch: int, mean: float) -> None:
+            """The loss of this step alone: what Keras tells is the mean of the epoch so far, which jumps at each."""
+            before = self.mean * batch if batch else 0.0
+            self.losses.append(mean * (batch + 1) - before)
+            self.mean = mean
 
         def _look(self, step: int, loss: float) -> None:
             points = [*monitor.curve, [step, round(loss, 4)]]
