@@ -260,7 +260,7 @@ def show_scores(
         axis.tick_params(left=False)
     axes[0].set_yticks(range(len(rows)), [_short(str(city)) for city in rows])
     axes[0].invert_yaxis()
-    if unseen:
+    if len(unseen):
         figure.legend(handles=[Patch(color=BLUE, label="trained there"), Patch(color=ORANGE, label="never seen")],
                       loc="outside lower left", ncols=2)
     return _finish(figure, drawn)

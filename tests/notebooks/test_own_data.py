@@ -51,6 +51,7 @@ def stand_in(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::jointnet.predict.settings.PredictionWarning")  # it is shown at 0.6 m a pixel
 @pytest.mark.parametrize("number", UNTIL)
 def test_one_image_and_one_vector_file_go_through_a_lesson(number, stand_in, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -60,7 +61,7 @@ def test_one_image_and_one_vector_file_go_through_a_lesson(number, stand_in, tmp
     seen = left[scenes] if number != "02" else [left[scenes]]
     assert len(seen) >= 1
     assert {os.path.basename(s.image) for s in seen} == {"my town.tif"}
-    if "weights" in left and number != "03":
+    if number in ("02", "04", "05"):
         assert left["weights"] == "buildings-small"
 
 

@@ -254,7 +254,7 @@ def test_the_picture_of_the_network_names_the_channels_of_its_blocks():
 
 def test_cities_that_were_never_seen_have_a_colour_and_a_legend_of_their_own():
     table = {"austin": {"iou": 0.5}, "vienna": {"iou": 0.4}}
-    figure = figures.show_scores(table, ("iou",), unseen=["vienna"])
+    figure = figures.show_scores(table, ("iou",), unseen=pd.Index(["vienna"]))
     seen, unseen = (bar.get_facecolor() for bar in figure.axes[0].patches)
     assert seen != unseen
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["trained there", "never seen"]
