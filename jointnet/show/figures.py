@@ -602,8 +602,9 @@ def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], tex
     axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#666666", "shrinkA": 32, "shrinkB": 32},
                   zorder=1)
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-    side = {"ha": "center", "va": "bottom"} if start[1] == end[1] else {"ha": "right", "va": "center"}
-    axis.text(*middle, f"{text}   ", fontsize=8, color="#555555", **side)
+    level = start[1] == end[1]
+    axis.text(*middle, f"{text}   ", fontsize=8, color="#555555", ha="center" if level else "right",
+              va="bottom" if level else "center")
 
 
 def _figure(

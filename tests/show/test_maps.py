@@ -321,6 +321,15 @@ def test_the_only_tile_of_a_city_opens_with_its_city(two_cities):
     assert list(pictures(shown.map)) == ["graz1"]
 
 
+def test_a_shape_under_the_pointer_says_what_it_is(scene):
+    roof = shapely.box(*scene.info.bounds).centroid.buffer(3)
+    rows = {"kind": ["missed"], "area_m2": [28.2], "mean_probability": [0.914], "iou": [np.nan], "width_m": ["6 m"]}
+    shown = show_map(scene, polygons=gpd.GeoDataFrame(rows, geometry=[roof], crs=scene.info.crs))
+    layer = vectors(shown)["polygons"]
+    layer._handle_mouse_events(None, {"event": "mouseover", "feature": layer.data["features"][0]}, [])
+    assert "missed, 28 m², probability 0.91" in shown.panels[0].print.value
+
+
 def test_centre_lines_are_called_so_on_the_map(scene):
     inside = shapely.box(*scene.info.bounds).centroid
     line = gpd.GeoDataFrame(geometry=[shapely.LineString([inside, (inside.x + 5, inside.y)])], crs=scene.info.crs)
