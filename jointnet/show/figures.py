@@ -372,7 +372,8 @@ def show_outlines(
         corner = (col + 0.5, row + 0.5)  # a picture counts from the middle of its first pixel
         axis.add_collection(LineCollection([line - corner for line in lines], colors=COLOURS["outline"], linewidths=2))
         for text, place in (points or {}).items():
-            _mark(axis, np.subtract(~scene.info.transform @ place, corner), text)
+            x, y = ~scene.info.transform @ place
+            _mark(axis, (x - corner[0], y - corner[1]), text)
         axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=name)
     return _finish(figure, origin_of(scene))
 
@@ -585,7 +586,7 @@ def show_architecture(growth_rates: Sequence[int] = (32, 64, 128), bridge: int =
     return _finish(figure)
 
 
-def _mark(axis: Axes, at: np.ndarray, text: str) -> None:
+def _mark(axis: Axes, at: tuple[float, float], text: str) -> None:
     """A dot with its name on an image."""
     axis.plot(*at, "o", color="white", markeredgecolor="black", markersize=9)
     axis.annotate(text, at, xytext=(7, 7), textcoords="offset points", fontsize=9, fontweight="bold",

@@ -24,7 +24,7 @@ class Quiz(Explorer):
 
     _esm = code_of("quiz")
 
-    questions = traitlets.List().tag(sync=True)
+    questions: Any = traitlets.List().tag(sync=True)
     heading = traitlets.Unicode("Quiz").tag(sync=True)
     chosen = traitlets.List(traitlets.Int()).tag(sync=True)
 
