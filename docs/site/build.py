@@ -29,8 +29,8 @@ sys.path.insert(0, str(HERE))
 
 from terms import with_anchors, with_links  # noqa: E402 (found through the line above)
 
-PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "recipes/README.md", "data/README.md",
-         "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "docs/grading.md", "recipes/README.md",
+         "data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 OWN_PAGES = {"index.md": "index.md", "reference.md": "reference.md", "lessons.md": "notebooks/index.md"}
 CELL_SECONDS = 1500  # a training in lesson 03 is the longest cell
 
