@@ -22,7 +22,8 @@ def make(folder, done, epsg=32633):
     rows, columns = np.mgrid[:SIDE, :SIDE]
     image = np.stack([rows // 2, columns // 2, (rows % 2) * 2 + columns % 2], -1).astype(np.uint8)
     write_raster(folder / "a.tif", image, grid_of(SIDE, SIDE, epsg=epsg))
-    shapes = [Shape("buildings", shapely.box(0, 0, SIDE, SIDE)), *(Shape("done", d) for d in done)]
+    halves = [shapely.box(left, 0, left + SIDE / 2, SIDE) for left in (0, SIDE / 2)]
+    shapes = [*(Shape("buildings", half) for half in halves), *(Shape("done", d) for d in done)]
     write_labels(folder / "a_labels.gpkg", shapes, grid_of(SIDE, SIDE, epsg=epsg))
     return folder
 

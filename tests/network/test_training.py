@@ -379,7 +379,9 @@ def test_a_run_that_goes_on_with_other_settings_says_so_and_notes_it(tmp_path):
 
     state = RunState(tmp_path)
     state.note({"loss": "dice", "batch_size": 4})
-    (tmp_path / "state.json").write_text('{"history": {"loss": [0.5]}, "settings": {"loss": "dice", "batch_size": 4}}')
+    kept = {"epochs": 1, "weights": "last-0001.weights.h5", "history": {"loss": [0.5]},
+            "settings": {"loss": "dice", "batch_size": 4}}
+    (tmp_path / "state.json").write_text(json.dumps(kept))
     again = RunState(tmp_path)
     again.open(resume=True)
     with pytest.warns(UserWarning, match="from epoch 2 on: loss dice -> focal; noted in history.csv"):
