@@ -30,7 +30,7 @@ def printed_warnings(notebook: nbformat.NotebookNode) -> list[str]:
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_runs_on_its_own(lesson, run_lesson, request):
     full_size = request.config.getoption("--full-size")
-    result = run_lesson(lesson, mocked=not full_size, timeout=900 if full_size else 300)  # seconds a cell may take
+    result = run_lesson(lesson, mocked=not full_size, timeout=900 if full_size else 600)  # seconds a cell may take
     assert result.error is None, result.error.trace
     assert unseen_errors(result.nb) == []
     assert printed_warnings(result.nb) == []
