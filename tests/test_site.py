@@ -17,7 +17,8 @@ from jointnet.show.widgets.scene import SceneExplorer
 image = np.full((64, 64, 3), 90, np.uint8)
 SceneExplorer(image, np.tile(np.linspace(0, 1, 64), (64, 1)), threshold=0.5)
 """
-NOT_ASKED = "about:blank"  # MathJax tries a font of this address, to learn what the browser does without one
+# Browsers let pages that are files read no others: search then shows titles without extracts, and says so there.
+OF_FILES = ("from origin 'null'", "net::ERR_FAILED", "Failed to fetch")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def page(browser):  # noqa: F811
     yield watched
     context.close()
     assert watched.outside == []
-    assert [c for c in watched.complaints if NOT_ASKED not in c and "ERR_FAILED" not in c] == []
+    assert [c for c in watched.complaints if not any(part in c for part in OF_FILES)] == []
 
 
 @pytest.mark.slow
@@ -86,7 +87,7 @@ def test_an_explorer_is_alive_a_formula_is_set_and_a_term_leads_to_the_glossary(
     slider.focus()
     slider.press("ArrowRight")
     assert slider.input_value() != before
-    page.page.click("article a:text-is('GSD')")
+    page.page.click("article a:has-text('GSD')")
     page.page.wait_for_url("**/docs/glossary.html#term-gsd")
 
 
@@ -95,7 +96,7 @@ def test_an_explorer_is_alive_a_formula_is_set_and_a_term_leads_to_the_glossary(
 @pytest.mark.timeout(1200)
 def test_search_finds_a_word_and_a_phone_shows_pages_without_sideways_scrolling(site, page):
     page.page.goto((site / "search.html").as_uri() + "?q=overlap")
-    page.page.wait_for_selector("#search-results li a", timeout=60_000)
+    page.page.wait_for_selector("#search-results :text('Search finished')", timeout=60_000)
     found = page.page.inner_text("#search-results")
     assert "A small lesson" in found
     assert "Glossary" in found
