@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tests.browser.conftest import browser, watch  # noqa: F401 (a fixture)
+from tests.browser.conftest import watch
 
 EXPLORER = """
 import numpy as np
@@ -44,7 +44,7 @@ def site(tmp_path_factory, project_root):
 
 
 @pytest.fixture
-def page(browser):  # noqa: F811
+def page(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     watched = watch(context.new_page())
     yield watched
