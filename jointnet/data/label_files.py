@@ -13,6 +13,7 @@ import pyogrio
 import shapely
 
 from jointnet.data.addresses import is_remote
+from jointnet.data.datums import to_image
 from jointnet.data.edits import DONE, LINES, Shape
 from jointnet.data.layers import LabelError, all_layers, read_layer
 from jointnet.data.place_files import is_place
@@ -94,10 +95,9 @@ def to_pixels(table: gpd.GeoDataFrame, grid: Grid, layer: str) -> list[Shape]:
     if grid.crs is not None and table.crs is None:
         raise LabelError("the shapes name no CRS, so their place on the image is unknown; set it, for example with "
                          "table.set_crs(4326)")
-    if grid.crs is not None:
-        table = table.to_crs(grid.crs)
     back = ~grid.transform
-    places = shapely.transform(shapely.force_2d(table.geometry.to_numpy()),
+    placed = to_image(table.geometry, grid) if grid.crs is not None else table.geometry
+    places = shapely.transform(shapely.force_2d(placed.to_numpy()),
                                lambda xy: np.column_stack(back @ (xy[:, 0], xy[:, 1])))
     columns = pd.DataFrame(table.drop(columns=table.geometry.name)).to_dict("records")
     return [Shape(layer, place, row) for place, row in zip(places, columns, strict=True) if not place.is_empty]

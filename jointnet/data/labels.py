@@ -19,6 +19,7 @@ import shapely
 from rasterio.features import rasterize
 from shapely import GeometryType
 
+from jointnet.data.datums import to_image
 from jointnet.data.layers import DONE, PARQUET, LabelError, LabelWarning, all_layers, layers_of, read_column
 from jointnet.data.lengths import parse_length
 from jointnet.data.raster import Grid
@@ -33,6 +34,7 @@ from jointnet.data.vectors import (
     missing_crs,
     parse_crs,
     read_shapes,
+    shapes_near,
 )
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
@@ -198,18 +200,17 @@ def _near(
     path: Path, grid: Grid, width: float | str | None, class_name: str | None, layer: str | None
 ) -> gpd.GeoDataFrame:
     """The shapes of a file around an image; a file that serves many images is read once, if it is not too large."""
-    table = None
+    kept = None
     if grid.crs is not None and grid.on_earth and not counts_beyond_180(grid.bounds, grid.crs):
         state = path.stat()
-        table = kept_shapes(path, (state.st_size, state.st_mtime_ns), grid.crs.to_wkt(), class_name, layer)
-    if table is None:
+        kept = kept_shapes(path, (state.st_size, state.st_mtime_ns), class_name, layer)
+    if kept is None:
         crs = missing_crs(path, grid, class_name, layer)
         if crs is not None:
             warnings.warn(f"{path} states no CRS; since its numbers lie on the image, they are taken to be in the "
                           f"image's, {grid.crs}", LabelWarning, 3)
         return read_shapes(path, grid, class_name, crs, layer, margin=_margin(path, width, class_name, layer))
-    lies_near = table.sindex.query(shapely.box(*_widened(grid, _half_width(table, width))))
-    return table.iloc[np.sort(lies_near)]
+    return shapes_near(kept, grid, max(_half_width(table, width) for table in kept))
 
 
 def _polygons_of(table: gpd.GeoDataFrame, grid: Grid, width: float | str | None) -> np.ndarray:
@@ -240,15 +241,6 @@ def _width_or_nan(value: Any) -> float:
         return parse_length(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         return math.nan
-
-
-def _widened(grid: Grid, metres: float) -> tuple[float, float, float, float]:
-    """The grid's box in its own CRS, wider by some metres (at least) and two pixels."""
-    t = grid.transform
-    side = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
-    pad = 2 * side if grid.pixel_size is None else (metres / min(grid.pixel_size) + 2) * side
-    left, bottom, right, top = grid.bounds
-    return left - pad, bottom - pad, right + pad, top + pad
 
 
 def _margin(path: str | Path, width: float | str | None, class_name: str | None, layer: str | None) -> float:
@@ -289,7 +281,7 @@ def _to_grid(series: gpd.GeoSeries, grid: Grid) -> np.ndarray:
     """The geometries, flat and in the grid's CRS: array of shapely objects."""
     check_crs(series.crs, grid)
     flat = gpd.GeoSeries(shapely.force_2d(series.to_numpy()), crs=series.crs)
-    return (flat if grid.crs is None else flat.to_crs(parse_crs(grid.crs))).to_numpy()
+    return to_image(flat, grid).to_numpy()
 
 
 def _parts(shapes: np.ndarray) -> np.ndarray:
@@ -322,12 +314,11 @@ def _ribbons(lines: gpd.GeoDataFrame | gpd.GeoSeries, grid: Grid, width: float |
     if other.any():
         raise LabelError(f"{_kinds(shapes[other])} where centre lines are needed; draw footprints with "
                          "rasterize_polygons")
-    check_crs(lines.crs, grid)
     local = local_crs(grid)
-    series = gpd.GeoSeries(shapes, crs=lines.crs)
+    series = gpd.GeoSeries(_to_grid(gpd.GeoSeries(shapes, crs=lines.crs), grid), crs=parse_crs(grid.crs))
     series = series if local is None else series.to_crs(local)
     ribbons = gpd.GeoSeries(shapely.buffer(series.to_numpy(), half), crs=series.crs)
-    return _parts(_to_grid(ribbons, grid))
+    return _parts((ribbons if local is None else ribbons.to_crs(parse_crs(grid.crs))).to_numpy())
 
 
 def _burn(shapes: np.ndarray, grid: Grid, all_touched: bool, empty_ok: bool) -> np.ndarray:

@@ -142,10 +142,12 @@ class Scene:
         layer = self.layers.get(class_name)
         import pandas as pd
 
+        from jointnet.data.datums import to_image
         from jointnet.data.vectors import PIXELS, read_features
 
         tables = [read_features(f, self.info, None if crs else PIXELS, layer, class_name=class_name) for f in files]
-        return pd.concat([t if crs is None else t.to_crs(crs) for t in tables], ignore_index=True)
+        placed = [t if crs is None else t.set_geometry(to_image(t.geometry, self.info)) for t in tables]
+        return pd.concat(placed, ignore_index=True)
 
     def read_labels(self, class_name: str = "buildings", window: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """uint8 {0, 1} (height, width) of one class.

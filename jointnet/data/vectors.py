@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
+from pyproj.crs import ProjectedCRS
+from pyproj.crs.coordinate_operation import AzimuthalEquidistantConversion
 from rasterio.crs import CRS
-from rasterio.warp import transform_bounds
 
+from jointnet.data.datums import to_image, way_from
 from jointnet.data.layers import LabelError, Layer, layers_of, read_layer
 from jointnet.data.raster import Grid, project_box, project_points
 from jointnet.data.shapes import shapes_of_class
@@ -45,7 +48,7 @@ def read_features(
     Raises:
         LabelError: if the file is missing or unreadable, has no geometry, or no CRS.
     """
-    return _joined([table for _, table, _ in _tables(path, grid, crs, layer, margin, class_name)])
+    return _joined([table for _, table, _ in _tables(path, grid, crs, layer, margin, class_name)], grid)
 
 
 def read_shapes(
@@ -70,24 +73,33 @@ def read_shapes(
         LabelError: as `read_features`, or if no feature can be drawn as the class.
     """
     found = _tables(path, grid, crs, layer, margin, class_name)
-    return _joined([shapes_of_class(table, class_name, str(one), notes) for one, table, notes in found])
+    return _joined([shapes_of_class(table, class_name, str(one), notes) for one, table, notes in found], grid)
 
 
 @lru_cache(maxsize=8)
 def kept_shapes(
-    path: Path, _state: tuple[int, int], wkt: str, class_name: str | None = None, layer: str | None = None
-) -> gpd.GeoDataFrame | None:
-    """Every footprint and centre line of a file in another CRS; None for a file with too many, or without a CRS."""
+    path: Path, _state: tuple[int, int], class_name: str | None = None, layer: str | None = None
+) -> tuple[gpd.GeoDataFrame, ...] | None:
+    """Every footprint and centre line of a file, a table a layer; None for one with too many, or without a CRS."""
     layers = layers_of(path, class_name, layer)
     if any(one.crs is None or one.features < 0 for one in layers) or sum(one.features for one in layers) > KEPT_SHAPES:
         return None
-    if known_crs(wkt).is_geographic and any(counts_beyond_180(one.bounds, one.crs) for one in layers):
+    if any(counts_beyond_180(one.bounds, one.crs) for one in layers):
         return None  # degrees that are to be counted as each image counts them
     tables = []
     for one in layers:
         table, notes = read_layer(one)
-        tables.append(shapes_of_class(table, class_name, str(one), notes).to_crs(wkt))
-    return _joined(tables)
+        tables.append(shapes_of_class(table, class_name, str(one), notes))
+    return tuple(tables)
+
+
+def shapes_near(tables: Sequence[gpd.GeoDataFrame], grid: Grid, margin: float) -> gpd.GeoDataFrame:
+    """The rows of tables whose boxes meet an image, or lie within some metres of it."""
+    near = []
+    for table in tables:
+        box = bounds_in(grid, table.crs, margin)
+        near.append(table if box is None else table.iloc[np.sort(table.sindex.query(shapely.box(*box)))])
+    return _joined(near, grid)
 
 
 def _tables(
@@ -101,7 +113,7 @@ def _tables(
         turns = found is not None and grid.on_earth and any(
             counts_beyond_180(box, crs) for box, crs in ((one.bounds, found), (grid.bounds, grid.crs)))
         whole = grid.crs is None or not grid.on_earth or turns
-        table, notes = read_layer(one, None if whole or found is None else _bounds_in(grid, found, margin))
+        table, notes = read_layer(one, None if whole or found is None else bounds_in(grid, found, margin))
         table = table.set_crs(None if crs == PIXELS else found, allow_override=True)
         if found is not None and not grid.on_earth:
             table = table.set_crs(parse_crs(grid.crs), allow_override=True)  # the same site grid, in other words
@@ -128,11 +140,11 @@ def _turned(table: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoDataFrame:
     return table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=table.crs))
 
 
-def _joined(tables: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """The rows of several tables as one, in the first one's CRS."""
-    if len(tables) == 1:
-        return tables[0]
-    return pd.concat([table if table.crs is None else table.to_crs(tables[0].crs) for table in tables])
+def _joined(tables: list[gpd.GeoDataFrame], grid: Grid) -> gpd.GeoDataFrame:
+    """The rows of several tables as one, in their CRS, or where they have several, the image's."""
+    if all(table.crs == tables[0].crs for table in tables):
+        return tables[0] if len(tables) == 1 else pd.concat(tables)
+    return pd.concat([table.set_geometry(to_image(table.geometry, grid)) for table in tables])
 
 
 def meets(path: Path, grid: Grid, class_name: str | None = None, layer: str | None = None) -> bool:
@@ -277,16 +289,18 @@ def local_crs(grid: Grid) -> pyproj.CRS | None:
     """A projection true to scale around the grid's centre; None where the grid's own units must serve."""
     if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
         return None
+    own = known_crs(grid.crs)
+    datum = own.geodetic_crs.to_2d()  # the image's own: between the two there is no shift
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    lon, lat = pyproj.Transformer.from_crs(parse_crs(grid.crs), "EPSG:4326", always_xy=True).transform(x, y)
-    return pyproj.CRS.from_dict({"proj": "aeqd", "lat_0": lat, "lon_0": lon, "datum": "WGS84", "units": "m"})
+    lon, lat = pyproj.Transformer.from_crs(own, datum, always_xy=True).transform(x, y)
+    return ProjectedCRS(AzimuthalEquidistantConversion(lat, lon), geodetic_crs=datum)
 
 
-def _bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
-    """The grid's box, `margin` metres wider, in another CRS; None where that box is not one."""
-    true = local_crs(grid)
-    local = grid.crs if true is None else true.to_wkt()
-    left, bottom, right, top = transform_bounds(grid.crs, local, *grid.bounds)
-    pad = margin + 2 * max(right - left, top - bottom) / min(grid.shape)
-    box = transform_bounds(local, crs.to_wkt(), left - pad, bottom - pad, right + pad, top + pad)
+def bounds_in(grid: Grid, crs: pyproj.CRS, margin: float) -> tuple[float, float, float, float] | None:
+    """The grid's box, wider by some metres and two pixels, in another CRS; None where that box is not one."""
+    left, bottom, right, top = grid.bounds
+    t = grid.transform
+    side = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
+    pad = 2 * side if grid.pixel_size is None else (margin / min(grid.pixel_size) + 2) * side
+    box = way_from(grid, crs).transform_bounds(left - pad, bottom - pad, right + pad, top + pad)
     return box if np.all(np.isfinite(box)) and box[0] < box[2] and box[1] < box[3] else None

@@ -217,7 +217,7 @@ def test_windows_are_burnt_without_a_look_at_any_crs(tmp_path, monkeypatch):
 def test_of_a_file_with_too_many_shapes_those_around_the_image_are_read(tmp_path, monkeypatch):
     on_grid(box(1, 1, 3, 3), box(4, 4, 6, 6), box(400, 4, 406, 6)).to_file(tmp_path / "three.gpkg")
     monkeypatch.setattr(vectors, "KEPT_SHAPES", 1)
-    assert vectors.kept_shapes(tmp_path / "three.gpkg", (0, 0), grid_of().crs.to_wkt()) is None
+    assert vectors.kept_shapes(tmp_path / "three.gpkg", (0, 0)) is None
     placed = place_file(tmp_path / "three.gpkg", grid_of())
     assert len(placed.polygons) == 2
     assert placed.burn(grid_of()).sum() == 8

@@ -390,7 +390,9 @@ def _outlines(polygons: str | Path | gpd.GeoDataFrame, scene: Shown) -> tuple[np
     table = polygons
     if placed and table.crs is None:
         raise InputError("the polygons state no CRS, so their place is unknown; set it with polygons.set_crs(...)")
-    shapes = shapely.get_parts((table.to_crs(info.crs) if placed else table).geometry.dropna().to_numpy())
+    from jointnet.data.datums import to_image
+
+    shapes = shapely.get_parts((to_image(table.geometry, info) if placed else table.geometry).dropna().to_numpy())
     areal = shapely.get_dimensions(shapes) == 2
     lines = shapely.get_parts(np.concatenate([shapely.boundary(shapes[areal]), shapes[~areal]]))
     points, index = shapely.get_coordinates(lines, return_index=True)
