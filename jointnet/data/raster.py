@@ -818,6 +818,7 @@ def _info_of(dataset: rasterio.DatasetReader, path: str | Path) -> Grid:
 
 def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None, at_hand: bool = True) -> Grid:
     """The grid of an open rasterio dataset, with its own tags or those given; where not `at_hand`, no pixel is read."""
+    _check_real(dataset)
     alpha = next((i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha), None)
     if alpha is not None and at_hand and not _is_mask(dataset, alpha):
         _say(f"band {alpha} of {dataset.name} says alpha (transparency) and holds many values, as near infrared does: "
@@ -831,6 +832,15 @@ def _info(dataset: rasterio.DatasetReader, tags: Mapping[str, str] | None = None
         dataset.width, dataset.height, dataset.count - (alpha is not None), dataset.dtypes[0],
         crs, transform, dataset.nodata, alpha, dataset.tags() if tags is None else tags,
     )
+
+
+def _check_real(dataset: rasterio.DatasetReader) -> None:
+    """Raises RasterError for complex numbers, of which a network would be shown the real part alone."""
+    complex_types = [dtype for dtype in dataset.dtypes if "complex" in dtype]
+    if complex_types:
+        raise RasterError(f"{dataset.name} holds complex numbers ({complex_types[0]}), as radar images do before they "
+                          f"are made visible; write their amplitude, for example with: gdal_calc.py -A IN.tif "
+                          f"--calc='abs(A)' --type=Float32 --outfile=amplitude.tif")
 
 
 def _is_mask(dataset: rasterio.DatasetReader, band: int) -> bool:

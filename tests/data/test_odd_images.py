@@ -34,8 +34,8 @@ def save(path, pixels, transform=PLACE, crs="EPSG:32633", gcps=None, **profile):
     placed = {} if gcps or transform is None else {"transform": transform, "crs": crs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", "GTiff", bands.shape[2], bands.shape[1], len(bands), dtype=bands.dtype, **placed,
-                           **profile) as file:
+        with rasterio.open(path, "w", "GTiff", bands.shape[2], bands.shape[1], len(bands),
+                           **{"dtype": bands.dtype, **placed, **profile}) as file:
             file.write(bands)
             if gcps:
                 file.gcps = gcps, CRS.from_user_input(crs)
@@ -114,6 +114,18 @@ def test_a_paletted_image_is_its_colours(tmp_path):
     with pytest.raises(RasterError, match="is paletted: .*leave bands out"):
         scene.read(bands=[1, 1, 1])
     assert kept_raster(tmp_path / "a.png").read().shape == (40, 60, 1)  # a mask's numbers stay numbers
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
+def test_complex_numbers_are_refused_wherever_an_image_is_opened(tmp_path, dtype):
+    """NumPy takes the real part of a radar image, which is as often below 0 as above, without an error."""
+    path = save(tmp_path / "images" / "a.tif", GREY.astype(np.complex64), dtype=dtype)
+    save(tmp_path / "masks" / "a.tif", GREY[..., 0] // 90)
+    dataset, says = open_dataset("folder", root=tmp_path), rf"a.tif holds complex numbers \({dtype}\).*--calc='abs"
+    for look in (lambda: read_info(path, expand=True), lambda: stretched(dataset, "scene"), lambda: kept_raster(path),
+                 lambda: open_dataset("folder", root=tmp_path, stretch=(0, 9)), dataset[0].read):
+        with pytest.raises(RasterError, match=says):
+            look()
 
 
 def test_a_site_grid_has_a_gsd_and_no_place_on_earth(tmp_path):
