@@ -304,14 +304,24 @@ def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ..
 
 def _is_named(layer: Layer, class_name: str) -> bool:
     """Whether a layer's name holds the class, in the plural or not: "osm_buildings", "Building"."""
-    single, name = class_name.removesuffix("s"), (layer.name or "").lower()
-    return not _denies(layer, class_name) and bool(re.search(rf"(?<![a-z]){re.escape(single)}s?(?![a-z])", name))
+    return names_class(layer.name or "", class_name)
 
 
 def _denies(layer: Layer, class_name: str | None) -> bool:
     """Whether a layer's name says that it is not the class: "non_buildings"."""
-    single = re.escape((class_name or "-").removesuffix("s"))
-    return bool(re.search(rf"(?<![a-z])(no|non|not|without|except)[^a-z]*{single}", (layer.name or "").lower()))
+    return denies_class(layer.name or "", class_name or "-")
+
+
+def names_class(text: str, class_name: str) -> bool:
+    """Whether a name holds a class, in the plural or not, and does not deny it: "osm_buildings", "Building"."""
+    single = re.escape(class_name.lower().removesuffix("s"))
+    return not denies_class(text, class_name) and bool(re.search(rf"(?<![a-z]){single}s?(?![a-z])", text.lower()))
+
+
+def denies_class(text: str, class_name: str) -> bool:
+    """Whether a name says that it is not the class: "non_buildings"."""
+    single = re.escape(class_name.lower().removesuffix("s"))
+    return bool(re.search(rf"(?<![a-z])(no|non|not|without|except)[^a-z]*{single}", text.lower()))
 
 
 def _unclear(layers: Sequence[Layer], class_name: str | None) -> LabelError:

@@ -51,7 +51,7 @@ def shapes_of_class(
     kinds = shapely.get_type_id(parts.geometry.to_numpy())
     points, lines = np.isin(kinds, _POINTS), np.isin(kinds, _LINES)
     if points.any():
-        notes.append(f"{_features(parts.index[points], 'point')} left out")
+        notes.append(f"{features_said(parts.index[points], 'point')} left out")
     if class_name == "buildings":
         parts = _filled(parts[~points], notes)
     else:
@@ -77,9 +77,9 @@ def _placeable(table: gpd.GeoDataFrame, notes: list[str]) -> gpd.GeoDataFrame:
     wrong = np.zeros(len(table), bool)
     wrong[owner[~(np.abs(points) <= farthest * (1 + 1e-9)).all(axis=1)]] = True
     if none.any():
-        notes.append(f"{_features(table.index[none], 'feature')} without a shape left out")
+        notes.append(f"{features_said(table.index[none], 'feature')} without a shape left out")
     if wrong.any():
-        notes.append(f"{_features(table.index[wrong], 'feature')} with coordinates beyond the earth left out")
+        notes.append(f"{features_said(table.index[wrong], 'feature')} with coordinates beyond the earth left out")
     return table if not (none | wrong).any() else table[~(none | wrong)]
 
 
@@ -92,7 +92,7 @@ def _of_class(table: gpd.GeoDataFrame, class_name: str | None, notes: list[str])
     if own in columns:
         denied = _says_no(table[columns[own]])
         if denied.any():
-            notes.append(f"{_features(table.index[denied], 'feature')} tagged {own}=no left out")
+            notes.append(f"{features_said(table.index[denied], 'feature')} tagged {own}=no left out")
             table = table[~denied]
     said = {tag: _says_something(table[c]) for tag, c in columns.items() if tag in _OTHER_TAGS}
     mine = said.pop(own, None)
@@ -101,7 +101,7 @@ def _of_class(table: gpd.GeoDataFrame, class_name: str | None, notes: list[str])
         return table
     other = np.any(list(said.values()), axis=0) & ~(False if mine is None else mine)
     if other.any():
-        notes.append(f"{_features(table.index[other], 'feature')} tagged as something else left out")
+        notes.append(f"{features_said(table.index[other], 'feature')} tagged as something else left out")
     return table[~other]
 
 
@@ -139,10 +139,10 @@ def _filled(table: gpd.GeoDataFrame, notes: list[str]) -> gpd.GeoDataFrame:
     for row in np.flatnonzero(closes):
         shapes[row] = shapely.Polygon(shapely.get_coordinates(shapes[row]))
     if closes.any():
-        notes.append(f"{_features(table.index[closes], 'closed line')} filled")
+        notes.append(f"{features_said(table.index[closes], 'closed line')} filled")
     open_lines = is_line & ~closes
     if open_lines.any():
-        notes.append(f"{_features(table.index[open_lines], 'line')} left out, not being closed to outlines")
+        notes.append(f"{features_said(table.index[open_lines], 'line')} left out, not being closed to outlines")
     return _with_shapes(table, shapes)[~open_lines]
 
 
@@ -152,7 +152,7 @@ def _mended(table: gpd.GeoDataFrame, notes: list[str]) -> gpd.GeoDataFrame:
     invalid = np.isin(shapely.get_type_id(shapes), _POLYGONS) & ~shapely.is_valid(shapes)
     if not invalid.any():
         return table
-    notes.append(f"{_features(table.index[invalid], 'polygon')} invalid and repaired")
+    notes.append(f"{features_said(table.index[invalid], 'polygon')} invalid and repaired")
     shapes = shapes.copy()
     shapes[invalid] = mend(shapes[invalid])
     return _single_parts(_with_shapes(table, shapes))
@@ -183,7 +183,7 @@ def _with_shapes(table: gpd.GeoDataFrame, shapes: np.ndarray) -> gpd.GeoDataFram
     return table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=table.crs))
 
 
-def _features(numbers: Iterable[Any], word: str) -> str:
+def features_said(numbers: Iterable[Any], word: str) -> str:
     """A count with the first of its features, for a message: "3 points (features 1, 4, 7)"."""
     numbers = list(numbers)
     each = list(dict.fromkeys(numbers))

@@ -17,10 +17,11 @@ from pyproj.crs import ProjectedCRS
 from pyproj.crs.coordinate_operation import AzimuthalEquidistantConversion
 from rasterio.crs import CRS
 
+from jointnet.data.class_columns import features_of_class
 from jointnet.data.datums import to_image, way_from
 from jointnet.data.layers import LabelError, Layer, layers_of, read_layer
 from jointnet.data.raster import Grid, project_box, project_points
-from jointnet.data.shapes import shapes_of_class
+from jointnet.data.shapes import features_said, shapes_of_class
 
 TURNS = (0.0, 360.0, -360.0)  # degrees: longitudes may run from -180 to 180 or from 0 to 360
 KEPT_SHAPES = 500_000  # the shapes of a file with no more are kept in memory while an image is read by windows
@@ -89,6 +90,7 @@ def kept_shapes(
     tables = []
     for one in layers:
         table, notes = read_layer(one)
+        table = features_of_class(table, one, class_name, notes)
         tables.append(shapes_of_class(table, class_name, str(one), notes))
     return tuple(tables)
 
@@ -114,6 +116,7 @@ def _tables(
             counts_beyond_180(box, crs) for box, crs in ((one.bounds, found), (grid.bounds, grid.crs)))
         whole = grid.crs is None or not grid.on_earth or turns
         table, notes = read_layer(one, None if whole or found is None else bounds_in(grid, found, margin))
+        table = features_of_class(table, one, class_name, notes)
         table = table.set_crs(None if crs == PIXELS else found, allow_override=True)
         if found is not None and not grid.on_earth:
             table = table.set_crs(parse_crs(grid.crs), allow_override=True)  # the same site grid, in other words
@@ -194,11 +197,29 @@ def check_meets(path: Path, grid: Grid, class_name: str | None = None, layer: st
         LabelError: says where both lie, and names swapped axes and degrees that are metres.
     """
     placed = [one for one in layers_of(path, class_name, layer) if one.bounds and one.crs]
-    if not placed or not grid.on_earth or any(_meets(one, grid) for one in placed):
+    if not placed or not grid.on_earth:
+        return
+    if any(_meets(one, grid) for one in placed):
+        for one in placed:
+            _check_swapped(one, grid)
         return
     box, crs, own = placed[0].bounds or grid.bounds, CRS.from_user_input(placed[0].crs), CRS.from_user_input(grid.crs)
     raise LabelError(f"no label of {placed[0]} lies on its image: they cover {_rounded(box)} in {crs.to_string()}, the "
                      f"image {_rounded(grid.bounds)} in {own.to_string()}; {_why_apart(box, crs, grid)}")
+
+
+def _check_swapped(layer: Layer, grid: Grid) -> None:
+    """Raises LabelError for features that would lie on the image if their axes were swapped, among others that do."""
+    for box in _boxes_in(grid, CRS.from_user_input(layer.crs)):
+        swapped = box[1], box[0], box[3], box[2]
+        if layer.bounds is None or not _meet(swapped, [layer.bounds]) or _meet(swapped, [box]):
+            continue
+        table, _ = read_layer(layer, swapped)
+        lost = table.index[np.sort(table.sindex.query(shapely.box(*swapped), predicate="intersects"))]
+        if len(lost):
+            raise LabelError(f"{features_said(lost, 'feature')} of {layer} would lie on the image only if their axes "
+                             "were swapped (latitude, or northing, stands first), and others lie there as they are: "
+                             "write x before y in all of them")
 
 
 def _why_apart(box: tuple[float, float, float, float], crs: CRS, grid: Grid) -> str:

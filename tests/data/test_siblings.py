@@ -110,6 +110,16 @@ def test_files_on_no_image_are_named_with_the_reason(tmp_path):
         open_dataset("folder", tmp_path)
 
 
+@pytest.mark.parametrize("suffix", ["geojson", "parquet"])
+def test_features_with_swapped_axes_among_right_ones_are_counted_and_refused(tmp_path, suffix):
+    save(tmp_path / "images/a.tif")
+    shapes = table(box(*HOUSE), box(0, 0, 2, 2), box(9, 9, 11, 12)).to_crs(4326)
+    shapes.loc[1:, "geometry"] = [shapely.transform(s, lambda xy: xy[:, ::-1]) for s in shapes.geometry[1:]]
+    (shapes.to_parquet if suffix == "parquet" else shapes.to_file)(tmp_path / f"town.{suffix}")
+    with pytest.raises(LabelError, match=r"2 features \(1, 2\) of .*town.* only if their axes were swapped"):
+        open_dataset("folder", tmp_path)
+
+
 def test_an_outline_of_the_area_among_the_labels_is_told(tmp_path):
     save(tmp_path / "images/a.tif")
     table(box(*HOUSE)).to_file(tmp_path / "houses.gpkg")
