@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jointnet.data.addresses import is_remote
-from jointnet.data.layers import CLASSES, LabelError, classes_in
+from jointnet.data.layers import CLASSES, NATIVE_TABLE, LabelError, classes_in
 from jointnet.data.manifest import SPLIT_WORDS, addresses, apply_manifest
 from jointnet.data.masks import MaskGroup
 from jointnet.data.raster import read_info
@@ -22,8 +23,11 @@ from jointnet.errors import InputError
 # A .vrt or a .place names other files and addresses: it is opened where a person names it, never because it lies there.
 IMAGE_SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("images", "sat")
-# Files of these are vectors for sure; .json and .zip may be anything.
-SURE_VECTORS = (*(s for s in VECTOR_SUFFIXES if s not in (".json", ".zip")), ".shp.zip")
+# Files of these are vectors for sure; others may be anything.
+SURE_VECTORS = (*(s for s in VECTOR_SUFFIXES if s not in (".json", ".zip", ".tab", ".csv")), ".shp.zip")
+# What others hold near their beginning if they are: GeoJSON, TopoJSON, a MapInfo table that places no image.
+TOLD_VECTORS = {".json": rb'"type"\s*:\s*"(FeatureCollection|Topology)"', ".tab": NATIVE_TABLE}
+TOLD_IN = 1 << 16  # bytes
 LABEL_FOLDERS = ("masks", "gt", "labels", "map", "polygons", "vectors")
 Places = str | Path | Sequence[str | Path] | None  # where labels lie: a folder, or files
 
@@ -44,7 +48,8 @@ def open_folder(
     `root/test`. A scene is called as its image, or "test-a" where several of these folders hold an "a". Labels lie in
     a folder `masks`, `gt` or `labels` beside the images, or are vector files there or among them. A label belongs to
     the image of the same name, and shows the class `class_name`, or of the name before
-    `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps.
+    `_buildings` or `_roads`. A vector file that bears no image's name belongs to every image that it overlaps. Where a
+    column `class`, `label`, `type` or the like of it names several classes, its features of `class_name` are taken.
     A `manifest.csv` in `root`, or above it with `root`'s name in its column `group`, gives city, split and
     gsd_m, and only the images that it names are opened; its column `image` may hold an address (https://, s3://,
     gs://, or of a STAC item) of an image that is not on this disk.
@@ -236,19 +241,37 @@ def _label_files(part: Path, images: Path, labels: Places) -> tuple[list[Path], 
     if labels is None:
         folders = [part / f for f in LABEL_FOLDERS if (part / f).is_dir()]
         masks = [p for f in folders for p in _files(f, IMAGE_SUFFIXES)]
-        return masks, [p for f in dict.fromkeys([*folders, images, part]) for p in _files(f, SURE_VECTORS)]
+        return masks, [p for f in dict.fromkeys([*folders, images, part]) for p in _vector_files(f)]
     given = [Path(p) for p in ([labels] if isinstance(labels, str | Path) else labels)]
     gone = [str(p) for p in given if not p.exists()]
     if gone:
         raise FileNotFoundError(f"{', '.join(gone)} does not exist; give a folder of masks or a vector file as labels=")
-    files = [q for p in given for q in (sorted(p.iterdir()) if _is_folder(p) else [p])]
+    files = [p for p in given if not _is_folder(p)]
+    folders = [p for p in given if _is_folder(p)]
     masks = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
+    masks += [p for f in folders for p in _files(f, IMAGE_SUFFIXES)]
     vectors = [p for p in files if p.suffix.lower() in VECTOR_SUFFIXES]
-    strange = [str(p) for p in given if not _is_folder(p) and p not in (*masks, *vectors)]
+    vectors += [p for f in folders for p in _vector_files(f, (".zip",))]
+    strange = [str(p) for p in files if p not in (*masks, *vectors)]
     if strange:
         raise InputError(f"{', '.join(strange)} is known neither as a mask nor as a vector file by its ending; save it "
                          "as GeoPackage or GeoJSON")
     return masks, vectors
+
+
+def _vector_files(folder: Path, also: Sequence[str] = ()) -> list[Path]:
+    """The files of a folder that hold shapes, by their endings or, where these tell too little, how they begin."""
+    told = [p for p in _files(folder, tuple(TOLD_VECTORS)) if _begins_as(p, TOLD_VECTORS[p.suffix.lower()])]
+    return sorted({*_files(folder, (*SURE_VECTORS, *also)), *told})
+
+
+def _begins_as(path: Path, pattern: bytes) -> bool:
+    """Whether a file's beginning holds a pattern; never of a STAC item, which describes an image."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(TOLD_IN)
+    return bool(re.search(pattern, head)) and b'"stac_version"' not in head
 
 
 def _is_folder(path: Path) -> bool:

@@ -25,6 +25,7 @@ from jointnet.errors import InputError
 CLASSES = ("buildings", "roads")
 DONE = "done"  # a layer of this name, beside others, shows where their labels are complete
 PARQUET = (".parquet", ".geoparquet")
+NATIVE_TABLE = rb"(?i)\btype\s+native\b"  # in a MapInfo table that describes no image and no other table
 HEAD = 1 << 20  # bytes in which GDAL looks for what a file is, at most
 UNPACKED = 4_000_000_000  # bytes that labels in a zip archive may unpack to
 # GDAL finds the member by its name in any case, and JSON may write each letter by its number.
@@ -93,7 +94,8 @@ def layers_of(path: str | Path, class_name: str | None = None, layer: str | None
         return tuple(asked)
     found = tuple(one for one in found if one.name != DONE) or found
     if not found:
-        raise LabelError(f"{path} is a table without geometry; name a file, or a layer, of polygons or lines")
+        raise LabelError(f"{path} is a table without geometry; name a file, or a layer, of polygons or lines (in a "
+                         "CSV file, as well-known text in a column WKT)")
     return _chosen(found, class_name)
 
 
@@ -212,6 +214,8 @@ def _check_text(path: Path, content: bytes | mmap.mmap) -> None:
     if b"<OGR" in content[:HEAD]:  # OGRVRTDataSource, OGRWFSDataSource, ...
         raise LabelError(f"{path} describes other files or addresses, which are not followed; save the shapes "
                          "themselves, as GeoPackage")
+    if path.suffix.lower() == ".tab" and not re.search(NATIVE_TABLE, content[:HEAD]):
+        raise LabelError(f"{path} is a MapInfo table of an image or of other tables; save the shapes as GeoPackage")
     for found in _CRS_MEMBER.finditer(content):
         crs = _json_at(content, found.end())
         if isinstance(crs, dict) and not _is_known(crs):

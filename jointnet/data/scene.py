@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # what reads vector files brings GeoPandas, which whoever has
 
 SPLITS = ("train", "validation", "test")
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".parquet", ".fgb", ".gml", ".kml", ".geoparquet", ".kmz",
-                   ".topojson", ".geojsonl", ".sqlite", ".osm", ".pbf", ".gdb", ".zip")
+                   ".topojson", ".geojsonl", ".sqlite", ".osm", ".pbf", ".gdb", ".zip", ".mif",
+                   ".tab", ".csv")
 LABELS_ENDING = "_labels"  # of the name of what a LabelEditor keeps: a_labels.gpkg beside a.tif
 _MAKING = threading.Lock()
 Window = tuple[int, int, int, int]  # (row, col, height, width)
