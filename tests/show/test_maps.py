@@ -12,8 +12,10 @@ import pytest
 import shapely
 from PIL import Image
 from pyproj import Transformer
+from rasterio.crs import CRS
+from rasterio.transform import Affine
 
-from jointnet.data.raster import RasterError, warp_to_web_mercator, write_raster
+from jointnet.data.raster import Grid, RasterError, warp_to_web_mercator, write_raster
 from jointnet.data.scene import Dataset
 from jointnet.show.cities import show_cities
 from jointnet.show.layers import CLASS_COLOURS, rgb
@@ -378,3 +380,26 @@ def test_a_still_has_room_for_the_scene_whatever_its_layers_are_called(scene, po
     shown = show_map(named, polygons={name: polygons, "none": polygons[:0]})
     pixels = np.asarray(Image.open(io.BytesIO(shown.preview())).convert("RGB"))
     assert (np.abs(pixels.astype(int) - GRASS).max(-1) < 12).mean() > 0.05
+
+
+def test_a_scene_across_180_degrees_is_one_picture_there_and_its_shapes_lie_on_it(tmp_path):
+    """100 m across the middle of a map around 150 east (EPSG:3832): 30 degrees east of it are 3,339,584.72 m."""
+    place = Grid(100, 100, 3, "uint8", CRS.from_epsg(3832), Affine(1, 0, 3_339_534.72, 0, -1, -1_900_000))
+    image = np.full((100, 100, 3), GRASS, np.uint8)
+    image[40:60, 30:70] = ROOF
+    write_raster(tmp_path / "a.tif", image, place)
+    t = place.transform
+    house = gpd.GeoSeries([shapely.box(*(t @ (30, 60)), *(t @ (70, 40)))], crs=3832)
+    mask = (image[..., 0] == ROOF[0]).astype(np.uint8)
+    shown = show_map(tmp_path / "a.tif", mask=mask, polygons=house.to_frame("geometry"))
+    half = 50 / 6_378_137 * 180 / np.pi  # degrees of longitude: Mercator's are those of the equator
+    pixel = half / 50
+    for layer in pictures(shown).values():
+        (south, west), (north, east) = layer.bounds
+        assert (west, east) == pytest.approx((180 - half, 180 + half), abs=pixel)
+        assert 0 < north - south < 3 * half
+    ring = np.array(vectors(shown)["polygons"].data["features"][0]["geometry"]["coordinates"][0])
+    assert (ring[:, 0].min(), ring[:, 0].max()) == pytest.approx((180 - 0.4 * half, 180 + 0.4 * half), abs=pixel / 10)
+    assert shown.center[1] == pytest.approx(180, abs=0.01)
+    assert shown.zoom > 15
+    assert shown.preview()[:4] == b"\x89PNG"
