@@ -130,6 +130,8 @@ def train(
     run = fit(new if weights is None else load_model(weights), datasets, out, new.classes, callbacks=[StopOnSignal()],
               **options)
     best = max(run.history.get("val_iou") or [float("nan")])
+    if run.ended == "stopped":
+        typer.echo()  # ends the line of the progress bar
     typer.echo(f"{run.ended}: best validation IoU {best:.4f}, weights in {run.out / 'best.weights.h5'}")
     if run.ended == "stopped":
         typer.echo("the same command with --resume goes on after the last finished epoch")

@@ -44,7 +44,8 @@ class Sentences(TyperGroup):
             except Exception as error:
                 if ctx.params.get("debug") or not _is_foreseen(error):
                     raise
-                typer.echo(f"jointnet: {error}", err=True)
+                after = "\n" if hasattr(error, "exit_code") else ""  # what was stopped leaves a line half-written
+                typer.echo(f"{after}jointnet: {error}", err=True)
                 raise typer.Exit(getattr(error, "exit_code", 2)) from error
 
 

@@ -255,21 +255,30 @@ class CheckpointCallback(keras.callbacks.Callback):
 
 
 class StopOnSignal(keras.callbacks.Callback):
-    """Ends training after the running step when the process is told to end (SIGTERM); the last epoch's state stays."""
+    """Ends training on Ctrl-C and when the process is told to end (SIGTERM); the last finished epoch's state stays.
+
+    It does not wait for a step's end: the first one of a large network is compiled for minutes, while whoever sent the
+    signal gives a process some seconds. Only what runs outside of Python, a step at most, is finished.
+    """
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Begins to listen for the signal."""
-        self._told = False
-        self._before = signal.signal(signal.SIGTERM, self._tell)
+        """Begins to listen for the signals, but for those that the process was begun to be deaf to, as by nohup."""
+        self._told: int | None = None
+        heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._stop) for number in heard}
 
-    def _tell(self, number: Any, frame: Any) -> None:
-        self._told = True
+    def _stop(self, number: int, frame: Any) -> None:
+        self._told = number
+        raise KeyboardInterrupt(number)  # an Exception would be caught, or made another, by what compiles
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Ends training if the signal has come."""
-        if self._told:
-            raise StopTraining(signal.SIGTERM)
+    def _stop_again(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Ends training where the interrupt was lost: Python drops those that come while an object is deleted."""
+        if self._told is not None:
+            raise KeyboardInterrupt(self._told)
+
+    on_train_batch_end = on_test_batch_end = _stop_again
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Puts back whatever handled the signal before."""
-        signal.signal(signal.SIGTERM, self._before)
+        """Puts back whatever handled the signals before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -201,8 +201,7 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
                     callbacks=[RateCallback(rate, len(batches)), keeper, *others], verbose=wanted.verbose)
     except (KeyboardInterrupt, StopTraining) as stop:
         keeper.ended = "stopped"
-        number = signal.SIGINT if isinstance(stop, KeyboardInterrupt) or not stop.args else stop.args[0]
-        exit_code = 128 + number
+        exit_code = 128 + (stop.args[0] if stop.args else signal.SIGINT)
         for callback in others:  # Keras tells nobody
             callback.on_train_end()
     settle(state.best)

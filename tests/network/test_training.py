@@ -1,5 +1,6 @@
 """A tiny training on drawn numbers: it learns, it resumes exactly, it keeps what it had."""
 
+import contextlib
 import errno
 import importlib.util
 import json
@@ -161,12 +162,25 @@ class Terminate(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_sigterm_ends_training_after_the_step_with_the_state_of_the_last_epoch(tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    run = fit(CARD, BrightSquares(2), BrightSquares(1), tmp_path, 5, callbacks=[StopOnSignal(), Terminate()], verbose=0)
+def test_sigterm_ends_training_at_once_with_the_state_of_the_last_epoch(tmp_path):
+    before, terminate = signal.getsignal(signal.SIGTERM), Terminate()
+    run = fit(CARD, BrightSquares(2), BrightSquares(1), tmp_path, 5, callbacks=[StopOnSignal(), terminate], verbose=0)
     assert run.ended == "stopped" and len(run.history["loss"]) == 1 and run.exit_code == 143
-    assert int(everything_saved(tmp_path)["optimizer/vars/0"]) == 2
+    assert int(terminate.model.optimizer.iterations) == int(everything_saved(tmp_path)["optimizer/vars/0"]) == 2
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_that_gets_lost_comes_again_after_the_step():
+    stop, before = StopOnSignal(), signal.getsignal(signal.SIGINT)
+    stop.on_train_begin()
+    stop.on_train_batch_end(0)
+    with contextlib.suppress(KeyboardInterrupt):  # as Python does while it deletes an object
+        signal.raise_signal(signal.SIGINT)
+    for hook in (stop.on_train_batch_end, stop.on_test_batch_end):
+        with pytest.raises(KeyboardInterrupt, match=str(int(signal.SIGINT))):
+            hook(1)
+    stop.on_train_end()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_rates_by_hand():

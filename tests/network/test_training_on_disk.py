@@ -3,6 +3,8 @@
 import json
 import random
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -170,6 +172,31 @@ def test_what_is_stopped_in_its_first_epoch_keeps_nothing_and_says_so(tmp_path, 
     monkeypatch.setattr("jointnet.network.training.train", stop)
     monkeypatch.setattr("jointnet.data.catalogue.open_dataset", lambda *_, **__: Dataset("none", ()))
     said = CliRunner().invoke(app, ["train", "--out", str(tmp_path / "run")])
-    assert said.exit_code == code and said.stderr.startswith("jointnet: training stopped before")
+    assert said.exit_code == code and said.stderr.startswith("\njointnet: training stopped before")
 
 
+
+
+@pytest.mark.timeout(300)
+def test_the_command_ends_with_143_when_it_is_told_to_end(tmp_path):
+    """A process of its own, from its second epoch; what it compiles is small."""
+    for number in range(2):
+        scene = draw_town(tmp_path, number)
+        for folder, source in (("images", scene.image), ("masks", scene.labels["buildings"])):
+            (tmp_path / "town" / folder).mkdir(parents=True, exist_ok=True)
+            source.rename(tmp_path / "town" / folder / f"{number}.tif")
+    small = ["--preset", "tiny", "--dilation-rates", "1", "--normalization", "none", "--patch-size", "32"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jointnet", "train", "--out", tmp_path / "run", "--dataset", "folder", "--root",
+         tmp_path / "town", "--validation", "0.5", "--steps", "1", "--epochs", "100000", *small],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = b""
+    while said.count(b"Epoch") < 2 and (more := process.stdout.read1()):
+        said += more
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=120)[0].decode()
+    assert process.returncode == 143
+    assert "\nstopped: best validation IoU" in rest and "--resume goes on" in rest and "Traceback" not in rest
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    assert state["epochs"] >= 1 and sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "best.json", "best.weights.h5", "history.csv", state["weights"], "state.json"]
