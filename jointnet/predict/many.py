@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from jointnet.data.addresses import stem_of
+from jointnet.data.raster import RasterError
 from jointnet.data.scene import Scene
 from jointnet.errors import MissingPackageError
-from jointnet.files import written_whole
+from jointnet.files import InUseError, alone, written_whole
 from jointnet.network.card import WeightsFile, open_weights
 from jointnet.network.digest import is_keras
 from jointnet.options import PredictOptions, chosen, takes
@@ -77,7 +78,7 @@ def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str 
         options: those of `PredictOptions`, the same for every scene.
 
     Raises:
-        PredictionError: if there is no scene, or two have one name.
+        PredictionError: if there is no scene, two have one name, or another `predict_many` into `out` is running.
         ImportError: if Dask is not installed.
         OSError: if the scheduler does not answer.
         UnknownOptionError: if there is no option of a name; the message names the closest.
@@ -87,16 +88,36 @@ def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str 
     wanted = chosen(PredictOptions, options)
     names = _names(sources)
     report = ManyReport(len(names))
-    with _client(scheduler, workers, len(names)) as client, _shared(model, out, wanted) as weights:
+    with _alone(out), _client(scheduler, workers, len(names)) as client, _shared(model, out, wanted) as weights:
         futures = {
             client.submit(_predict_one, weights, source, str(out.resolve()), wanted, retries=retries, pure=False): name
             for name, source in zip(names, sources, strict=True)
         }
         _collect(client, futures, report, progress)
-    report.seconds = time.perf_counter() - began
-    with written_whole(out / REPORT) as draft:
-        draft.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+        report.seconds = time.perf_counter() - began
+        with written_whole(out / REPORT) as draft:
+            draft.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     return report
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps other runs of many scenes out of a folder, whose report and shared weights are of one run.
+
+    Raises:
+        PredictionError: if another one is there.
+        RasterError: if the folder cannot be written to.
+    """
+    busy = f"another run is predicting many scenes into {out} just now; wait until it is done, or choose another folder"
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone(out / ".many.lock", busy))
+        except InUseError as error:
+            raise PredictionError(busy) from error
+        except OSError as error:
+            raise RasterError(f"{out} cannot be written to; name a folder that you may write to ({error})") from error
+        yield
 
 
 def _names(sources: Sequence) -> list[str]:
@@ -174,7 +195,6 @@ def _client(scheduler: str | None, workers: int | None, scenes: int) -> Iterator
 @contextmanager
 def _shared(model: Any, out: Path, wanted: PredictOptions) -> Iterator:
     """The model in a form that workers can get: weights that are ready to run, or a function as it is."""
-    out.mkdir(parents=True, exist_ok=True)
     if isinstance(model, str | Path):
         model = open_weights(model)
     if not is_keras(model):

@@ -13,6 +13,7 @@ from jointnet.predict.many import predict_many
 from jointnet.predict.scenes import predict_scene
 from jointnet.predict.settings import Settings
 from jointnet.predict.source import PredictionError
+from tests.killing import CONTEXT, both
 
 distributed = pytest.importorskip("distributed")
 OPTIONS = {"size": 32, "threshold": 153.5 / 255, "progress": False}
@@ -90,3 +91,34 @@ def test_two_scenes_of_one_name_are_refused(tmp_path):
 def test_no_scene_at_all_is_refused(tmp_path):
     with pytest.raises(PredictionError, match="at least one image"):
         predict_many(slow_network, [], tmp_path / "out")
+
+
+def predict_in_rounds(number, scenes, out, barrier):
+    """One of a pair: many scenes into each of three folders, at the same moments as the other."""
+    said = []
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as own:
+        for turn in range(3):
+            barrier.wait(60)
+            try:
+                report = predict_many(slow_network, scenes, out / str(turn), own.scheduler_address, **OPTIONS)
+                said.append("done" if not report.failed else str(report.failed))
+            except PredictionError as error:
+                said.append("refused" if "another run is predicting many scenes into" in str(error) else str(error))
+    (out / f"said-{number}.json").write_text(json.dumps(said))
+
+
+def test_pairs_of_runs_into_one_folder_predict_every_scene_once(tmp_path, scenes):
+    """One of a pair succeeds; the other refuses in a sentence, or comes when all is done."""
+    out = tmp_path / "out"
+    out.mkdir()
+    assert both(predict_in_rounds, scenes[:2], out, CONTEXT.Barrier(2)) == [0, 0]
+    one, other = (json.loads((out / f"said-{number}.json").read_text()) for number in (0, 1))
+    rounds = [set(pair) for pair in zip(one, other, strict=True)]
+    assert {"done", "refused"} in rounds and all(pair in ({"done"}, {"done", "refused"}) for pair in rounds)
+    predict_scene(slow_network, scenes[1], tmp_path / "alone", **OPTIONS)
+    for turn in range(3):
+        folder = out / str(turn)
+        report = json.loads((folder / "prediction_report.json").read_text())
+        assert sorted([*report["done"], *report["skipped"]]) == ["town0", "town1"]
+        assert len(list(folder.iterdir())) == 2 * 4 + 1
+        assert (folder / "town1_mask.tif").read_bytes() == (tmp_path / "alone" / "town1_mask.tif").read_bytes()
