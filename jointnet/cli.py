@@ -169,9 +169,10 @@ def predict(
 
         begin_engine(model, options["engine"], options["size"])  # beside the imports that follow
     from jointnet.predict.scenes import predict_scene
+    from jointnet.predict.settings import BusyError
 
-    failed = 0
-    for path in paths:
+    failed, queue = 0, list(paths)
+    for path in queue:
         try:
             result = predict_scene(model, path, out, **options)
             for written in result.paths:
@@ -182,6 +183,9 @@ def predict(
         except (JointNetError, OSError) as error:
             if len(paths) == 1:
                 raise
+            if isinstance(error, BusyError) and queue.count(path) == 1:
+                queue.append(path)  # the other run may be done with it when the rest is done
+                continue
             failed += 1  # the others can still be done
             typer.echo(f"jointnet: {error}", err=True)
     if failed:

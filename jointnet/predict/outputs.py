@@ -23,7 +23,7 @@ from jointnet.files import InUseError, alone, check_file_name, written_whole
 from jointnet.network.digest import OLD
 from jointnet.options import PredictOptions
 from jointnet.predict.rasters import create_mask, create_probability, run_of
-from jointnet.predict.settings import PredictionError, Settings
+from jointnet.predict.settings import BusyError, Settings
 from jointnet.predict.source import Source
 from jointnet.predict.vectors.files import create_vectors, read_notes
 from jointnet.predict.vectors.outlines import PIXELS, Tidying
@@ -139,7 +139,7 @@ def alone_with(result: ScenePrediction, overwrite: bool) -> Iterator[None]:
     """Keeps other runs away from a prediction's files; the system lets them in again if this process dies.
 
     Raises:
-        PredictionError: if another run is predicting the scene into the same folder.
+        BusyError: if another run is predicting the scene into the same folder.
         FileExistsError: as `refuse_to_replace`, unless `overwrite`, if another run has ended in the meantime.
         RasterError: if the folder cannot be written to.
     """
@@ -151,7 +151,7 @@ def alone_with(result: ScenePrediction, overwrite: bool) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(alone(folder / f".{name}.lock", busy))
         except InUseError as error:
-            raise PredictionError(busy) from error
+            raise BusyError(busy) from error
         except OSError as error:
             raise RasterError(f"{folder} cannot be written to; name a folder that you may write to ({error})"
                               ) from error

@@ -22,6 +22,10 @@ class PredictionError(InputError):
     """A scene, a setting or a prediction that cannot be used; the message says what to do."""
 
 
+class BusyError(PredictionError):
+    """Another run is predicting the scene into the same folder."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a network wants to be used.

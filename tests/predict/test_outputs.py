@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from jointnet.cli import app
@@ -152,6 +153,31 @@ def test_a_raster_that_does_not_hold_what_was_written_never_gets_its_name(scene_
     with pytest.raises(RasterError, match=r"town_probability.tif cannot be written.*disk"):
         predict_scene(Counted(), scene_path, tmp_path / "out", **OPTIONS)
     assert files(tmp_path / "out") == [".town_probability_rows"]
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["the other run ends", "the other run stays"])
+def test_a_list_comes_back_to_an_image_that_another_run_was_predicting(scene_path, tmp_path, monkeypatch, ends):
+    second, out = tmp_path / "village.tif", tmp_path / "out"
+    second.write_bytes(scene_path.read_bytes())
+    out.mkdir()
+    other = FileLock(out / ".town.lock")
+    other.acquire()
+
+    class Network(Counted):
+        """The other run ends while the second image is predicted."""
+
+        def __call__(self, windows):
+            if ends:
+                other.release()
+            return super().__call__(windows)
+
+    monkeypatch.setattr("jointnet.network.card.open_weights", lambda _: Network())
+    command = ["predict", str(scene_path), str(second), "-w", "any", "-o", str(out), "--no-polygons"]
+    said = CliRunner().invoke(app, command)
+    other.release()
+    assert said.exit_code == (0 if ends else 2), said.stderr
+    assert said.stderr.count("another run is predicting town into") == (0 if ends else 1)
+    assert {path.stem for path in out.glob("*_mask.tif")} == ({"town_mask"} if ends else set()) | {"village_mask"}
 
 
 def test_a_list_goes_on_after_an_image_whose_disk_was_full(scene_path, tmp_path, monkeypatch):
