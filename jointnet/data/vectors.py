@@ -308,9 +308,9 @@ def _same_site(crs: pyproj.CRS, other: pyproj.CRS) -> bool:
 
 def local_crs(grid: Grid) -> pyproj.CRS | None:
     """A projection true to scale around the grid's centre; None where the grid's own units must serve."""
-    if grid.crs is None or not (grid.crs.is_geographic or grid.crs.is_projected):
+    own = parse_crs(grid.crs)
+    if own is None or own.geodetic_crs is None or not grid.on_earth:
         return None
-    own = known_crs(grid.crs)
     datum = own.geodetic_crs.to_2d()  # the image's own: between the two there is no shift
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     lon, lat = pyproj.Transformer.from_crs(own, datum, always_xy=True).transform(x, y)
