@@ -15,7 +15,8 @@ ORDER = ["errors", "options", "backend", "files", "data", "network", "predict", 
          "cli"]
 FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
-    "rasterio": {"data.raster"},
+    "rasterio": {"data.raster", "data.image_files", "data.image_grid", "data.palettes", "data.raster_writer",
+                 "data.web_mercator"},
     "leafmap": {"show.maps"},
     "ipyleaflet": {"show.maps", "show.cities", "show.places"},
     "matplotlib": {"show.figures"},
@@ -31,8 +32,8 @@ ASKS_FOR_KERAS = {"predict.engines", "predict.export", "show.widgets.network", "
 WITHOUT_KERAS = {"network", "network.card"}  # a card is read and checked in milliseconds
 FORMAT = {"LEVELS", "NODATA", "OURS", "to_values", "RUN", "SETTINGS", "VALUES"}  # of predict.rasters
 KNOWS_LEVELS = {"evaluate.thresholds", "evaluate.calibration"}  # histograms of one bin for each stored level
-# Geometry alone: these parts of rasterio open no file, and modules whose names begin so may use them.
-GEOMETRY = ("rasterio.features.", "rasterio.warp.", "rasterio.transform.", "rasterio.crs.")
+# These parts of rasterio open no file, and modules whose names begin so may use them.
+GEOMETRY = ("rasterio.features.", "rasterio.warp.", "rasterio.transform.", "rasterio.crs.", "rasterio.errors.")
 GEOMETERS = ("data.", "predict.vectors.polygons")
 
 

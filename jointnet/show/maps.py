@@ -23,9 +23,10 @@ import shapely
 from ipywidgets import HTML, Button, Checkbox, FloatSlider, HBox, Layout, VBox
 
 from jointnet.data.degrees import WGS84, past_180
-from jointnet.data.raster import RasterError, project_points, warp_to_web_mercator
+from jointnet.data.raster import RasterError, project_points
 from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene, as_scene
 from jointnet.data.vectors import read_features
+from jointnet.data.web_mercator import warp_to_web_mercator
 from jointnet.errors import InputError
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import (

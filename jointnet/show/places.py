@@ -14,9 +14,10 @@ import numpy as np
 from ipywidgets import Button, Dropdown, FloatProgress, FloatText, HBox, Layout, Text, VBox
 
 from jointnet.data.places import MOST_TILES, PlacePlan, check_size, open_place, plan_place
-from jointnet.data.raster import open_raster, warp_to_web_mercator
+from jointnet.data.raster import open_raster
 from jointnet.data.services import Service
 from jointnet.data.vectors import read_features
+from jointnet.data.web_mercator import warp_to_web_mercator
 from jointnet.errors import InputError
 from jointnet.network.card import Card, card_path, find_weights, published_weights
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes

@@ -95,7 +95,7 @@ def test_a_disk_that_is_full_at_the_first_row_is_said_and_nothing_is_left(scene_
 
 
 @pytest.mark.parametrize(("fails", "left"), [
-    ("jointnet.data.raster.copy_raster", []), ("jointnet.predict.outputs.create_vectors", OUTPUTS[2:])])
+    ("jointnet.data.raster_writer.copy_raster", []), ("jointnet.predict.outputs.create_vectors", OUTPUTS[2:])])
 def test_a_disk_that_is_full_later_loses_no_row_and_no_raster(scene_path, tmp_path, whole, monkeypatch, fails, left):
     monkeypatch.setattr(fails, full)
     with pytest.raises((RasterError, OSError), match="No space left on device"):
@@ -149,7 +149,7 @@ def damage(kind):
 
 @pytest.mark.parametrize("kind", ["cut short", "blocks lost"])
 def test_a_raster_that_does_not_hold_what_was_written_never_gets_its_name(scene_path, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("jointnet.data.raster.copy_raster", damage(kind))
+    monkeypatch.setattr("jointnet.data.raster_writer.copy_raster", damage(kind))
     with pytest.raises(RasterError, match=r"town_probability.tif cannot be written.*disk"):
         predict_scene(Counted(), scene_path, tmp_path / "out", **OPTIONS)
     assert files(tmp_path / "out") == [".town_probability_rows"]
@@ -243,7 +243,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_row_is_predicted_again(scene_path, tmp_path, whole, monkeypatch, how):
-    monkeypatch.setattr("jointnet.data.raster.copy_raster", full)
+    monkeypatch.setattr("jointnet.data.raster_writer.copy_raster", full)
     with pytest.raises(RasterError):
         predict(scene_path, tmp_path / "out")
     monkeypatch.undo()

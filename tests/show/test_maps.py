@@ -15,8 +15,9 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from jointnet.data.raster import Grid, RasterError, warp_to_web_mercator, write_raster
+from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.data.scene import Dataset
+from jointnet.data.web_mercator import warp_to_web_mercator
 from jointnet.show.cities import show_cities
 from jointnet.show.layers import CLASS_COLOURS, rgb
 from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, SceneMap, show_map
