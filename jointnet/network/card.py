@@ -192,16 +192,29 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _is_name(value: object) -> bool:
+    """Whether it is one line, which leads to no other folder where somebody names a file after it."""
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and value == name_of(value)
+
+
+def name_of(text: str) -> str:
+    """A name that a card may have, from that of a folder, say: what it may not hold becomes "_"."""
+    name = "".join(c if c.isprintable() and c not in "/\\" else "_" for c in text)[:LONGEST_NAME]
+    return "_" if name in (".", "..") else name
+
+
 def _is_metres(value: object) -> bool:
     return value is None or _is_number(value, 1e-3, 1e3)
 
 
+LONGEST_NAME = 200  # characters
 TINY = 1e-6  # how near thresholds may be to 0 and 1
 METRES = (_is_metres, "null, or metres per pixel from 0.001 to 1000,")
 TEXT = (_is_text, "text")
 COUNT = (lambda v: v is None or _is_whole(v, 0, 2**63), "null, or a whole number from 0 on,")
 # Field -> whether a value is right, and what is expected of it.
 EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_name, "one printable line of at most 200 characters without / and \\"),
     "bands": (lambda v: _is_whole(v, 1, 1000), "a whole number from 1 to 1000"),
     "classes": (lambda v: isinstance(v, tuple) and 0 < len(v) <= 100 and all(map(_is_text, v)), "a list of names"),
     "dilation_rates": (lambda v: _are_whole(v, 1000), "a list of whole numbers from 1 to 1000"),
@@ -217,7 +230,7 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
                "an object of split -> object"),
     "stretch": (lambda v: _is_stretch(v), '{}, {"per": "scene"} or the limits "low" and "high" of each band,'),
     "seed": COUNT, "steps": COUNT, "batch_size": COUNT,
-    **dict.fromkeys(("name", "architecture", "preset", "reduction_from", "normalization", "scaling", "loss", "data",
+    **dict.fromkeys(("architecture", "preset", "reduction_from", "normalization", "scaling", "loss", "data",
                      "terms", "date", "recipe", "limits", "purpose", "sha256", "digest"), TEXT),
 }
 

@@ -19,7 +19,7 @@ from keras import KerasTensor
 from jointnet.errors import InputError
 from jointnet.files import settle
 from jointnet.network.average import AverageCallback
-from jointnet.network.card import DEFAULT_THRESHOLD, Card, card_of
+from jointnet.network.card import DEFAULT_THRESHOLD, Card, card_of, name_of
 from jointnet.network.checkpoints import (
     CheckpointCallback,
     RunState,
@@ -122,8 +122,9 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence
     check_images([*training, *validation])
     card = replace(
         card,
-        name=Path(out).name, bands=training[0].info.bands, patch_size=patch_size, gsd=training[0].gsd,
-        image_gsd=assumed_gsd(card, training[0].gsd), seed=wanted.seed, stretch=_stretch_of([*training, *validation]),
+        name=name_of(Path(out).resolve().name), bands=training[0].info.bands, patch_size=patch_size,
+        gsd=training[0].gsd, image_gsd=assumed_gsd(card, training[0].gsd), seed=wanted.seed,
+        stretch=_stretch_of([*training, *validation]),
         loss=wanted.loss or ",".join(DEFAULT_LOSS.get(c, "cross_entropy_dice") for c in card.classes),
         data="; ".join([*(_described(part, card.classes) for part in parts), *_before(card)]),
         drawn=any(d.drawn for d in datasets), batch_size=batch_size, thresholds=dict(card.thresholds), scores={},
@@ -167,6 +168,7 @@ def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDa
 def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,
          model: keras.Model | None, wanted: FitOptions) -> Run:
     """`fit` with its options in hand and checked."""
+    card.check()  # now, not when it is read back after an epoch
     strategy = _mirrored_strategy() if wanted.mirrored else None
     curves = [_tensorboard(out)] if wanted.tensorboard else []
     averager = None if wanted.average is None else AverageCallback()

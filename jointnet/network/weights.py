@@ -33,12 +33,13 @@ def save_model(model: keras.Model, path: str | Path, card: Card | None = None, h
         half: stores float16, half the size; `load_model` gives float32 again, with three digits of each weight.
 
     Raises:
-        WeightsError: if the path ends otherwise, or a weight is too large for float16.
+        WeightsError: if the path ends otherwise, the card cannot be right, or a weight is too large for float16.
     """
     path = Path(path)
     if not path.name.endswith(SUFFIX):
         raise WeightsError(f"{path.name} must end in {SUFFIX}")
     card = card or card_of(model)
+    card.check()
     with written_whole(path, card_path(path)) as draft:
         plain = _in_half_precision(model, card) if half else _without_optimizer(model, card)
         plain.save_weights(draft)

@@ -1,5 +1,8 @@
-from jointnet.network.card import DILATION_RATES, Card, describe, published_cards
+import pytest
+
+from jointnet.network.card import DILATION_RATES, Card, WeightsError, describe, published_cards
 from jointnet.network.model import DILATION_RATES as OF_THE_NETWORK
+from jointnet.network.weights import save_model
 
 
 def test_a_card_has_the_networks_own_dilation_rates_by_default():
@@ -26,3 +29,10 @@ def test_weights_of_real_imagery_are_listed_first_and_props_of_lessons_last():
     assert [card.name for card in published_cards() if card.purpose] == [
         "roads-by-cross_entropy", "roads-by-dice", "roads-by-focal"
     ]  # fmt: skip
+
+
+def test_a_card_that_could_not_be_read_again_is_not_written(tmp_path):
+    card = Card(name="../victim", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,))
+    with pytest.raises(WeightsError, match="name is '../victim'"):
+        save_model(card.build(), tmp_path / "net.weights.h5", card)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jointnet.network.card import EXPECTED, Card, WeightsError, open_weights
+from jointnet.network.card import EXPECTED, Card, WeightsError, name_of, open_weights
 
 GOOD = asdict(Card())
 ANYTHING = st.recursive(
@@ -33,7 +33,9 @@ def read(**values):
     ({"stretch": {"per": "dataset", "low": [5], "high": [1], "dtype": "uint16"}}, "the limits"),
     ({"stretch": {"low": [1, 1, 1], "high": [5, 5, 5], "dtype": "uint16"}}, "the limits"),
     ({"stretch": {"per": "dataset", "low": [1], "high": [5], "dtype": "uint16"}}, "of 1 bands; 3 are expected"),
-    ({"name": 7}, "text"),
+    ({"name": 7}, "name is 7; one printable line"), ({"name": "../../victim"}, "without / and"),
+    ({"name": "a\\b"}, "without / and"), ({"name": ".."}, "printable line"),
+    ({"name": "a\n\x1b[2J"}, "one printable line"), ({"name": "x" * 201}, "at most 200"),
     ({"classes": ["x/../../../victim"]}, r"called 'x/\.\./\.\./\.\./victim'"), ({"classes": [".."]}, "a dot or blank"),
     ({"classes": ["<img src=x onerror=alert(1)>"]}, "are possible"), ({"classes": ["a\0b"]}, "are possible"),
     ({"classes": ["a\\b"]}, "are possible"), ({"classes": ["Roads", "roads"]}, "a name twice"),
@@ -49,6 +51,13 @@ def test_a_value_that_cannot_be_is_refused_with_what_is_expected(values, says):
 def test_what_is_no_card_is_refused(text):
     with pytest.raises(WeightsError):
         Card.from_json(text)
+
+
+def test_the_name_of_a_folder_becomes_one_that_a_card_may_have():
+    assert [name_of(text) for text in ("run 12:30", "", "..", "a\\b\n", "x" * 300)] == [
+        "run 12:30", "", "_", "a_b_", "x" * 200]
+    for name in ("run 12:30", "", "Überblick", "x" * 200):
+        assert read(name=name).name == name
 
 
 def test_bytes_that_are_no_text_are_no_card():
