@@ -167,7 +167,7 @@ def predict(
     if not any((out / f"{path.stem}_probability.tif").exists() for path in paths):  # done ones need no network
         from jointnet.predict.engines import begin_engine
 
-        begin_engine(model, options["engine"], options["size"])  # beside the imports that follow
+        begin_engine(model, options["engine"])  # beside the imports that follow
     from jointnet.predict.scenes import predict_scene
     from jointnet.predict.settings import BusyError
 

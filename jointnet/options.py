@@ -77,7 +77,8 @@ class PredictOptions:
     overlap: float | None = option(
         None, "share of a window that it has in common with its neighbour; the weights' own, if not given")
     size: int | None = option(
-        None, "side of the windows in pixels, a multiple of 8; the weights' patch size, if not given")
+        None, "side of the windows in pixels, a multiple of 8; the weights' patch size, or less for small images, "
+        "if not given")
     tta: bool = option(False, "average over eight turns and flips of each window: better, 8 x slower")
     engine: str = option("auto", "what runs the network: auto (likely the fastest here), keras or openvino")
     dtype: str = option("uint8", "type of the probability raster's pixels: uint8 or float32")

@@ -2,7 +2,8 @@
 
 A network for windows of one size is one file, `NAME.openvino.zip`: OpenVINO's own `network.xml` and `network.bin`, and
 `made_of.json`. The published weights bring theirs; of others it is made once, by another process, because that takes
-Keras and TensorFlow, and kept in the user's cache. A file that is damaged, or of other weights, is made anew.
+Keras and TensorFlow, and kept in the user's cache. A file that is damaged, or of other weights, is made anew. A network
+whose pixels do not depend on the size of the window, which group normalisation's do, is reshaped for other windows.
 """
 
 from __future__ import annotations
@@ -106,12 +107,25 @@ def _read(path: Path, weights: WeightsFile, size: int) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             made_of = json.loads(archive.read("made_of.json"))
-            if {name: made_of.get(name) for name in wanted} != wanted:
+            differs = [name for name in wanted if made_of.get(name) != wanted[name]]
+            if differs and (differs != ["size"] or weights.card.normalization == "group"):
                 return None
-            graph, digest = (archive.read(name) for name in ("network.xml", "network.bin")), made_of["digest"]
-            return openvino.Core().read_model(*graph), digest
+            graph = openvino.Core().read_model(*(archive.read(name) for name in ("network.xml", "network.bin")))
+        return (_reshaped(graph, size) if differs else graph), made_of["digest"]
     except UNREADABLE:
         return None
+
+
+def _reshaped(graph: Any, size: int) -> Any:
+    """A network for windows of another size.
+
+    Raises:
+        ValueError: if it was made for its own size alone.
+    """
+    graph.reshape([1, size, size, graph.input(0).shape[-1]])
+    if list(graph.output(0).shape[1:3]) != [size, size]:
+        raise ValueError(f"its answer is {graph.output(0).shape}, not of {size} px")
+    return graph
 
 
 def _read_cached(path: Path, weights: WeightsFile, size: int) -> Any:

@@ -56,7 +56,45 @@ def openvino_window(model: Any, size: int) -> Any:
     """As `openvino_model`, for exactly one window at a time: that runs faster than a model for any number of them."""
     graph = openvino_model(model, size)
     graph.reshape([1, size, size, model.input_shape[-1]])
+    free_of_size(graph)
     return graph
+
+
+def free_of_size(graph: Any) -> None:
+    """Lets an `openvino.Model` be reshaped: what enlarges to a size does so by a factor, with the same answers."""
+    makers = {"Interpolate": _by_factor, "Reshape": _by_turning}
+    for node in graph.get_ordered_ops():
+        make = makers.get(node.get_type_name())
+        new = None if make is None else make(node)
+        if new is not None:
+            for target in node.output(0).get_target_inputs():
+                target.replace_source_output(new.output(0))
+    graph.validate_nodes_and_infer_types()
+
+
+def _by_factor(node: Any) -> Any:
+    """An enlargement to a size, as one by a factor; None of any other."""
+    from openvino import opset11
+
+    how = node.get_attributes()
+    if how["shape_calculation_mode"] != "sizes" or node.get_input_size() != 3:
+        return None
+    image, size, axes = (node.input_value(k) for k in range(3))
+    before = np.array(image.get_shape())[axes.get_node().data]
+    return opset11.interpolate(
+        image, (size.get_node().data / before).astype(np.float32), how["mode"], "scales", how["pads_begin"],
+        how["pads_end"], how["coordinate_transformation_mode"], how["nearest_mode"], how["antialias"],
+        how["cube_coeff"], axes)
+
+
+def _by_turning(node: Any) -> Any:
+    """A reshape of one channel from first to last, as OpenVINO writes it, as a transposition; None of any other."""
+    from openvino import opset11
+
+    before, after = list(node.input(0).get_shape()), list(node.output(0).get_shape())
+    if len(before) != 4 or before[1] != 1 or after != [before[0], *before[2:], 1]:
+        return None
+    return opset11.transpose(node.input_value(0), np.array([0, 2, 3, 1], np.int32))
 
 
 def halve_exactly(graph: Any) -> None:

@@ -99,21 +99,19 @@ def make_engine(model: Any, name: str = "auto", size: int = 256) -> Engine:
         return _compiled(model, _runtime(model) if name == "auto" else name, size, digest, name == "auto")
 
 
-def begin_engine(model: Any, name: str | None = None, size: int | None = None) -> None:
-    """Has a thread begin what `make_engine` will be asked for, where the network is there, ready to run.
+def begin_engine(model: Any, name: str | None = None) -> None:
+    """Has a thread load OpenVINO and the network, where it is there, ready to run.
 
-    OpenVINO compiles outside Python, which can import meanwhile what else a prediction needs.
+    That happens outside Python, which can import meanwhile what else a prediction needs.
 
     Args:
         model: as in `make_engine`; nothing is begun of what is in memory already.
         name: as in `make_engine`; None for "auto".
-        size: side of the windows in pixels; None for the card's patch size.
     """
-    if not isinstance(model, WeightsFile) or name == "keras" or size not in (None, model.card.patch_size):
+    if not isinstance(model, WeightsFile) or name == "keras" or not _has_openvino():
         return
-    if not _has_openvino() or not compiled_beside(model.path).exists():
-        return
-    ThreadPoolExecutor(1).submit(make_engine, model, name or "auto", model.card.patch_size)  # its errors come again
+    if compiled_beside(model.path).exists():
+        ThreadPoolExecutor(1).submit(read_compiled, model, model.card.patch_size)  # its errors come again
 
 
 def prepare(weights: WeightsFile, name: str = "auto", size: int | None = None, beside: bool = False) -> None:

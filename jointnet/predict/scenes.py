@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,8 @@ def predict_array(model: Any, image: np.ndarray, overlap: float | None = None, s
             windows.
         image: uint8 (height, width, bands), of any height and width.
         overlap: share of a window that it has in common with its neighbour; without it the card's.
-        size: window in pixels, a multiple of 8; without it the patch size that the weights were trained at.
+        size: window in pixels, a multiple of 8; without it the patch size that the card states, or less for a small
+            image where the normalisation allows it.
         tta: True averages over the eight turns and flips of each window, at eight times the cost.
         engine: "keras", "openvino" or "auto" for the one that is likely the fastest here; without it "keras" for a
             Keras model, which is there already, else "auto".
@@ -69,10 +72,11 @@ def predict_array(model: Any, image: np.ndarray, overlap: float | None = None, s
     settings = settings_of(model)
     image = _as_bytes(np.asarray(image), settings)
     _check_image(image, settings)
-    size, whole = size or settings.patch_size, image.shape[:2]
+    whole = image.shape[:2]
     overlap = settings.overlap if overlap is None else overlap
     shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
     shown = image if shape is None else np.rint(resample_array(image, shape)).astype(np.uint8)
+    size = size or settings.window_for(shown.shape[:2])
     grid = WindowGrid(shown.shape[0], shown.shape[1], size, stride_of(size, overlap))
     run, network = _network(model, engine, size, tta)
     blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, network.batch)
@@ -136,7 +140,7 @@ def predict_scene(
     model = _resolve(model)
     settings = settings_of(model)
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
-        size = wanted.size or settings.patch_size
+        size = wanted.size or settings.window_for(scene.shape)
         overlap = settings.overlap if wanted.overlap is None else wanted.overlap
         wanted = replace(wanted, size=size, overlap=overlap)
         grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))
@@ -147,6 +151,8 @@ def predict_scene(
             refuse_to_replace(result)
             if is_finished(result):
                 return with_notes(result)
+        if len(grid.tops) * len(grid.lefts) == 1:
+            Thread(target=import_module, args=("geopandas",), daemon=True).start()  # takes as long as the window
         run, network = _network(model, wanted.engine, size, wanted.tta)
         with alone_with(result, wanted.overwrite), _kept_rows(result) as spool:
             if wanted.overwrite or not has_rasters(result):

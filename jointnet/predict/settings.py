@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from jointnet.errors import InputError
 from jointnet.network.card import DEFAULT_THRESHOLD, OVERLAP, class_names
 
 PATCH_SIZE = 256
+WINDOW_STEP = 64  # px; smaller windows are multiples of it, so that few sizes have to be made ready
 
 
 class PredictionWarning(UserWarning):
@@ -40,6 +42,7 @@ class Settings:
         thresholds: class -> probability from which a pixel belongs to it.
         temperature: that its logits are divided by.
         stretch: what a card says of images of more than 8 bits; {} of a network for 8-bit images.
+        any_window: whether a pixel's answer does not depend on the size of the window, as with batch normalisation.
     """
 
     bands: int | None = None
@@ -51,6 +54,15 @@ class Settings:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
     stretch: Mapping = field(default_factory=dict)
+    any_window: bool = False
+
+    def window_for(self, shape: tuple[int, int]) -> int:
+        """Side of the windows for an image that is shown with this height and width, in pixels.
+
+        It is the patch size; for a small image no more than that needs, where the network allows it.
+        """
+        needed = math.ceil(max(shape) / WINDOW_STEP) * WINDOW_STEP
+        return min(self.patch_size, needed) if self.any_window else self.patch_size
 
     @property
     def assumed_gsd(self) -> float | None:
@@ -87,7 +99,8 @@ def settings_of(model: Any, classes: int | None = None) -> Settings:
     card = getattr(model, "card", None)
     if card is not None:
         return Settings(card.bands, tuple(card.classes), card.patch_size, getattr(card, "overlap", OVERLAP), card.gsd,
-                        card.image_gsd, dict(card.thresholds), card.temperature, dict(getattr(card, "stretch", {})))
+                        card.image_gsd, dict(card.thresholds), card.temperature, dict(getattr(card, "stretch", {})),
+                        getattr(card, "normalization", "group") != "group")
     bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
     count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
     return Settings(bands, None if count is None else class_names(count))

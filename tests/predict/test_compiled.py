@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from threading import Event
 
@@ -132,29 +131,43 @@ def test_the_cache_forgets_what_was_used_longest_ago(small, cache, made_here, mo
     assert made_here == [8, 16, 24]
 
 
-def test_what_a_thread_has_begun_is_compiled_once(monkeypatch):
-    begun, weights, compiles = Event(), open_weights("sample-roads"), []
-
-    def slow(graph):
-        begun.set()
-        compiles.append(graph)
-        time.sleep(0.2)
-        return "the engine"
-
-    monkeypatch.setattr(engines, "_openvino_engine", slow)
-    engines._compiled.cache_clear()
-    begin_engine(weights, "openvino")
+def test_a_thread_reads_beside_the_imports_what_is_there(monkeypatch):
+    begun = Event()
+    monkeypatch.setattr(engines, "read_compiled", lambda *_: begun.set())
+    begin_engine(open_weights("sample-roads"), "openvino")
     assert begun.wait(30)
-    assert make_engine(weights, "openvino", weights.card.patch_size) == "the engine"
-    assert len(compiles) == 1
-    engines._compiled.cache_clear()
 
 
 def test_nothing_is_begun_of_a_network_that_is_not_ready(small, monkeypatch):
     monkeypatch.setattr(engines, "ThreadPoolExecutor", lambda _: pytest.fail("it was begun"))
     begin_engine(open_weights(small[1]))
-    begin_engine(open_weights("sample-roads"), size=40)
     begin_engine(open_weights("sample-roads"), "keras")
+
+
+@pytest.mark.parametrize(("normalization", "made"), [("batch", [SIZE]), ("group", [SIZE, 2 * SIZE])])
+def test_only_what_does_not_depend_on_its_window_is_reshaped(tmp_path, cache, made_here, normalization, made):
+    from jointnet.network.weights import load_model, save_model
+
+    card = Card(preset="tiny", classes=("buildings", "roads"), growth_rates=(4, 4, 4), dilation_rates=(1, 2),
+                normalization=normalization, patch_size=SIZE)
+    weights = open_weights(save_model(card.build(), tmp_path / f"own{SUFFIX}", card))
+    compiled.compile_weights(weights.path)
+    windows = np.random.default_rng(0).integers(0, 256, (1, 2 * SIZE, 2 * SIZE, 3), np.uint8)
+    answer = make_engine(weights, "openvino", 2 * SIZE)(windows)
+    np.testing.assert_allclose(answer, make_engine(load_model(weights.path), "keras", 2 * SIZE)(windows), atol=1e-5)
+    assert [SIZE, *made_here] == made
+
+
+def test_a_network_made_for_one_size_alone_is_made_anew_for_others(tmp_path, cache, made_here, monkeypatch):
+    from jointnet.network.weights import save_model
+    from jointnet.predict import convert
+
+    monkeypatch.setattr(convert, "free_of_size", lambda _: None)
+    card = Card(preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1, 2), normalization="batch", patch_size=SIZE)
+    weights = open_weights(save_model(card.build(), tmp_path / f"own{SUFFIX}", card))
+    compiled.compile_weights(weights.path)
+    read_compiled(weights, 2 * SIZE)
+    assert made_here == [2 * SIZE]
 
 
 def test_a_network_that_gave_its_memory_back_answers_as_before():

@@ -12,6 +12,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.data.scene import Scene
+from jointnet.network.card import Card
 from jointnet.predict.rasters import read_probability, with_temperature
 from jointnet.predict.scenes import (
     predict_array,
@@ -62,6 +63,20 @@ def test_windows_overlap_as_the_card_says_unless_told_otherwise(network):
     assert sum(calls) == 2
     predict_array(counted, image, overlap=0.5)  # rows -8 to 24, 8 to 40, 24 to 56, 40 to 72
     assert sum(calls) == 2 + 4
+
+
+@pytest.mark.parametrize(("normalization", "size"), [("batch", 64), ("group", 128)])
+def test_a_small_image_is_seen_in_a_small_window_where_the_normalisation_allows_it(normalization, size):
+    seen = []
+
+    def watched(windows):
+        seen.append(windows.shape)
+        return np.zeros((*windows.shape[:3], 1), np.float32)
+
+    watched.card = Card(normalization=normalization, patch_size=128)
+    predict_array(watched, np.zeros((50, 60, 3), np.uint8))
+    predict_array(watched, np.zeros((50, 60, 3), np.uint8), size=32, overlap=0)
+    assert {shape[1:3] for shape in seen} == {(size, size), (32, 32)}
 
 
 def test_a_temperature_of_two_halves_the_logit():
