@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -316,34 +315,16 @@ def _named_checksum(response: requests.Response) -> str | None:
 
 
 def _refuse_wrong_body(url: str, part: Path, path: Path) -> None:
-    """Raises DownloadError, and removes the part, where text or another kind of file came under a file's name."""
+    """Raises DownloadError, and removes the part, where what came is no file of the kind that its name says."""
     with part.open("rb") as file:
         head = file.read(64)
     own = BEGINS.get(path.suffix.lower())
-    others = tuple(start for starts in BEGINS.values() if starts is not own for start in starts)
-    if head and (own is None or not (_is_text(head) or head.startswith(others))):
+    if head and (own is None or head.startswith(own)):
         return
     _discard(part)
     what = "a file of another kind, or a web page," if head else "an empty file"
     raise DownloadError(f"{url} sent {what} for {path.name}; does this network ask for a login? Open the address in a "
                         f"browser to see, then run the same again")
-
-
-def _is_text(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a text, as pages in any guise are, or nothing but zeros."""
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    if not head.strip(b"\0") or start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<", b"{", b"[")):
-        return True
-    return any(_is_written_in(encoding, head) for encoding in ("utf-8-sig", "cp1252"))
-
-
-def _is_written_in(encoding: str, head: bytes) -> bool:
-    """Whether bytes are letters and spaces in an encoding; the last letter may be cut."""
-    try:
-        text = codecs.getincrementaldecoder(encoding)().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def _check(path: Path, checksum: str | None) -> str | None:

@@ -677,6 +677,7 @@ class Login(http.server.BaseHTTPRequestHandler):
         "/words.tif": ("Acc\xe8s refus\xe9 : identifiez-vous".encode("latin-1"), {}),
         "/wide.tif": ("<html>log in".encode("utf-16-le"), {}),
         "/json.tif": (b'{"error": "no"}', {}), "/other.tif": (b"PK\3\4" + NOISE, {}), "/short.tif": (b"II", {}),
+        "/noise.tif": (b"\x9c\x01" + NOISE, {}), "/noise.png": (b"\x9c\x01" + NOISE, {}),
     }
 
     def do_GET(self):
