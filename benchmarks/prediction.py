@@ -1,6 +1,6 @@
 """Prediction: memory against scene height, seams, polygons against GDAL's, and speed as ratios; one table in one run.
 
-    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [real]
+    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [real] [place]
 
 Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
 processes of their own. `--side 1024` makes the scene of the speed part smaller. PyTorch is compared where
@@ -8,16 +8,22 @@ JOINTNET_TORCH names a Python that has it. `real`, memory with a real network on
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pyogrio
+from PIL import Image
 
 from jointnet.data.drawn import draw_scene
 from jointnet.data.raster import Grid, create_raster, read_mask, write_raster
@@ -153,12 +159,16 @@ def build(preset: str):
     return model
 
 
-def peaks(height: int, preset: str | None = None) -> tuple[float, float, int]:
-    """(peak after one window, peak after a scene, its polygons), 5000 px wide, in a process of its own."""
+def peaks(height: int, preset: str | None = None, width: int = WIDTH) -> tuple[float, float, int]:
+    """(peak after one window, peak after a scene, its polygons) of a file, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        scene = write_scene(Path(folder) / "scene.tif", height, WIDTH)
-        command = [sys.executable, __file__, "--peak", str(scene), *(["--preset", preset] if preset else [])]
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        return peaks_of(write_scene(Path(folder) / "scene.tif", height, width), preset)
+
+
+def peaks_of(scene: Path, preset: str | None = None) -> tuple[float, float, int]:
+    """As `peaks`, of any image."""
+    command = [sys.executable, __file__, "--peak", str(scene), *(["--preset", preset] if preset else [])]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     return tuple(json.loads(told))
 
 
@@ -177,6 +187,46 @@ def real(_: argparse.Namespace) -> list[tuple[str, str, str]]:
     """What preset `small` adds to one window on a strip of 5000 px width."""
     before, after, _ = peaks(600, "small")
     return [(f"memory that 600 x {WIDTH} px add to one window, preset small", f"{after - before:.0f} MB", "<= 300 MB")]
+
+
+def place(_: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """What a place of 20,000 px a side adds to one window, against a file of that size."""
+    from jointnet.data.places import open_place
+
+    side = 20_000
+    before, of_file, _ = peaks(side, width=side)
+    with tempfile.TemporaryDirectory() as cache, tiles() as address:
+        os.environ["JOINTNET_CACHE"] = cache
+        scene = open_place((11.39, 47.26), address, width=side * 0.3, most_tiles=10**6, progress=False)
+        size = f"{scene.info.height} x {scene.info.width} px"
+        _, of_place, _ = peaks_of(scene.path)
+    return [(f"memory that a place of {size} adds to one window; a file of that size",
+             f"{of_place - before:.0f} MB; {of_file - before:.0f} MB", "the same")]
+
+
+@contextmanager
+def tiles() -> Iterator[str]:
+    """The address of a tile service on this machine, whose tiles are all the same."""
+    picture = io.BytesIO()
+    Image.fromarray(draw_scene("austin6", size=256).image).save(picture, "JPEG")
+
+    class Tile(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "image/jpeg")
+            self.send_header("Content-Length", str(len(picture.getvalue())))
+            self.end_headers()
+            self.wfile.write(picture.getvalue())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tile) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.jpg"
+        server.shutdown()
 
 
 def seams(_: argparse.Namespace) -> list[tuple[str, str, str]]:
