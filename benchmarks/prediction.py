@@ -199,7 +199,7 @@ def place(_: argparse.Namespace) -> list[tuple[str, str, str]]:
         os.environ["JOINTNET_CACHE"] = cache
         scene = open_place((11.39, 47.26), address, width=side * 0.3, most_tiles=10**6, progress=False)
         size = f"{scene.info.height} x {scene.info.width} px"
-        _, of_place, _ = peaks_of(scene.path)
+        _, of_place, _ = peaks_of(Path(scene.image))
     return [(f"memory that a place of {size} adds to one window; a file of that size",
              f"{of_place - before:.0f} MB; {of_file - before:.0f} MB", "the same")]
 

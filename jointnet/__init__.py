@@ -3,37 +3,27 @@
 The names below are loaded when first used, so `import jointnet` is instant.
 """
 
-from importlib import import_module
-from typing import Any
+from jointnet.lazy import loaded_when_used
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "open_dataset": "jointnet.data.catalogue",
-    "open_place": "jointnet.data.places",
-    "build_jointnet": "jointnet.network.model",
-    "train": "jointnet.network.training",
-    "load_model": "jointnet.network.weights",
-    "open_weights": "jointnet.network.card",
-    "predict_array": "jointnet.predict.scenes",
-    "predict_mask": "jointnet.predict.scenes",
-    "predict_scene": "jointnet.predict.scenes",
-    "predict_many": "jointnet.predict.many",
-    "evaluate": "jointnet.evaluate.scores",
-    "show_map": "jointnet.show.maps",
-    "SceneExplorer": "jointnet.show.widgets.scene",
-    "ErrorExplorer": "jointnet.show.widgets.errors",
-    "PlaceExplorer": "jointnet.show.places",
-    "LabelEditor": "jointnet.show.widgets.labels",
+    "open_dataset": "data.catalogue",
+    "open_place": "data.places",
+    "build_jointnet": "network.model",
+    "train": "network.training",
+    "load_model": "network.weights",
+    "open_weights": "network.card",
+    "predict_array": "predict.scenes",
+    "predict_mask": "predict.scenes",
+    "predict_scene": "predict.scenes",
+    "predict_many": "predict.many",
+    "evaluate": "evaluate.scores",
+    "show_map": "show.maps",
+    "SceneExplorer": "show.widgets.scene",
+    "ErrorExplorer": "show.widgets.errors",
+    "PlaceExplorer": "show.places",
+    "LabelEditor": "show.widgets.labels",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'jointnet' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = loaded_when_used(__name__, _HOME)

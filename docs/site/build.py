@@ -75,8 +75,9 @@ def assemble(work: Path, lessons: Path, run: list[str] | None = None, small: boo
     for lesson in sorted(lessons.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(lesson, 4)
         if run is None or lesson.stem in run:
-            notebook = executed(lesson, work, small)
-            shutil.copytree(kept(work, lesson, small) / "live", extra / "live", dirs_exist_ok=True)
+            folder = executed(lesson, work, small)
+            notebook = nbformat.read(folder / lesson.name, 4)
+            shutil.copytree(folder / "live", extra / "live", dirs_exist_ok=True)
         linked: set[str] = set()
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
@@ -87,8 +88,8 @@ def assemble(work: Path, lessons: Path, run: list[str] | None = None, small: boo
     return source
 
 
-def executed(lesson: Path, work: Path, small: bool) -> nbformat.NotebookNode:
-    """The lesson with its results: kept ones, or by running it now.
+def executed(lesson: Path, work: Path, small: bool) -> Path:
+    """The folder of the lesson with its results, and of its explorers (`live`): kept ones, or by running it now.
 
     Args:
         lesson: the notebook.
@@ -111,7 +112,7 @@ def executed(lesson: Path, work: Path, small: bool) -> nbformat.NotebookNode:
         how = "with the small settings of the tests" if small else "with the settings that you see"
         notebook.cells.insert(2, new_markdown_cell(f"*This page: run {how}, in {minutes:.1f} minutes.*"))
         nbformat.write(notebook, result)
-    return nbformat.read(result, 4)
+    return folder
 
 
 def run_folder(work: Path) -> Path:

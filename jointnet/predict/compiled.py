@@ -120,11 +120,11 @@ def _reshaped(graph: Any, size: int) -> Any:
     """A network for windows of another size.
 
     Raises:
-        ValueError: if it was made for its own size alone.
+        CompileError: if it was made for its own size alone.
     """
     graph.reshape([1, size, size, graph.input(0).shape[-1]])
     if list(graph.output(0).shape[1:3]) != [size, size]:
-        raise ValueError(f"its answer is {graph.output(0).shape}, not of {size} px")
+        raise CompileError(f"its answer is {graph.output(0).shape}, not of {size} px")
     return graph
 
 

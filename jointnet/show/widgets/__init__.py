@@ -1,7 +1,6 @@
 """Explorers: widgets that run in any notebook and as pages of their own, each loaded when it is first used."""
 
-from importlib import import_module
-from typing import Any
+from jointnet.lazy import loaded_when_used
 
 _HOME = {
     "ChangeExplorer": "change",
@@ -10,13 +9,4 @@ _HOME = {
     "SceneExplorer": "scene", "TileBrowser": "tiles", "TrainingMonitor": "training",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = loaded_when_used(__name__, _HOME)
