@@ -45,16 +45,19 @@ from jointnet.show.pages import fragment, read_asset
 from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.stills import Still, draw_still
 from jointnet.show.tile_server import tile_prefix, why_no_tiles
+from jointnet.show.widgets.backdrop import Backdrop
 
-BLANK_TILE = (
-    "data:image/gif;base64,R0lGODlhAQABAIAAAPLy8v///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="  # one light grey pixel
+BLANK_TILE = (  # one transparent pixel: the theme's colour is seen through it
+    "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 )
 BASEMAPS = {
     "osm": ("https://tile.openstreetmap.org/{z}/{x}/{y}.png", "© OpenStreetMap contributors", 19),
 }
 BASEMAP_NAMES = {"osm": "OpenStreetMap (online)"}
 FINEST_ZOOM = 24
-LAND = {"color": "#B9BDB2", "weight": 1, "opacity": 1, "fillColor": "#E4E6DF", "fillOpacity": 1}
+LAND = {
+    "color": "#B9BDB2", "weight": 1, "opacity": 1, "fillColor": "#E4E6DF", "fillOpacity": 1, "className": "jn-land",
+}
 FAR = 7  # zoom up to which the outline of land is true to a pixel or so
 MAP_WIDTH = 760  # pixels: what a notebook beside an open file list leaves a map
 PANEL_WIDTH = 296  # pixels that the list of layers takes of it
@@ -139,7 +142,7 @@ class Words(HTML):
 
 
 class SceneMap(leafmap.Map):
-    """A leafmap map with a plain background and a scale, that leaves a still of itself where widgets cannot run."""
+    """A leafmap map on a ground of the theme's colour, with a scale; it leaves a still where widgets cannot run."""
 
     def __init__(self, basemap: str | None, height: str) -> None:
         blank = ipyleaflet.TileLayer(url=BLANK_TILE, name="no basemap", base=True, max_zoom=FINEST_ZOOM, attribution="")
@@ -153,6 +156,7 @@ class SceneMap(leafmap.Map):
         blank.name = "no basemap"  # leafmap calls the first layer of any map OpenStreetMap
         self.layout.height = height
         self.add(ipyleaflet.ScaleControl(position="bottomleft", imperial=False, max_width=140))
+        self.add(ipyleaflet.WidgetControl(widget=Backdrop(), position="bottomleft", transparent_bg=True))
         self.panels: list[Panel] = []
         self.beneath: list[tuple] = []  # pictures that the still shows in place of tiles
         self.box = (-60.0, -180.0, 75.0, 180.0)  # (south, west, north, east) that the still shows

@@ -108,6 +108,18 @@ def test_explorer_and_map_live_in_jupyterlab(lab, new_page):
     assert share_of(pixels, GRASS, 16) > 0.02
     assert page.locator(".leaflet-interactive").count() == 2  # one outline for each roof
 
+    # in the dark theme the map is dark, but for what lies on it
+    page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+    page.wait_for_timeout(700)
+    box = page.locator(".leaflet-container").bounding_box()
+    pixels = read_shot(watched.shot("lab_map_dark"))
+    corner = pixels[int(box["y"]) + 300, int(box["x"]) + 10]
+    assert corner.max() < 100
+    icon = page.locator(".leaflet-control-fullscreen-button").bounding_box()
+    left, top = int(icon["x"]) + 4, int(icon["y"]) + 4
+    assert pixels[top : top + 22, left : left + 22].max() > 150  # its icon is seen
+
     # a switch on the map, by mouse, to the kernel and back to the picture
     page.locator("label.widget-label-basic", has_text="mask").locator("input").uncheck()
     assert kernel_says(page, "[layer.opacity for layer in shown.layers if layer.name == 'mask'][0]", 0)
@@ -169,6 +181,7 @@ def test_maps_show_hostile_names_and_run_none(lab, new_page):
     page.wait_for_function("n => document.querySelectorAll('.leaflet-container').length >= n", arg=3, timeout=60_000)
     page.wait_for_timeout(1000)
     check(page)
+    assert page.inner_text(".jn-offline").startswith("The basemap did not come")  # of port 9, where nobody answers
     text = page.inner_text("body")
     assert text.count(SLASHED) >= 4  # of small print, of the place's credit and error, of a city
 

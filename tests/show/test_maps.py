@@ -53,7 +53,7 @@ def pictures(shown) -> dict[str, ipyleaflet.ImageOverlay]:
 
 def rows(shown) -> dict[str, tuple]:
     """Layer -> its swatch, switch, slider and button on the map."""
-    panel = next(c for c in shown.controls if isinstance(c, ipyleaflet.WidgetControl)).widget
+    panel = shown.panels[0].control.widget
     return {row.children[1].description: row.children for row in panel.children if hasattr(row, "children")}
 
 
@@ -225,7 +225,7 @@ def test_the_still_shows_the_layers_where_they_are(scene, polygons):
 
 def test_a_switch_adds_the_online_basemap_and_takes_it_away(scene):
     shown = show_map(scene)
-    panel = next(c for c in shown.controls if isinstance(c, ipyleaflet.WidgetControl)).widget
+    panel = shown.panels[0].control.widget
     switch = next(w for w in panel.children if getattr(w, "description", "") == "OpenStreetMap (online)")
     for _ in range(2):
         switch.value = True
