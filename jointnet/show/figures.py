@@ -55,6 +55,7 @@ STYLE: dict[Any, Any] = {
 }
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
 ERRORS = ("TP", "FP", "FN")
+SCORES_WIDTH = 7.2  # inches of all panels: a notebook beside its files has 700 px, and shrinks what is wider
 SIZE = 1024  # longest side of an image in a figure, in pixels
 PROBABILITY = ListedColormap(probability_table() / 255, "probability")
 
@@ -246,7 +247,7 @@ def show_scores(
     shown = [m for m in measures if m.lower() in columns]
     if not shown:
         raise InputError(f"the table has none of {', '.join(measures)}; it has {', '.join(columns) or 'no rows'}")
-    width = min(4.8, 10 / len(shown))
+    width = min(4.8, SCORES_WIDTH / len(shown))
     figure, axes = _figure(1, len(shown), width, max(1.7, 0.41 * len(rows)) / width, sharey=True)
     for axis, measure in zip(axes, shown, strict=True):
         scores = [float(row[columns[measure.lower()]]) for row in rows.values()]
@@ -255,7 +256,7 @@ def show_scores(
         axis.barh(range(len(rows)), np.nan_to_num(scores), color=colours, height=0.65)
         for y, score in enumerate(scores):
             axis.text(np.nan_to_num(score) + 0.015, y, "no truth" if np.isnan(score) else f"{score:.3f}", va="center")
-        axis.set(xlim=(0, 1.22), title=_title(measure), xlabel="share", xticks=np.linspace(0, 1, 6))
+        axis.set(xlim=(0, 1.3), title=_title(measure), xlabel="share", xticks=np.linspace(0, 1, 5 if width > 3 else 3))
         axis.grid(axis="x")
         axis.tick_params(left=False)
     axes[0].set_yticks(range(len(rows)), [_short(str(city)) for city in rows])
