@@ -267,10 +267,14 @@ class PlaceExplorer(VBox):
         return held.getvalue()
 
     def _open_explorer(self) -> None:
-        """Puts the place's explorer below the map."""
-        shapes = {name: path.with_suffix(".geojson") for name, path in self.result.layers.items()}
-        self._guarded(lambda: setattr(self, "children", (
-            *self.children[:4], SceneExplorer(self.scene, self.result.probability, truth=False, polygons=shapes))))
+        """Puts the place's explorer below the map, and scrolls to it."""
+        def put() -> None:
+            shapes = {name: path.with_suffix(".geojson") for name, path in self.result.layers.items()}
+            explorer = SceneExplorer(self.scene, self.result.probability, truth=False, polygons=shapes)
+            explorer.arrives = True
+            self.children = (*self.children[:4], explorer)
+
+        self._guarded(put)
 
 
 def background_of(service: Service) -> ipyleaflet.Layer | None:

@@ -66,6 +66,24 @@ def test_keys_step_to_the_next_and_the_previous_error_and_into_the_other_scene(o
     assert page.locator(".jn-mark-box").is_visible()
 
 
+def test_a_scene_that_is_on_its_way_is_announced_until_it_is_there(open_page, explorer):
+    watched = open_page(explorer)
+    wait_for(watched, "vienna1-1")
+    page = watched.page
+    page.evaluate("window.packs = window.jointnet.model.get('packs'); window.jointnet.model.set('packs', {});")
+    page.click("tr[data-id=vienna2-1]")  # nobody answers
+    assert page.inner_text(".jn-busy") == "loading vienna2 …"
+    assert float(page.eval_on_selector(".jn-stage > canvas", "c => getComputedStyle(c).opacity")) < 0.5
+    page.click("tr[data-id=vienna1-2]")  # which is here
+    wait_for(watched, "vienna1-2")
+    assert page.locator(".jn-busy").is_hidden()
+    page.evaluate("window.jointnet.model.set('packs', window.packs)")
+    page.click("tr[data-id=vienna2-1]")
+    wait_for(watched, "vienna2-1")
+    assert page.locator(".jn-busy").is_hidden()
+    assert page.get_attribute(".jn-view", "aria-busy") == "false"
+
+
 def test_a_heading_sorts_and_a_second_click_turns_the_order(open_page, explorer):
     watched = open_page(explorer)
     page = watched.page

@@ -47,7 +47,6 @@ def test_feature_maps_are_the_layers_output(open_page, scene):
     layer.set_weights([np.where(mute, 0, layer.get_weights()[0]), layer.get_weights()[1]])
     explorer = NetworkExplorer(model, scene.read((0, 0, 64, 80)), note="drawn scene, not a photograph")
     watched = open_page(explorer)
-    watched.shot("network_1280")
     kernel, bias = layer.get_weights()
     expected = scene.read((0, 0, 64, 80)).astype(float) @ kernel[0, 0] + bias
     found = watched.canvas(".jn-maps figure:nth-child(4) canvas")
@@ -56,7 +55,24 @@ def test_feature_maps_are_the_layers_output(open_page, scene):
     levels = np.round(255 * (values - values.min()) / (values.max() - values.min())).astype(int)
     ramp = np.array([list(bytes.fromhex(c[1:])) for c in explorer.about["ramp"]])
     assert np.abs(found[..., :3].astype(int) - ramp[levels]).max() <= 3
-    assert "9 channels of 64 × 80 pixels. 2 of them are the same in 99" in watched.page.inner_text(".jn-patchline")
+    assert "9 channels of 64 × 80 pixels. 2 of them are the same in 99" in watched.page.inner_text(".jn-facts")
+
+    # a channel is enlarged by a click, by Enter, and as the arrows move on; the page behind hears of no arrow
+    page = watched.page
+    page.evaluate("window.heard = 0; document.addEventListener('keydown', () => { window.heard += 1; });")
+    page.get_by_role("button", name="channel 3", exact=True).click()
+    assert np.array_equal(watched.canvas(".jn-large canvas"), found)
+    page.keyboard.press("ArrowDown")  # eight in a row: there is no channel 11
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("End")
+    assert watched.get("channel") == 8
+    page.keyboard.press("ArrowUp")
+    assert watched.get("channel") == 0
+    assert page.evaluate("[document.activeElement.title.split(':')[0], window.heard]") == ["channel 0", 0]
+    assert page.inner_text(".jn-large figcaption").startswith("channel 0: ")
+    page.get_by_role("button", name="channel 5", exact=True).press("Enter")
+    assert watched.get("channel") == 5
+    watched.shot("network_1280")
     with pytest.raises(ValueError, match="no layer 'nope'"):
         NetworkExplorer(model, scene.read(), layer="nope")
 

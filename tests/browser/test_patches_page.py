@@ -39,6 +39,19 @@ def test_the_filter_leaves_what_has_the_share_and_python_agrees(open_page, array
     for _ in range(30):
         page.keyboard.press("ArrowRight")
     assert "2 of 4" in page.inner_text(".jn-count")
+    for _ in range(25):
+        page.keyboard.press("ArrowRight")  # 0.55: the half is gone, and the fullest is shown as before
+    assert "100 % foreground" in page.inner_text(".jn-about")
+    page.get_by_label("foreground from", exact=True).press("Home")
+    page.get_by_label("to", exact=True).focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowLeft")  # 0.4: what was shown is not in the list any more
+    assert "0 % foreground" in page.inner_text(".jn-about")
+    assert watched.get("selected") == 0
+    page.get_by_label("foreground from", exact=True).focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")  # from 0.3 to 0.4 there is none
+    assert page.locator(".jn-versions").is_hidden()
     explorer = PatchExplorer(*arrays)
     explorer.low = 0.3
     assert [p["share"] for p in explorer.shown] == [0.5, 1.0]
@@ -47,9 +60,18 @@ def test_the_filter_leaves_what_has_the_share_and_python_agrees(open_page, array
 def test_a_patch_is_chosen_by_keyboard(open_page, arrays):
     watched = open_page(PatchExplorer(*arrays))
     watched.page.locator(".jn-patch").nth(2).focus()
-    watched.page.keyboard.press("Enter")
+    page = watched.page
+    page.keyboard.press("Enter")
     assert watched.get("selected") == 2
-    assert "50 % foreground" in watched.page.inner_text(".jn-about")
+    assert "50 % foreground" in page.inner_text(".jn-about")
+    page.evaluate("window.heard = 0; document.addEventListener('keydown', () => { window.heard += 1; });")
+    page.keyboard.press("ArrowLeft")  # and the notebook, which would go to another cell, hears nothing of it
+    assert (watched.get("selected"), page.evaluate("window.heard")) == (1, 0)
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    assert watched.get("selected") == 3
+    assert "100 % foreground" in page.evaluate("document.activeElement.title")
+    assert page.locator(".jn-patch[tabindex='0']").count() == 1
 
 
 def test_patches_of_a_scene_run_from_empty_to_full(open_page, scene):

@@ -123,6 +123,9 @@ def test_a_box_drawn_by_hand_becomes_outlines_on_the_map(lab, browser, provider)
 
     page.get_by_role("button", name="open in SceneExplorer").click()
     page.wait_for_selector(".jn[data-ready=true]", timeout=60_000)
+    page.wait_for_function(  # it scrolled to itself: all of its canvas is in the window
+        "() => { const { top, bottom } = document.querySelector('.jn-stage').getBoundingClientRect();"
+        " return top >= 0 && bottom <= innerHeight; }", timeout=10_000)
     assert ask_kernel(page, "explorer.children[-1].about['note']").startswith("'imagery: 127.0.0.1")
     context.close()
     assert watched.outside == []

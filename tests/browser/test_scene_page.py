@@ -69,6 +69,19 @@ def test_the_threshold_moves_by_keyboard_and_the_second_roof_is_missed_above_it(
     assert near(colour_at(watched, ROOF_1), blend(ROOF, COLOURS["TP"], 0.7))
 
 
+def test_polygons_are_said_not_to_follow_the_threshold(open_page, scene, probability, polygons):
+    watched = open_page(SceneExplorer(scene, probability=probability, polygons=polygons, threshold=0.4))
+    legend = watched.page.locator(".jn-legend")
+    yellow = (np.abs(watched.canvas()[..., :3].astype(int) - rgb(COLOURS["outline"])).max(-1) < 40).sum()
+    assert "polygons" in legend.inner_text().splitlines()
+    set_slider(watched.page, "threshold", ["ArrowRight"])
+    assert "polygons, not of this threshold" in legend.inner_text().splitlines()
+    dashed = (np.abs(watched.canvas()[..., :3].astype(int) - rgb(COLOURS["outline"])).max(-1) < 40).sum()
+    assert dashed < 0.8 * yellow  # half of the line, and its softer ends
+    set_slider(watched.page, "threshold", ["ArrowLeft"])
+    assert "polygons" in legend.inner_text().splitlines()
+
+
 def test_the_scores_are_those_of_every_pixel(open_page, explorer):
     watched = open_page(explorer)
     # found 2000 + 2500 - no: both roofs, 40 x 50 each; the false alarm is 20 x 20: IoU 4000 / 4400

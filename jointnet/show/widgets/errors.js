@@ -175,9 +175,10 @@ function frameBox(mark, box, canvas, { view, perPixel }) {
 
 /** The half that shows the scene of the chosen error: {place, show, fly, release}. */
 function buildSceneHalf(model, root, chosen) {
-  const place = h("div", { class: "jn-half jn-view" });
+  const inside = h("div"), busy = h("div", { class: "jn-card jn-busy", role: "status", hidden: true });
+  const place = h("div", { class: "jn-half jn-view" }, inside, busy);
   const mark = h("div", { class: "jn-mark-box", hidden: true });
-  const holder = sceneHolder(model, place), flyTo = flights(model);
+  const holder = sceneHolder(model, inside), flyTo = flights(model);
   const canvas = () => place.querySelector(".jn-stage > canvas");
   const isHere = (error) => error.scene === model.get("about").name;
   const follow = (event) => {
@@ -185,12 +186,19 @@ function buildSceneHalf(model, root, chosen) {
     mark.hidden = !error || !isHere(error);
     if (!mark.hidden && canvas()) frameBox(mark, error.box, canvas(), event.detail);
   };
+  const wait = (name) => {
+    busy.hidden = !name;
+    busy.textContent = name ? `loading ${name} …` : "";
+    place.setAttribute("aria-busy", String(Boolean(name)));
+  };
   const fly = (slowly = true) => {
     const error = chosen();
     if (!error) return;
+    wait(isHere(error) ? "" : error.scene);
     if (isHere(error)) flyTo(viewOf(error.box, model.get("about"), canvas()), slowly, () => { root.dataset.at = error.id; });
     else askForScene(model, error.scene);
   };
+  model.on("change:error", () => { if (model.get("error")) wait(""); }); // what was asked for does not come
   const show = async () => {
     if (!await holder.show()) return;
     const stage = place.querySelector(".jn-stage");

@@ -76,13 +76,18 @@ async function renderNetwork({ model, el }) {
     root.dataset.field = `${side},${unseen}`;
   }
 
-  const maps = h("div", { class: "jn-maps" });
-  const facts = h("p", { class: "jn-sentence" });
+  const maps = h("div", { class: "jn-maps", role: "group", "aria-label": "channels; arrow keys choose another" });
+  const facts = h("p", { class: "jn-sentence jn-facts" });
   const patch = h("canvas", { class: "jn-input", role: "img", "aria-label": "the patch" });
+  const large = h("canvas", { role: "img" }), caption = h("figcaption", { "aria-live": "polite" });
+  let pictures = [];
+  const select = (number) => { model.set("channel", number); model.save_changes(); };
+  movedByArrows(maps, () => pictures, select);
   const right = about.layers.length === 0 ? null : h("div", { class: "jn-half" },
     h("div", { class: "jn-about" }, h("strong", {}, "What its layers make of a patch")),
     h("div", { class: "jn-bar" }, choice(model, "layer", "layer", about.layers.map((n) => [n, n]))),
-    h("div", { class: "jn-patchline" }, patch, facts), maps);
+    h("div", { class: "jn-patchline" }, h("figure", {}, patch, h("figcaption", {}, "the patch")),
+      h("figure", { class: "jn-large" }, large, caption)), facts, maps);
   const root = h("div", { class: "jn jn-network", "data-ready": "false" }, h("div", { class: "jn-halves" }, left, right),
     about.note ? h("div", { class: "jn-foot" }, h("span", {}, about.note)) : null, errorLine(model));
   el.append(root);
@@ -94,7 +99,7 @@ async function renderNetwork({ model, el }) {
     const { height, width, columns, channels, ranges, flat } = found;
     const table = ramp.map((c) => word(c));
     maps.replaceChildren(...ranges.map(([low, high], i) => {
-      const canvas = h("canvas", { role: "img", "aria-label": `channel ${i}`, title: `channel ${i}: ${low} to ${high}` });
+      const canvas = h("canvas");
       canvas.width = width;
       canvas.height = height;
       const image = new ImageData(width, height);
@@ -102,12 +107,28 @@ async function renderNetwork({ model, el }) {
       const top = Math.floor(i / columns) * height, leftmost = (i % columns) * width;
       for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) out[y * width + x] = table[sheet.data[(top + y) * sheet.width + leftmost + x]];
       canvas.getContext("2d").putImageData(image, 0, 0);
-      return h("figure", {}, canvas, h("figcaption", {}, String(i)));
+      return h("figure", {}, h("button", { type: "button", class: "jn-channel", "aria-label": `channel ${i}`,
+        title: `channel ${i}: ${low} to ${high}`, onclick: () => select(i) }, canvas), h("figcaption", {}, String(i)));
     }));
+    pictures = [...maps.querySelectorAll("button")];
+    enlarge();
     facts.textContent = `${found.layer}: ${channels} channels of ${found.rows} × ${found.cols} pixels`
       + (ranges.length < channels ? `, the first ${ranges.length} shown` : "")
       + `. ${flat} of them are the same in 99 pixels of 100 or more. Each is stretched from its smallest to its largest value.`;
     root.dataset.layer = found.layer;
+  }
+
+  /** Shows the channel that is chosen as large as the patch, and says how far its values reach. */
+  function enlarge() {
+    if (!pictures.length) return;
+    const number = Math.min(model.get("channel"), pictures.length - 1);
+    const source = pictures[number].firstChild, [low, high] = model.get("found").ranges[number];
+    large.width = source.width;
+    large.height = source.height;
+    large.getContext("2d").drawImage(source, 0, 0);
+    caption.textContent = `channel ${number}: ${low} (dark) to ${high} (bright)`;
+    large.setAttribute("aria-label", caption.textContent);
+    markPressed(pictures, number);
   }
 
   async function drawPatch() {
@@ -120,6 +141,7 @@ async function renderNetwork({ model, el }) {
 
   for (const trait of ["rates", "dense"]) model.on(`change:${trait}`, drawField);
   model.on("change:maps", drawMaps);
+  model.on("change:channel", enlarge);
   model.on("change:patch", drawPatch);
   drawField();
   await drawPatch();

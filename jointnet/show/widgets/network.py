@@ -23,7 +23,8 @@ QUIET = ("InputLayer", "Concatenate", "Scaling")  # layers that only pass on
 class NetworkExplorer(Explorer):
     """What one pixel sees through a stack of dilations, and what each layer of a network makes of a patch.
 
-    Feature maps are computed in Python when a layer is chosen; the receptive field in the browser.
+    Feature maps are computed in Python when a layer is chosen; the receptive field in the browser. A channel that is
+    clicked, or chosen with arrow keys, is shown as large as the patch.
 
     Args:
         model: a Keras network; without it, the receptive field alone.
@@ -43,6 +44,7 @@ class NetworkExplorer(Explorer):
     rates = traitlets.List([1, 2, 5, 1, 2, 5]).tag(sync=True)
     dense = traitlets.Bool(True).tag(sync=True)
     layer = traitlets.Unicode("").tag(sync=True)
+    channel = traitlets.Int(0, min=0).tag(sync=True)  # that is shown large
     patch = traitlets.Bytes().tag(sync=True)
     found = traitlets.Dict().tag(sync=True)
     maps = traitlets.Bytes().tag(sync=True)

@@ -51,16 +51,16 @@ async function renderPatches({ model, el }) {
   const percent = (v) => `${(100 * v).toFixed(0)} %`;
   const words = (p) => `${p.scene}, row ${p.row}, column ${p.col}, ${percent(p.share)} foreground`;
   const tiles = patches.map((p, index) => {
-    const tile = h("button", { type: "button", class: "jn-patch", title: words(p), "aria-label": words(p), onclick: () => {
-      model.set("selected", index);
-      model.save_changes();
-    } }, h("canvas"), h("span", {}, percent(p.share)));
-    return tile;
+    return h("button", { type: "button", class: "jn-patch", title: words(p), "aria-label": words(p), onclick: () => select(index) },
+      h("canvas"), h("span", {}, percent(p.share)));
   });
-  const grid = h("div", { class: "jn-grid-patches" }, ...tiles);
+  const select = (index) => { model.set("selected", index); model.save_changes(); };
+  const grid = h("div", { class: "jn-grid-patches", role: "group", "aria-label": "patches; arrow keys choose another" }, ...tiles);
+  movedByArrows(grid, () => tiles, select);
   const count = h("span", { class: "jn-count", "aria-live": "polite" });
   const name = h("strong");
   const versions = h("div", { class: "jn-versions" });
+  const detail = h("div", { class: "jn-half" }, h("div", { class: "jn-about" }, name), versions);
   const none = h("p", { class: "jn-sentence", hidden: true }, "No patch has this share of foreground here; widen the filter.");
   const root = h("div", { class: "jn jn-patches", "data-ready": "false" },
     h("div", { class: "jn-bar" },
@@ -68,8 +68,7 @@ async function renderPatches({ model, el }) {
       slider(model, "low", "foreground from", { step: 0.01, format: percent }),
       slider(model, "high", "to", { step: 0.01, format: percent }),
       toggle(model, "show_mask", "mask"), count),
-    h("div", { class: "jn-halves" }, h("div", { class: "jn-half" }, grid, none),
-      h("div", { class: "jn-half" }, h("div", { class: "jn-about" }, name), versions)),
+    h("div", { class: "jn-halves" }, h("div", { class: "jn-half" }, grid, none), detail),
     h("div", { class: "jn-foot" }, h("span", {}, "pale yellow: mask; striped grey: not counted"), h("span", {}, about.note)),
     errorLine(model));
   el.append(root);
@@ -82,12 +81,15 @@ async function renderPatches({ model, el }) {
       shown += !tiles[i].hidden;
     });
     none.hidden = shown > 0;
+    detail.hidden = shown === 0;
     count.textContent = `${shown} of ${patches.length} patches`;
+    if (shown && tiles[model.get("selected")].hidden) select(tiles.findIndex((tile) => !tile.hidden));
+    else markPressed(tiles, model.get("selected"));
   }
 
   function choose() {
     const index = model.get("selected");
-    tiles.forEach((tile, i) => tile.setAttribute("aria-pressed", String(i === index)));
+    markPressed(tiles, index);
     name.textContent = words(patches[index]);
     versions.replaceChildren();
     const add = (text, symmetry, table) => {

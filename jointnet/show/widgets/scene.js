@@ -38,6 +38,12 @@ class Classes {
     return { ...this.colours, prediction, truth };
   }
 
+  /** Whether a threshold is another one than polygons were made with: they are not traced anew as it moves. */
+  moved(layer) {
+    const looked = layer === "classes" ? this.all.keys() : [this.number];
+    return [...looked].some((number) => Math.abs(this.limit(number) - this.all[number].threshold) > 0.004);
+  }
+
   /** The threshold that was moved belongs to the class that is chosen. */
   remember() { this.limits.set(this.model.get("class_name"), this.model.get("threshold")); }
 
@@ -162,8 +168,10 @@ function drawSheet({ model, about, classes }, context, sheet, layer, zoom) {
   }
 }
 
-/** Polygons of the class, or of all classes: a bright line on a dark one, seen on any ground; `width` is a CSS pixel's. */
-function drawOutlines({ model, about, outlines }, context, layer, width) {
+/** Polygons of the class, or of all classes: a bright line on a dark one, seen on any ground; `width` is a CSS pixel's.
+ * They are dashed while the threshold is not the one that they were made with. */
+function drawOutlines({ model, about, classes, outlines }, context, layer, width) {
+  context.setLineDash(classes.moved(layer) ? [4 * width, 4 * width] : []);
   for (const [className, path] of outlines) {
     if (className && layer !== "classes" && className !== model.get("class_name")) continue;
     for (const [wide, colour] of [[3.5, "rgba(0,0,0,0.55)"], [1.8, about.colours.outline]]) {
@@ -201,7 +209,9 @@ function drawLegend({ model, about, classes, outlines, legend }) {
   if (shown.has("probability")) entries.push([gradient(about.ramp), `probability${many ? ` of ${name}` : ""}, 0 to 1`]);
   if (shown.has("truth")) entries.push([colours.truth, many ? `true ${name}` : nameOf(about, "truth")]);
   if (shown.has("errors")) entries.push(...about.errors.map(([code, text]) => [colours[code], text]));
-  if (outlines.length && model.get("show_polygons")) entries.push([colours.outline, "polygons"]);
+  if (outlines.length && model.get("show_polygons")) {
+    entries.push([colours.outline, classes.moved(model.get("layer")) ? "polygons, not of this threshold" : "polygons"]);
+  }
   fillLegend(legend, entries);
 }
 
@@ -315,7 +325,7 @@ function followChanges(scene) {
   movedByKeys(view);
   movedDivider(model, scene.divider, stage);
   for (const trait of ["layer", "swipe", "swipe_at", "opacity", "show_image", "show_polygons"]) model.on(`change:${trait}`, settle);
-  model.on("change:threshold", () => { classes.remember(); redraw(); showScores(scene); });
+  model.on("change:threshold", () => { classes.remember(); settle(); showScores(scene); });
   model.on("change:class_name", () => { classes.recall(); settle(); showScores(scene); });
   model.on("change:view", () => { redraw(); crops.ask(); });
   model.on("change:counts", () => showScores(scene));

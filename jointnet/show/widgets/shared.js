@@ -71,6 +71,39 @@ function errorLine(model) {
   return line;
 }
 
+/** Keeps an event from the page and from JupyterLab. */
+function swallow(event) {
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Lets arrow keys, Home and End move among the buttons of a grid that are seen; the notebook, which would go to another
+ * cell, does not hear of them. `choose` gets the number of the button that was moved to. */
+function movedByArrows(grid, buttons, choose) {
+  grid.setAttribute("data-lm-suppress-shortcuts", "true");
+  grid.addEventListener("keydown", (event) => {
+    const seen = buttons().filter((b) => !b.hidden), at = seen.indexOf(event.target.closest("button"));
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const across = seen.filter((b) => b.offsetTop === seen[0].offsetTop).length;
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + across, ArrowUp: at - across, Home: 0, End: seen.length - 1 };
+    if (!(event.key in to)) return;
+    swallow(event);
+    if (!seen[to[event.key]]) return;
+    choose(buttons().indexOf(seen[to[event.key]]));
+    seen[to[event.key]].focus();
+  });
+}
+
+/** Marks the button that is chosen. It alone is reached by Tab, or the first that is seen where it is not. */
+function markPressed(buttons, chosen) {
+  const seen = buttons.filter((b) => !b.hidden);
+  const reached = seen.includes(buttons[chosen]) ? buttons[chosen] : seen[0];
+  buttons.forEach((b, i) => {
+    b.setAttribute("aria-pressed", String(i === chosen));
+    b.tabIndex = b === reached ? 0 : -1;
+  });
+}
+
 /** Coloured squares with names; entries are [css colour or gradient, text]. */
 function fillLegend(element, entries) {
   element.replaceChildren(...entries.map(([colour, text]) =>

@@ -127,9 +127,3 @@ function movedDivider(model, divider, stage) {
     set(model.get("swipe_at") + step);
   });
 }
-
-/** Keeps an event from the page and from JupyterLab. */
-function swallow(event) {
-  event.preventDefault();
-  event.stopPropagation();
-}
