@@ -25,6 +25,11 @@ def test_the_field_is_the_one_that_numpy_counts(open_page, rates, dense):
 
 def test_rates_are_typed_and_nonsense_is_answered(open_page):
     watched = open_page(NetworkExplorer(), width=900)
+    watched.shot("network_alone_900")
+    left, right = (half.bounding_box() for half in watched.page.locator(".jn-half").all())
+    field = watched.page.locator(".jn-field-map").bounding_box()
+    assert left["x"] + left["width"] <= field["x"]  # the words at the left, the field at the right
+    assert field["x"] + field["width"] <= right["x"] + right["width"]
     box = watched.page.get_by_label("dilation rates", exact=True)
     box.fill("5 5 5")
     box.press("Enter")

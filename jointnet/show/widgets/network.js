@@ -35,11 +35,12 @@ async function renderNetwork({ model, el }) {
   const legend = h("div", { class: "jn-bar jn-legendline" });
   fillLegend(legend, [["#ffffff", "never looked at"],
     [`linear-gradient(90deg, ${[0, 64, 128, 192, 255].map((i) => ramp[i]).join(",")})`, "one way … many ways (logarithm)"]]);
+  const alone = about.layers.length === 0; // the field then has the other half for itself
   const left = h("div", { class: "jn-half" }, h("div", { class: "jn-about" }, h("strong", {}, "What one pixel sees")),
     h("div", { class: "jn-bar" },
       h("span", { class: "jn-field" }, h("label", { for: rates.id }, "dilation rates"), rates), sets,
       toggle(model, "dense", "joined as in the block"), wrong),
-    legend, field, seen);
+    legend, alone ? null : field, seen);
 
   function setRates(text) {
     const numbers = text.split(/[\s,;]+/).filter(Boolean).map(Number);
@@ -83,7 +84,7 @@ async function renderNetwork({ model, el }) {
   let pictures = [];
   const select = (number) => { model.set("channel", number); model.save_changes(); };
   movedByArrows(maps, () => pictures, select);
-  const right = about.layers.length === 0 ? null : h("div", { class: "jn-half" },
+  const right = alone ? h("div", { class: "jn-half" }, field) : h("div", { class: "jn-half" },
     h("div", { class: "jn-about" }, h("strong", {}, "What its layers make of a patch")),
     h("div", { class: "jn-bar" }, choice(model, "layer", "layer", about.layers.map((n) => [n, n]))),
     h("div", { class: "jn-patchline" }, h("figure", {}, patch, h("figcaption", {}, "the patch")),
@@ -93,7 +94,7 @@ async function renderNetwork({ model, el }) {
   el.append(root);
 
   async function drawMaps() {
-    if (!right) return;
+    if (alone) return;
     const found = model.get("found"), sheet = await greyOf(model.get("maps"));
     if (!sheet) return;
     const { height, width, columns, channels, ranges, flat } = found;
