@@ -201,6 +201,20 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     assert loaded.strip() == "[]"
 
 
+def test_an_array_is_predicted_where_no_library_opens_files_or_learns():
+    """As on a machine with a graphics card and little else; the network runs on what there is."""
+    pytest.importorskip("openvino")
+    told = run_python("""
+import sys
+import numpy as np
+for name in ("rasterio", "pyogrio", "pyproj", "shapely", "geopandas", "tensorflow", "platformdirs"):
+    sys.modules[name] = None  # importing it is an error
+from jointnet import predict_array
+print(predict_array("sample-buildings", np.zeros((64, 64, 3), np.uint8)).shape, "keras" in sys.modules)
+""")
+    assert told.strip() == "(64, 64, 1) False"
+
+
 def test_every_public_verb_is_where_the_package_says():
     for verb, home in jointnet._HOME.items():
         defined = ast.parse(MODULES[home.removeprefix("jointnet.")].read_text()).body

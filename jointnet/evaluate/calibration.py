@@ -12,7 +12,8 @@ from scipy.special import logit
 
 from jointnet.errors import InputError
 from jointnet.evaluate.thresholds import ProbabilityCounts
-from jointnet.predict.rasters import LEVELS, with_temperature
+from jointnet.predict.rasters import LEVELS
+from jointnet.predict.settings import with_temperature
 
 BINS = 10
 UNCERTAIN = (0.05, 0.95)  # empty land, where any network is sure and right, lies outside

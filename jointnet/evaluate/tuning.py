@@ -10,7 +10,7 @@ from jointnet.errors import InputError
 from jointnet.evaluate.calibration import LEAST, at_temperature, fit_temperature
 from jointnet.evaluate.thresholds import ProbabilityCounts
 from jointnet.files import written_whole
-from jointnet.predict.rasters import with_temperature
+from jointnet.predict.settings import with_temperature
 
 if TYPE_CHECKING:  # the card's module loads Keras
     from jointnet.network.card import Card

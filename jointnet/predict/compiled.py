@@ -22,8 +22,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from jointnet.files import written_whole
 from jointnet.network.card import SUFFIX, WeightsFile, open_weights
 from jointnet.predict.convert import CompileError, halve_exactly, openvino_window
@@ -51,12 +49,14 @@ def read_compiled(weights: WeightsFile, size: int) -> Any:
     Raises:
         CompileError: if it is not there and cannot be made.
     """
-    cached = _cache() / f"{_key(weights, size)}{ENDING}"
-    found = _read(compiled_beside(weights.path), weights, size) or _read_cached(cached, weights, size)
+    found = _read(compiled_beside(weights.path), weights, size)
     if found is not None:
         return found
-    _compile_apart(weights, size, cached)
+    cached = _cache() / f"{_key(weights, size)}{ENDING}"
     found = _read_cached(cached, weights, size)
+    if found is None:
+        _compile_apart(weights, size, cached)
+        found = _read_cached(cached, weights, size)
     if found is None:
         raise CompileError(f"OpenVINO cannot read what was made of {weights.path.name}")
     return found
@@ -163,4 +163,6 @@ def _write(path: Path, parts: dict[str, bytes]) -> None:
 
 def _cache() -> Path:
     """The folder of the networks that were made here."""
+    import platformdirs  # a machine for training alone may not have it
+
     return platformdirs.user_cache_path("jointnet") / "compiled"

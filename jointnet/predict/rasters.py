@@ -240,22 +240,3 @@ def class_thresholds(source: str | Path | np.ndarray | None, classes: Mapping[st
         if not 0 < value < 1:
             raise PredictionError(f"threshold={value} must lie between 0 and 1, for example {DEFAULT_THRESHOLD}")
     return limits
-
-
-def with_temperature(probability: np.ndarray | float, temperature: float, least: float = 1e-7) -> np.ndarray:
-    """Probabilities whose logits are divided by `temperature` (Guo et al. 2017, arXiv:1706.04599), same shape and type.
-
-    Args:
-        probability: float, in [0, 1].
-        temperature: a number above 0; 1 changes nothing, and a probability of 0.5 stays where it is at any temperature.
-        least: probabilities nearer than this to 0 or 1 are taken for this, since their logits are infinite.
-
-    Raises:
-        PredictionError: if the temperature is not above 0.
-    """
-    if not temperature > 0:
-        raise PredictionError(f"temperature {temperature} must be above 0; 1 changes nothing")
-    if temperature == 1:
-        return np.asarray(probability)
-    p = np.clip(probability, least, 1 - least)
-    return 1 / (1 + (1 / p - 1) ** (1 / temperature))

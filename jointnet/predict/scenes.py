@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -17,12 +17,13 @@ from tqdm.auto import tqdm
 from jointnet.data.place_files import is_place
 from jointnet.data.raster import DamagedRasterError, block_cache
 from jointnet.data.services import PlaceError
-from jointnet.data.stretch import Stretch
 from jointnet.files import settle
-from jointnet.network.card import class_names, open_weights
-from jointnet.network.digest import is_keras
+from jointnet.network.card import class_names
 from jointnet.options import PredictOptions, chosen, takes
-from jointnet.predict.engines import Engine, make_engine, weights_digest
+from jointnet.predict.arrays import network_of, resolve
+from jointnet.predict.arrays import predict_array as predict_array  # where others look for it, too
+from jointnet.predict.arrays import predict_mask as predict_mask
+from jointnet.predict.engines import make_engine, weights_digest
 from jointnet.predict.outputs import (
     ScenePrediction,
     Spool,
@@ -36,74 +37,15 @@ from jointnet.predict.outputs import (
     write_rasters,
     write_vectors,
 )
-from jointnet.predict.rasters import TYPES, to_probability, to_values, with_temperature
-from jointnet.predict.resample import completed, needed_from, resample_array, resample_rows
-from jointnet.predict.settings import PredictionError, Settings, settings_of
-from jointnet.predict.source import Source, open_source, shown_shape
-from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
+from jointnet.predict.rasters import TYPES, to_probability, to_values
+from jointnet.predict.resample import completed, needed_from, resample_rows
+from jointnet.predict.settings import PredictionError, Settings, settings_of, with_temperature
+from jointnet.predict.source import Source, open_source
+from jointnet.predict.windows import WindowGrid, predict_windows, stride_of
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
 
 Progress = Callable[[int, int], object]
-
-def predict_array(model: Any, image: np.ndarray, overlap: float | None = None, size: int | None = None,
-                  tta: bool = False, engine: str | None = None, gsd: float | None = None) -> np.ndarray:
-    """Probability of every pixel: float32 (height, width, classes).
-
-    Where the network was trained at another gsd, it is shown the image enlarged or shrunk, and the answer comes back
-    on the image's own pixels.
-
-    Args:
-        model: a name or path as `open_weights` takes it, what that gives, a Keras model, or a function of a batch of
-            windows.
-        image: uint8 (height, width, bands), of any height and width.
-        overlap: share of a window that it has in common with its neighbour; without it the card's.
-        size: window in pixels, a multiple of 8; without it the patch size that the card states, or less for a small
-            image where the normalisation allows it.
-        tta: True averages over the eight turns and flips of each window, at eight times the cost.
-        engine: "keras", "openvino" or "auto" for the one that is likely the fastest here; without it "keras" for a
-            Keras model, which is there already, else "auto".
-        gsd: metres per pixel of the image; without it, what the card takes for images that do not state theirs.
-
-    Raises:
-        ValueError: if the image is empty, has another dtype, or other bands than the network takes.
-    """
-    model = _resolve(model)
-    settings = settings_of(model)
-    image = _as_bytes(np.asarray(image), settings)
-    _check_image(image, settings)
-    whole = image.shape[:2]
-    overlap = settings.overlap if overlap is None else overlap
-    shape = shown_shape(whole, None if gsd is None else (gsd, gsd), settings)
-    shown = image if shape is None else np.rint(resample_array(image, shape)).astype(np.uint8)
-    size = size or settings.window_for(shown.shape[:2])
-    grid = WindowGrid(shown.shape[0], shown.shape[1], size, stride_of(size, overlap))
-    run, network = _network(model, engine, size, tta)
-    blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, network.batch)
-    answer = np.concatenate([rows for _, rows in blocks])
-    return with_temperature(answer if shape is None else resample_array(answer, whole), settings.temperature)
-
-
-def predict_mask(model: Any, image: np.ndarray, threshold: float | Mapping[str, float] | None = None,
-                 overlap: float | None = None, size: int | None = None, tta: bool = False,
-                 engine: str | None = None, gsd: float | None = None) -> np.ndarray:
-    """uint8 {0, 1} at the card's threshold: (height, width), or (height, width, classes) of several classes.
-
-    Args:
-        model: as in `predict_array`.
-        image: uint8 (height, width, bands), of any height and width.
-        threshold: one for all classes, or class -> threshold; without it the card's.
-        overlap: as in `predict_array`.
-        size: as in `predict_array`.
-        tta: as in `predict_array`.
-        engine: as in `predict_array`.
-        gsd: as in `predict_array`.
-    """
-    model = _resolve(model)
-    probability = predict_array(model, image, overlap, size, tta, engine, gsd)
-    settings = settings_of(model, probability.shape[-1])
-    mask = (probability >= settings.threshold_array(threshold)).astype(np.uint8)
-    return mask[..., 0] if mask.shape[-1] == 1 else mask
 
 
 @takes(PredictOptions)
@@ -137,7 +79,7 @@ def predict_scene(
     wanted = chosen(PredictOptions, options)
     if wanted.dtype not in TYPES:
         raise PredictionError(f"dtype={wanted.dtype!r} is unknown; choose from {', '.join(TYPES)}")
-    model = _resolve(model)
+    model = resolve(model)
     settings = settings_of(model)
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
         size = wanted.size or settings.window_for(scene.shape)
@@ -153,7 +95,7 @@ def predict_scene(
                 return with_notes(result)
         if len(grid.tops) * len(grid.lefts) == 1:
             Thread(target=import_module, args=("geopandas",), daemon=True).start()  # takes as long as the window
-        run, network = _network(model, wanted.engine, size, wanted.tta)
+        run, network = network_of(model, wanted.engine, size, wanted.tta)
         with alone_with(result, wanted.overwrite), _kept_rows(result) as spool:
             if wanted.overwrite or not has_rasters(result):
                 _fill(spool, scene, grid, run, network.batch, settings, limits, wanted.dtype, progress)
@@ -177,35 +119,6 @@ def _kept_rows(result: ScenePrediction) -> Iterator[Spool]:
             spool.remove()
         raise
     spool.remove()
-
-
-def _resolve(model: Any) -> Any:
-    """The network behind a name or path; anything else as it is."""
-    return open_weights(model) if isinstance(model, str | Path) else model
-
-
-def _as_bytes(image: np.ndarray, settings: Settings) -> np.ndarray:
-    """An image of the type that the network was trained on as 0 to 255, by the card's limits; others as they are."""
-    kept = settings.stretch
-    if kept.get("dtype") != str(image.dtype) or image.shape[-1] != len(kept["low"]):
-        return image
-    return Stretch(tuple(kept["low"]), tuple(kept["high"]))(image)
-
-
-def _check_image(image: np.ndarray, settings: Settings) -> None:
-    if image.ndim != 3 or not image.size:
-        raise PredictionError(f"an image is (height, width, bands) with at least one pixel, not {image.shape}")
-    if image.dtype != np.uint8:
-        raise PredictionError(f"an image is uint8, 0 to 255, not {image.dtype}; scale it to 8 bits first")
-    if settings.bands is not None and image.shape[-1] != settings.bands:
-        raise PredictionError(f"the image has {image.shape[-1]} bands and the network takes {settings.bands}; "
-                              f"choose them, for example image[..., :{settings.bands}]")
-
-
-def _network(model: Any, engine: str | None, size: int, tta: bool) -> tuple[Callable[[np.ndarray], np.ndarray], Engine]:
-    """(what is shown the windows, the engine behind it)."""
-    run = make_engine(model, engine or ("keras" if is_keras(model) else "auto"), size)
-    return (with_flips(run) if tta else run), run
 
 
 def _with_classes(settings: Settings, model: Any, size: int, bands: int) -> Settings:

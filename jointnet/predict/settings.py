@@ -13,6 +13,7 @@ from jointnet.errors import InputError
 from jointnet.network.card import DEFAULT_THRESHOLD, OVERLAP, class_names
 
 PATCH_SIZE = 256
+GSD_TOLERANCE = 0.1  # a scene whose pixels differ from the network's by more than this share is resampled
 WINDOW_STEP = 64  # px; smaller windows are multiples of it, so that few sizes have to be made ready
 
 
@@ -104,3 +105,45 @@ def settings_of(model: Any, classes: int | None = None) -> Settings:
     bands = model.input_shape[-1] if hasattr(model, "input_shape") else None
     count = model.output_shape[-1] if hasattr(model, "output_shape") else classes
     return Settings(bands, None if count is None else class_names(count))
+
+
+def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, settings: Settings
+                ) -> tuple[int, int] | None:
+    """(height, width) that brings an image to the network's gsd, or None where it may stay as it is.
+
+    Args:
+        shape: (height, width) of the image.
+        pixel: (height, width) of one pixel in metres; None takes the card's `image_gsd`.
+        settings: the network's.
+
+    Raises:
+        PredictionError: if a pixel has no size.
+    """
+    if pixel is not None and not min(pixel) > 0:
+        raise PredictionError(f"gsd={pixel[0]} must be metres per pixel, above 0")
+    wanted, assumed = settings.gsd, settings.assumed_gsd
+    if wanted is None or assumed is None:
+        return None
+    down, across = pixel or (assumed, assumed)
+    if all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in (down, across)):
+        return None
+    return max(1, round(shape[0] * down / wanted)), max(1, round(shape[1] * across / wanted))
+
+
+def with_temperature(probability: np.ndarray | float, temperature: float, least: float = 1e-7) -> np.ndarray:
+    """Probabilities whose logits are divided by `temperature` (Guo et al. 2017, arXiv:1706.04599), same shape and type.
+
+    Args:
+        probability: float, in [0, 1].
+        temperature: a number above 0; 1 changes nothing, and a probability of 0.5 stays where it is at any temperature.
+        least: probabilities nearer than this to 0 or 1 are taken for this, since their logits are infinite.
+
+    Raises:
+        PredictionError: if the temperature is not above 0.
+    """
+    if not temperature > 0:
+        raise PredictionError(f"temperature {temperature} must be above 0; 1 changes nothing")
+    if temperature == 1:
+        return np.asarray(probability)
+    p = np.clip(probability, least, 1 - least)
+    return 1 / (1 + (1 / p - 1) ** (1 / temperature))

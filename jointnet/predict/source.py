@@ -17,9 +17,7 @@ from jointnet.data.raster import Grid, RasterReader, open_raster
 from jointnet.data.scene import Scene, as_scene
 from jointnet.data.stretch import Stretch, of_card
 from jointnet.predict.resample import Axis
-from jointnet.predict.settings import PredictionError, PredictionWarning, Settings
-
-GSD_TOLERANCE = 0.1  # a scene whose pixels differ from the network's by more than this share is resampled
+from jointnet.predict.settings import PredictionError, PredictionWarning, Settings, shown_shape
 
 
 @dataclass(frozen=True)
@@ -174,29 +172,6 @@ def _part(path: Path, info: Grid, corner: tuple[int, int], bounds: Sequence[floa
             f"in {info.crs or 'pixels'}"
         )
     return corner[0] + row, corner[1] + col, row_stop - row, col_stop - col
-
-
-def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, settings: Settings
-                ) -> tuple[int, int] | None:
-    """(height, width) that brings an image to the network's gsd, or None where it may stay as it is.
-
-    Args:
-        shape: (height, width) of the image.
-        pixel: (height, width) of one pixel in metres; None takes the card's `image_gsd`.
-        settings: the network's.
-
-    Raises:
-        PredictionError: if a pixel has no size.
-    """
-    if pixel is not None and not min(pixel) > 0:
-        raise PredictionError(f"gsd={pixel[0]} must be metres per pixel, above 0")
-    wanted, assumed = settings.gsd, settings.assumed_gsd
-    if wanted is None or assumed is None:
-        return None
-    down, across = pixel or (assumed, assumed)
-    if all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in (down, across)):
-        return None
-    return max(1, round(shape[0] * down / wanted)), max(1, round(shape[1] * across / wanted))
 
 
 def _network_shape(path: Path, info: Grid, settings: Settings, gsd: float | None) -> tuple[int, int] | None:

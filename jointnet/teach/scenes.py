@@ -16,7 +16,7 @@ from jointnet.data.places import open_place
 from jointnet.data.scene import Dataset, Scene, as_scene
 from jointnet.data.splits import split_by_share, split_in_blocks
 from jointnet.evaluate.counts import count_pixels
-from jointnet.predict.scenes import predict_array
+from jointnet.predict.arrays import predict_array
 from jointnet.show.widgets.scene import SceneExplorer
 
 VALIDATION = 0.2  # of a folder that says nothing of splits

@@ -18,7 +18,7 @@ from jointnet.evaluate.calibration import (
     reliability,
 )
 from jointnet.evaluate.thresholds import ProbabilityCounts, count_probabilities
-from jointnet.predict.rasters import with_temperature
+from jointnet.predict.settings import with_temperature
 
 levels = arrays(np.uint8, (40,), elements=st.integers(0, 254))
 masks = arrays(bool, (40,))

@@ -7,7 +7,7 @@ import pytest
 from jointnet.network import losses
 from jointnet.network.losses import LOSSES, PixelLoss
 from jointnet.network.metrics import F1, IoU, Precision, Recall
-from jointnet.predict.scenes import predict_mask
+from jointnet.predict.arrays import predict_mask
 
 TRUTH = np.array([1, 0, 0, 1], "float32").reshape(1, 2, 2, 1)
 FOUND = np.array([0.8, 0.1, 0.6, 0.5], "float32").reshape(1, 2, 2, 1)

@@ -11,9 +11,9 @@ from jointnet.network.card import Card
 from jointnet.network.model import build_jointnet
 from jointnet.network.weights import save_model
 from jointnet.predict import engines
+from jointnet.predict.arrays import predict_array
 from jointnet.predict.engines import available_engines, make_engine
 from jointnet.predict.export import export, read_card
-from jointnet.predict.scenes import predict_array
 
 SIZE = 32
 needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="runs on TensorFlow alone")

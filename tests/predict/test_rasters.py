@@ -19,8 +19,8 @@ from jointnet.predict.rasters import (
     run_of,
     to_bytes,
     to_values,
-    with_temperature,
 )
+from jointnet.predict.settings import with_temperature
 from jointnet.predict.vectors.polygons import vectorize_raster
 from jointnet.show.widgets import SceneExplorer
 

@@ -13,13 +13,13 @@ from rio_cogeo.cogeo import cog_validate
 from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.data.scene import Scene
 from jointnet.network.card import Card
-from jointnet.predict.rasters import read_probability, with_temperature
+from jointnet.predict.rasters import read_probability
 from jointnet.predict.scenes import (
     predict_array,
     predict_mask,
     predict_scene,
 )
-from jointnet.predict.settings import Settings
+from jointnet.predict.settings import Settings, with_temperature
 from jointnet.predict.source import PredictionError, PredictionWarning
 
 EDGE = 153.5 / 255  # a threshold that no pixel's brightness lies on
