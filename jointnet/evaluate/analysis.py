@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -21,6 +21,8 @@ from jointnet.evaluate.registration import shift_table
 from jointnet.evaluate.scores import Scores, evaluate, plain
 from jointnet.evaluate.worst import worst_patches
 from jointnet.files import written_whole
+
+SPECK_M2, SPECK_PX = 10, 25  # what is smaller is no building: in m2, or in pixels of a size that is not known
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,13 @@ class Analysis:
             "area_m2": groups["area_m2"].sum(min_count=1),
         })
         return table.reindex([kind for kind in KINDS if kind in table.index])
+
+    def without_specks(self) -> Analysis:
+        """The same, but for errors of less than 10 m2 (25 pixels where the size of a pixel is not known)."""
+        if self.errors is None:
+            return self
+        area, pixels = self.errors["area_m2"], self.errors["area_px"]
+        return replace(self, errors=self.errors[(area >= SPECK_M2) | (area.isna() & (pixels >= SPECK_PX))])
 
     @property
     def explanation(self) -> pd.DataFrame | None:

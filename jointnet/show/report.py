@@ -27,7 +27,6 @@ from jointnet.show.widgets.scene import SceneExplorer
 
 EXPLORED = 8_000_000  # pixels of imagery in the page's explorer, at most; two overviews of large scenes
 OVERVIEW = 2048  # longest side of an overview
-SPECK = 25  # pixels below which an error is called a speck
 LISTED = 300  # errors in its table, at most
 SHIFTS = 30  # tiles in the table of shifts, at most
 NAMES = {"iou": "IoU", "iou_low": "IoU from", "iou_high": "to", "f1": "F1", "area_m2": "m²", "area_px": "px",
@@ -100,12 +99,11 @@ def _scores(analysis: Analysis) -> dict[str, object]:
 def _errors(analysis: Analysis) -> dict[str, object]:
     """What kind the errors are, and where they cost most."""
     columns = ["scene", "row", "col", "fp", "fn", "iou", "lost_iou"]
-    found, kinds, specks = analysis.errors, None, 0
-    if found is not None and len(analysis.kinds):
-        kinds = analysis.kinds.dropna(axis=1, how="all")
-        specks = int((found["area_px"] < SPECK).sum())
+    clear = analysis.without_specks()
+    every, kept = (0 if errors is None else len(errors) for errors in (analysis.errors, clear.errors))
+    kinds = clear.kinds.dropna(axis=1, how="all") if kept else None
     worst = analysis.worst.head(10)
-    return {"kinds": kinds, "specks": specks, "count": 0 if found is None else len(found), "speck": SPECK,
+    return {"kinds": kinds, "specks": every - kept, "count": every,
             "worst": worst[columns].set_index("scene") if len(worst) else None}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,16 @@ def test_the_analysis_gathers_what_each_part_finds(known):
     assert analysis.kinds["area_m2"].to_dict() == {"missed": 1000, "invented": 200}
     assert analysis.choices["best_threshold"] == pytest.approx(0.3)  # anything from 0.11 to 0.49 finds both roofs
     assert analysis.explanation is None  # two objects found and two missed tell nothing
+
+
+def test_errors_smaller_than_a_building_are_not_counted_among_the_kinds(known):
+    dataset, folder = known
+    analysis = analyse(folder, dataset, threshold=THRESHOLD)
+    small = analysis.errors.copy()
+    small["area_m2"] = [500.0, 9.9, 500.0, 100.0]  # of missed, invented, missed, invented
+    assert replace(analysis, errors=small).without_specks().kinds["errors"].to_dict() == {"missed": 2, "invented": 1}
+    small["area_m2"], small["area_px"] = np.nan, [2000, 25, 2000, 24]
+    assert replace(analysis, errors=small).without_specks().kinds["errors"].to_dict() == {"missed": 2, "invented": 1}
 
 
 def test_the_json_beside_the_page_holds_the_same_numbers_and_is_strict(report):
