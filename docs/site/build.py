@@ -32,6 +32,7 @@ from terms import with_anchors, with_links  # noqa: E402 (found through the line
 PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "docs/grading.md", "recipes/README.md",
          "data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 OWN_PAGES = {"index.md": "index.md", "reference.md": "reference.md", "lessons.md": "notebooks/index.md"}
+LESSONS_HEAD = "| Lesson | What it is about | Minutes to run |\n|---|---|---|\n"
 CELL_SECONDS = 1500  # a training in lesson 03 is the longest cell
 
 
@@ -69,22 +70,21 @@ def assemble(work: Path, lessons: Path, run: list[str] | None = None, small: boo
     for name in PAGES:
         text = glossary if name.endswith("glossary.md") else (ROOT / name).read_text(encoding="utf-8")
         write(source / name, without_dead_links(text, ROOT / name))
-    for name, place in OWN_PAGES.items():
-        write(source / place, (HERE / name).read_text(encoding="utf-8"))
     shutil.copytree(ROOT / "docs/images", source / "docs/images")
+    (source / "notebooks").mkdir()
+    rows = []
     for lesson in sorted(lessons.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(lesson, 4)
         if run is None or lesson.stem in run:
             folder = executed(lesson, work, small)
             notebook = nbformat.read(folder / lesson.name, 4)
-            shutil.copytree(folder / "live", extra / "live", dirs_exist_ok=True)
-        linked: set[str] = set()
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                cell.source = with_links(without_dead_links(cell.source, lesson), terms, linked)
-        path = source / "notebooks" / lesson.name
-        path.parent.mkdir(exist_ok=True)
-        nbformat.write(notebook, path)
+            copy_live(folder / "live", extra / "live")
+        rows.append(row_of(notebook, lesson.name))
+        link(notebook, lesson, terms)
+        nbformat.write(notebook, source / "notebooks" / lesson.name)
+    for name, place in OWN_PAGES.items():
+        text = (HERE / name).read_text(encoding="utf-8")
+        write(source / place, text.replace("LESSONS", LESSONS_HEAD + "".join(rows)).replace("SCORE", score()))
     return source
 
 
@@ -101,18 +101,67 @@ def executed(lesson: Path, work: Path, small: bool) -> Path:
     if not result.exists():
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "live").mkdir(parents=True)
-        notebook, began = prepared(lesson, folder / "live", small), time.perf_counter()
-        print(f"running {lesson.name}", flush=True)
+        notebook, began, used = prepared(lesson, folder / "live", small), time.perf_counter(), seconds_of_children()
+        print(f"running {lesson.name}", end=": ", flush=True)
         paths = [str(ROOT), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", store_widget_state=False,
                                 resources={"metadata": {"path": str(run_folder(work))}})
         client.execute(env=environment)
-        minutes = (time.perf_counter() - began) / 60
+        minutes, used = (time.perf_counter() - began) / 60, (seconds_of_children() - used) / 60
+        print(f"{minutes:.1f} minutes, {used:.1f} of a processor", flush=True)
+        notebook.metadata["minutes"] = round(minutes, 1)
         how = "with the small settings of the tests" if small else "with the settings that you see"
         notebook.cells.insert(2, new_markdown_cell(f"*This page: run {how}, in {minutes:.1f} minutes.*"))
         nbformat.write(notebook, result)
     return folder
+
+
+def score() -> str:
+    """IoU of the weights for real imagery with its interval, as the results state it."""
+    text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| pooled \| ([\d.]+) \| ([\d.]+ to [\d.]+) \|", text, re.MULTILINE)
+    if found is None:
+        raise ValueError('docs/results.md has no row "| pooled | IoU | interval |" for the first page: mend either')
+    return f"{found[1]} ({found[2]})"
+
+
+def link(notebook: nbformat.NotebookNode, lesson: Path, terms: list[str]) -> None:
+    """Makes the links of a lesson those of the site: first uses of terms lead to the glossary."""
+    linked: set[str] = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_links(without_dead_links(cell.source, lesson), terms, linked)
+
+
+def row_of(notebook: nbformat.NotebookNode, name: str) -> str:
+    """A row of the table of lessons: title, the sentence below it, minutes that it ran here.
+
+    Args:
+        notebook: a lesson that begins with its title and a sentence.
+        name: its file.
+    """
+    first = next(cell.source for cell in notebook.cells if cell.cell_type == "markdown")  # links in it become words
+    title, sentence = [*re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", first).split("\n\n"), ""][:2]
+    minutes = notebook.metadata.get("minutes", "not run")
+    return f"| [{title.lstrip('# ')}](/notebooks/{name}) | {' '.join(sentence.split())} | {minutes} |\n"
+
+
+def copy_live(folder: Path, to: Path) -> None:
+    """Copies a lesson's explorers, which from then on fit themselves into the frames of a page."""
+    to.mkdir(parents=True, exist_ok=True)
+    fitting = (HERE / "frame.html").read_text(encoding="utf-8") + "</body>"
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".html":
+            write(to / path.name, path.read_text(encoding="utf-8").replace("</body>", fitting))
+        else:
+            shutil.copyfile(path, to / path.name)
+
+
+def seconds_of_children() -> float:
+    """Processor time of the programs that this one started and that have ended, as the lessons' kernels."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def run_folder(work: Path) -> Path:

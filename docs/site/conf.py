@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 project = "JointNet"
 author = "the JointNet developers"
 version = release = version_of("jointnet")
-found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+describe = ["git", "describe", "--always", "--exclude=*", "--dirty= with changes"]
+found = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
 html_last_updated_fmt = f"{datetime.date.today():%Y-%m-%d}, version {version}" + (
     f", commit {found.stdout.strip()}" if found.returncode == 0 else "")
 copyright = "see LICENSE"
@@ -26,6 +27,7 @@ nb_ipywidgets_js = {}  # no widget manager from a foreign host: explorers are fr
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 
 napoleon_custom_sections = [("Options", "params_style"), ("Warns", "params_style")]
+default_role = "py:obj"  # names in single backticks
 autodoc_typehints = "none"  # the docstrings give types, shapes and units
 autodoc_member_order = "bysource"
 
@@ -34,6 +36,9 @@ html_title = f"JointNet {version}"
 html_static_path = ["static", str(files("jupyter_server_mathjax") / "static")]
 html_extra_path = [os.environ["JOINTNET_LIVE"]] if "JOINTNET_LIVE" in os.environ else []
 html_css_files = ["site.css"]
+html_js_files = ["live.js"]
+LONE = ("index", "reference", "docs/*", "data/*", "recipes/*", "CONTRIBUTING", "CHANGELOG", "search", "genindex")
+html_sidebars = {page: [] for page in LONE}  # the menu beside a page lists lessons, where the page is one of them
 html_copy_source = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is

@@ -27,8 +27,9 @@ class Frames:
         self.shown.append(explorer)
         stem = f"{self.lesson}-{len(self.shown)}"
         page = f"../live/{escape(stem)}.html"
+        picture = f' style="background-image:url(../live/{escape(stem)}.png)"' if has_picture(explorer) else ""
         return (
-            f'<div class="live" style="background-image:url(../live/{escape(stem)}.png)">'
+            f'<div class="live"{picture}>'
             f'<iframe src="{page}" title="{escape(explorer.title)}" loading="lazy" height="{HEIGHT}"></iframe></div>'
             f'<p class="live-link"><a href="{page}">Open this explorer alone</a></p>'
         )
@@ -39,7 +40,13 @@ class Frames:
         for number, explorer in enumerate(self.shown, 1):
             path = self.folder / f"{self.lesson}-{number}.html"
             explorer.to_html(path)
-            path.with_suffix(".png").write_bytes(explorer.preview())
+            if has_picture(explorer):
+                path.with_suffix(".png").write_bytes(explorer.preview())
+
+
+def has_picture(explorer: Explorer) -> bool:
+    """Whether an explorer can be drawn; a quiz is words alone."""
+    return type(explorer).preview is not Explorer.preview
 
 
 def frame_explorers(folder: str | Path, lesson: str) -> Frames:

@@ -1,5 +1,6 @@
 """The course as a web site: opened from its folder in a real browser, with no network."""
 
+import re
 import subprocess
 import sys
 from urllib.parse import urldefrag
@@ -34,7 +35,8 @@ def site(tmp_path_factory, project_root):
             "# A small lesson\n\nAn overlap of $w - 1$ pixels; the GSD is known. [First](01_data_preparation.ipynb)"),
         new_code_cell("side = 1", metadata={"nbmake": {"mock": {"side": 2}}}),
         new_code_cell("print('side', side)"),
-        new_code_cell(EXPLORER)])
+        new_code_cell(EXPLORER),
+        new_code_cell("from jointnet.teach import quiz\nquiz('01')")])
     nbformat.write(small, lessons / "99_small.ipynb")
     done = subprocess.run(
         [sys.executable, "docs/site/build.py", folder / "html", "--lessons", lessons, "--run", "99_small", "--small",
@@ -79,14 +81,20 @@ def test_an_explorer_is_alive_a_formula_is_set_and_a_term_leads_to_the_glossary(
     page.page.goto((site / "notebooks/99_small.html").as_uri())
     assert "side 2" in page.page.inner_text("article")
     page.page.wait_for_selector(".MathJax", state="attached", timeout=60_000)
-    page.page.locator(".live").scroll_into_view_if_needed()
-    frame = page.page.frame_locator(".live iframe")
+    page.page.locator(".live").first.scroll_into_view_if_needed()
+    frame = page.page.frame_locator(".live iframe").first
     frame.locator(".jn[data-ready=true]").wait_for(timeout=60_000)
     slider = frame.locator("input[type=range]").first
     before = slider.input_value()
     slider.focus()
     slider.press("ArrowRight")
     assert slider.input_value() != before
+    shown = frame.locator(".jn").bounding_box()["height"]
+    assert abs(page.page.locator(".live").first.bounding_box()["height"] - shown) < 2  # as tall as what is in it
+    assert frame.locator(".jn").evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
+    page.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    frame.locator("body").evaluate("() => new Promise((done) => setTimeout(done, 300))")
+    assert frame.locator(".jn").evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(30, 30, 30)"  # page.css
     page.page.click("article a:has-text('GSD')")
     page.page.wait_for_url("**/docs/glossary.html#term-gsd")
 
@@ -104,6 +112,25 @@ def test_search_finds_a_word_and_a_phone_shows_pages_without_sideways_scrolling(
     for name in ("index", "notebooks/99_small", "notebooks/04_inference", "docs/results", "reference"):
         page.page.goto((site / f"{name}.html").as_uri())
         assert page.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(1200)
+def test_the_first_page_names_the_minutes_of_lessons_and_the_score_of_the_results(site, page):
+    page.page.goto((site / "index.html").as_uri())
+    minutes = {row[0]: row[-1] for row in rows_of(page)}
+    assert minutes["1. Data preparation"] == "not run"
+    assert 0 <= float(minutes["A small lesson"]) < 5
+    score, interval = re.search(r"IoU of ([\d.]+) \(([^)]+)\)", page.page.inner_text("article")).groups()
+    page.page.goto((site / "docs/results.html").as_uri())
+    assert ["pooled", score, interval] in [row[:3] for row in rows_of(page)]
+
+
+def rows_of(page):
+    """The rows of the tables of a page, each a list of words."""
+    words = "[...document.querySelectorAll('article tr')].map(r => [...r.cells].map(c => c.innerText.trim()))"
+    return page.page.evaluate(words)
 
 
 def test_only_the_first_use_of_a_term_is_linked_and_code_is_left_alone(project_root, monkeypatch):
