@@ -218,9 +218,12 @@ class PlaceExplorer(VBox):
             self._panel.remove()
         self._panel = Panel(self.map)
         self._add_probability()
+        raster = self.result.probability
         shapes = {name: path.with_suffix(".geojson") for name, path in self.result.layers.items()}
         add_outlines(self._panel, shapes, self.scene)
-        self._panel.finish([self.scene.credit], basemap=False)
+        limits = " and ".join(f"{x:.2f}" for x in dict.fromkeys(class_thresholds(raster, class_bands(raster)).values()))
+        fixed = f"outlines are those of {limits}: the slider moves the picture alone"
+        self._panel.finish([self.scene.credit, fixed], basemap=False)
         self.draw.clear()  # the box has served, and its line would look like an outline
         self.explore.disabled = self.download.disabled = False
         self.message.say("{}", f"{'; '.join(self.counts())}. Written to {self.out}.")

@@ -28,7 +28,7 @@ def pixel_of(answer: Callable, given: None) -> str | None:
             if found == (col, row):
                 return "rows and columns are swapped"
             if all(abs(a - b) <= 1 for a, b in zip(found, (row, col), strict=True)):
-                return "nearly: a pixel holds every place from its first corner on, so round down to a whole number"
+                return "a pixel holds every place from its first corner on, so round down to a whole number"
             return "another pixel holds the place. Solve the two formulas of section 1 for x and y; e is negative"
     return None
 

@@ -73,6 +73,7 @@ def test_a_scene_that_is_on_its_way_is_announced_until_it_is_there(open_page, ex
     page.evaluate("window.packs = window.jointnet.model.get('packs'); window.jointnet.model.set('packs', {});")
     page.click("tr[data-id=vienna2-1]")  # nobody answers
     assert page.inner_text(".jn-busy") == "loading vienna2 …"
+    assert page.locator(".jn-mark-box").is_hidden()
     assert float(page.eval_on_selector(".jn-stage > canvas", "c => getComputedStyle(c).opacity")) < 0.5
     page.click("tr[data-id=vienna1-2]")  # which is here
     wait_for(watched, "vienna1-2")

@@ -83,7 +83,9 @@ def test_a_prediction_lies_on_the_map_in_each_class_with_its_outlines_and_counts
     assert {layer.url.rpartition("#")[2] for layer in pictures} == set(explorer.cut.colours)
     assert explorer.cut.threshold == pytest.approx(0.6)  # what a network without a card gets
     assert [text.split(",")[0].split()[-1] for text in explorer.counts()] == ["buildings", "roads"]
-    assert "127.0.0.1" in " ".join(explorer.map.panels[0].small_print())
+    print_of_map = " ".join(explorer.map.panels[0].small_print())
+    assert "127.0.0.1" in print_of_map
+    assert "outlines are those of 0.60: the slider moves the picture alone" in print_of_map
     assert explorer.map.preview()[:4] == b"\x89PNG"
 
     with zipfile.ZipFile(io.BytesIO(explorer.to_zip())) as held:

@@ -190,6 +190,7 @@ function buildSceneHalf(model, root, chosen) {
     busy.hidden = !name;
     busy.textContent = name ? `loading ${name} …` : "";
     place.setAttribute("aria-busy", String(Boolean(name)));
+    if (name) mark.hidden = true; // it frames the error that was looked at before
   };
   const fly = (slowly = true) => {
     const error = chosen();
