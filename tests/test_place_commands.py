@@ -23,7 +23,7 @@ def brightness(windows):
 @pytest.fixture(autouse=True)
 def weights(monkeypatch):
     """The name of published weights, behind which stands `brightness`: networks are loaded in other tests."""
-    monkeypatch.setattr("jointnet.predict.scenes.open_weights", lambda name: brightness)
+    monkeypatch.setattr("jointnet.predict.arrays.open_weights", lambda name: brightness)
     return "sample-buildings"
 
 

@@ -17,7 +17,7 @@ SETUP = """
 import os, time
 os.environ["JOINTNET_CACHE"], os.environ["NO_PROXY"] = "cache", "127.0.0.1"
 import numpy as np
-import jointnet.predict.scenes
+import jointnet.predict.arrays
 from jointnet import PlaceExplorer
 
 def red_roofs(windows):
@@ -25,7 +25,7 @@ def red_roofs(windows):
     red = windows[..., :1].astype(np.float32) - windows[..., 1:2]
     return np.clip(0.5 + red / 255, 0.05, 0.8)
 
-jointnet.predict.scenes.open_weights = lambda name: red_roofs
+jointnet.predict.arrays.open_weights = lambda name: red_roofs
 """
 EXPLORER = """
 explorer = PlaceExplorer(source="{tiles}", weights="sample-buildings", out="runs", height="520px")

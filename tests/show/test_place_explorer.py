@@ -37,7 +37,7 @@ def two_answers(windows):
 @pytest.fixture(autouse=True)
 def weights(monkeypatch):
     """The name of published weights, behind which stands `two_answers`: networks are loaded in other tests."""
-    monkeypatch.setattr("jointnet.predict.scenes.open_weights", lambda name: two_answers)
+    monkeypatch.setattr("jointnet.predict.arrays.open_weights", lambda name: two_answers)
     return "sample-buildings"
 
 
