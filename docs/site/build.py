@@ -1,6 +1,6 @@
 """Writes the course as a web site: lessons executed once, pages, the functions' reference; it needs no network.
 
-    python docs/site/build.py build/html                     # every lesson at full size
+    python docs/site/build.py build/html                     # every lesson at full size, long trainings shortened
     python docs/site/build.py build/html --small             # with the settings of the tests
     python docs/site/build.py build/html --run 02_the_network --small   # runs this lesson; the others have no results
 
@@ -34,6 +34,10 @@ PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "docs/gradin
 OWN_PAGES = {"index.md": "index.md", "reference.md": "reference.md", "lessons.md": "notebooks/index.md"}
 LESSONS_HEAD = "| Lesson | What it is about | Minutes to run |\n|---|---|---|\n"
 CELL_SECONDS = 1500  # a training in lesson 03 is the longest cell
+SHORTER = {  # trainings that would take most of the time of a site; their pages say so
+    "03_training": {"epochs": 6, "extra_epochs": 3},
+    "07_your_own_town": {"epochs": 2, "steps": 10},
+}
 
 
 def main() -> None:
@@ -111,7 +115,7 @@ def executed(lesson: Path, work: Path, small: bool) -> Path:
         minutes, used = (time.perf_counter() - began) / 60, (seconds_of_children() - used) / 60
         print(f"{minutes:.1f} minutes, {used:.1f} of a processor", flush=True)
         notebook.metadata["minutes"] = round(minutes, 1)
-        how = "with the small settings of the tests" if small else "with the settings that you see"
+        how = "with the small settings of the tests" if small else in_words(SHORTER.get(lesson.stem, {}))
         notebook.cells.insert(2, new_markdown_cell(f"*This page: run {how}, in {minutes:.1f} minutes.*"))
         nbformat.write(notebook, result)
     return folder
@@ -158,6 +162,14 @@ def copy_live(folder: Path, to: Path) -> None:
             shutil.copyfile(path, to / path.name)
 
 
+def in_words(settings: dict) -> str:
+    """With what settings a lesson was run, as its page says it: those that stand there, or shorter ones."""
+    if not settings:
+        return "with the settings that you see"
+    told = " and ".join(f"`{name} = {value}`" for name, value in settings.items())
+    return f"with a shorter training than you see ({told}), so that a site is built within minutes"
+
+
 def seconds_of_children() -> float:
     """Processor time of the programs that this one started and that have ended, as the lessons' kernels."""
     used = os.times()
@@ -173,7 +185,7 @@ def run_folder(work: Path) -> Path:
 
 def kept(work: Path, lesson: Path, small: bool) -> Path:
     """The folder for a lesson's results, named by all that they depend on."""
-    digest = hashlib.sha256(lesson.read_bytes() + bytes([small]))
+    digest = hashlib.sha256(lesson.read_bytes() + bytes([small]) + repr(SHORTER.get(lesson.stem)).encode())
     for path in sorted((*(ROOT / "jointnet").rglob("*.*"), *(ROOT / "data/weights").glob("*"), HERE / "live.py")):
         if path.is_file() and path.suffix != ".pyc":
             digest.update(path.read_bytes())
@@ -181,7 +193,7 @@ def kept(work: Path, lesson: Path, small: bool) -> Path:
 
 
 def prepared(lesson: Path, live: Path, small: bool) -> nbformat.NotebookNode:
-    """The notebook as it is run: explorers become frames, and with `small` the tests' settings count.
+    """The notebook as it is run: explorers become frames, and the tests' or shorter settings count.
 
     Args:
         lesson: the notebook.
@@ -194,8 +206,9 @@ def prepared(lesson: Path, live: Path, small: bool) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cells.append(cell)
         mock = cell.metadata.get("nbmake", {}).get("mock", {})
-        if small and mock:
-            cells.append(new_code_cell("\n".join(f"{k} = {v!r}" for k, v in mock.items()), metadata=hidden))
+        values = mock if small else SHORTER.get(lesson.stem, {})
+        if mock and values:  # a cell of parameters
+            cells.append(new_code_cell("\n".join(f"{k} = {v!r}" for k, v in values.items()), metadata=hidden))
     begin = f"from live import frame_explorers\n_frames = frame_explorers({str(live)!r}, {lesson.stem!r})"
     notebook.cells = [new_code_cell(begin, metadata=hidden), *cells, new_code_cell("_frames.write()", metadata=hidden)]
     return notebook
