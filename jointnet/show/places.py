@@ -47,6 +47,8 @@ class PlaceExplorer(VBox):
         height: height of the map, in CSS units.
     """
 
+    children: Any  # a trait of the box
+
     def __init__(self, where: Sequence[float] | None = None, source: str | None = None,
                  weights: str | Path = "buildings-small", gsd: float = 0.3, out: str | Path = "runs/places",
                  most_tiles: int = MOST_TILES, height: str = "600px") -> None:
