@@ -13,13 +13,13 @@ from jointnet.errors import InputError
 from jointnet.show.widgets.base import code_of, pack, shows_errors
 from jointnet.show.widgets.scene import PARTS, STRIP, SceneExplorer
 
-PAGE_TILES = 10  # at most, in a page without Python: of a megapixel each they make a page of 5 MB
+PAGE_TILES = 7  # at most, in a page without Python: of some 0.6 MB each they come to 4 or 5 MB
 
 
 class TileBrowser(SceneExplorer):
     """A dataset to leaf through: choose a city and a tile, fade its mask, move and zoom as in `SceneExplorer`.
 
-    Only the tile that is shown has been read. A page of its own (`to_html`) holds 10 tiles at most, evenly picked.
+    Only the tile that is shown has been read. A page of its own (`to_html`) holds 7 tiles at most, evenly picked.
 
     Args:
         scenes: dataset or scenes.
