@@ -1,14 +1,18 @@
 """What every test may use."""
 
 import os
+import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 ROOT = Path(__file__).resolve().parents[1]
+hypothesis.settings.register_profile("the same each time", derandomize=True)
+hypothesis.settings.load_profile("the same each time")
 
 
 def pytest_addoption(parser):
@@ -17,6 +21,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: takes minutes of training; left out without --full-size")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a run in the background; some tests send interrupts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -258,7 +258,7 @@ KINDS = {
 
 @pytest.mark.filterwarnings("ignore:.* show the class on .* of their pixels:jointnet.data.raster.RasterWarning")
 @given(st.data())
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_mask_file_is_read_as_it_was_meant(tmp_path_factory, data):
     """Random masks of every kind, dtype and orientation, against the arrays that they were written from."""
     folder = tmp_path_factory.mktemp("fuzz")

@@ -72,7 +72,7 @@ def written(polygons, form):
     return [GeometryCollection([s, Point(1, 1)]) for s in shapes] if form == "collection" else shapes
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(outlines(), min_size=1, max_size=4),
     st.sampled_from([("gpkg", "collection"), ("gpkg", "lines"), ("gpkg", "multi"), ("gpkg", "doubled"),

@@ -67,7 +67,7 @@ def apls_one_way(lines, others, spacing, snap):
     return 1 - np.mean(costs) if costs else 0.0
 
 
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None)
 @given(st.sets(st.integers(0, 11), min_size=3), st.sets(st.integers(0, 11), min_size=1), st.integers(0, 2))
 def test_the_path_score_is_apls_by_its_equation(kept, found, off):
     """Streets of a crooked town; of the prediction some are missing, and all lie `off` metres to the north.
@@ -92,7 +92,7 @@ def footprints(mask):
     return [shapely.geometry.shape(geometry) for geometry, value in shapes(mask.astype(np.uint8), mask) if value]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 @given(arrays(bool, (9, 9)), arrays(bool, (9, 9)))
 def test_object_f1_is_that_of_greedily_matched_polygons(truth, guess):
     """As in SpaceNet: each proposal takes the free footprint of the highest IoU, if that is 0.5 or more."""
@@ -108,7 +108,7 @@ def test_object_f1_is_that_of_greedily_matched_polygons(truth, guess):
     assert count_objects(find_overlaps(truth, guess)).all.f1 == pytest.approx(f1)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 @given(arrays(np.uint8, 60, elements=st.integers(0, 254)), arrays(bool, 60), st.sampled_from([5, 10, 15]))
 def test_the_calibration_error_is_the_sum_over_bins_of_its_definition(levels, truth, bins):
     """Naeini et al. 2015: sum over bins ((m - 1) / M, m / M] of their share times |share of positives - mean p|."""

@@ -65,7 +65,7 @@ def test_bytes_that_are_no_text_are_no_card():
         Card.from_json(b"\xff\xfe\xfa{")
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(EXPECTED)), ANYTHING)
 def test_any_value_of_any_field_is_used_as_it_stands_or_refused(name, value):
     try:
@@ -78,7 +78,7 @@ def test_any_value_of_any_field_is_used_as_it_stands_or_refused(name, value):
     assert Card.from_json(card.to_json()) == card
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ANYTHING)
 def test_any_json_is_a_card_or_refused(value):
     try:
