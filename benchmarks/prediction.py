@@ -4,7 +4,8 @@
 
 Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
 processes of their own. `--side 1024` makes the scene of the speed part smaller. PyTorch is compared where
-JOINTNET_TORCH names a Python that has it. `real`, memory with a real network on 5000 px of width, runs by name only.
+JOINTNET_TORCH names a Python that has it. Two parts run by name only: `real`, memory with a real network on 5000 px of
+width, and `place`, memory of a place of 20,000 x 20,000 px against that of a file, its tiles from this machine.
 """
 
 import argparse

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from jointnet.data.addresses import stem_of
-from jointnet.data.raster import RasterError
 from jointnet.data.scene import Scene
 from jointnet.errors import MissingPackageError
-from jointnet.files import InUseError, alone, written_whole
+from jointnet.files import written_whole
 from jointnet.network.card import WeightsFile, open_weights
 from jointnet.network.digest import is_keras
 from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import prepare
+from jointnet.predict.outputs import alone_in
 from jointnet.predict.settings import PredictionError, PredictionWarning
 
 REPORT = "prediction_report.json"
@@ -88,7 +88,9 @@ def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str 
     wanted = chosen(PredictOptions, options)
     names = _names(sources)
     report = ManyReport(len(names))
-    with _alone(out), _client(scheduler, workers, len(names)) as client, _shared(model, out, wanted) as weights:
+    busy = f"another run is predicting many scenes into {out} just now; wait until it is done, or choose another folder"
+    with (alone_in(out, REPORT, busy), _client(scheduler, workers, len(names)) as client,
+          _shared(model, out, wanted) as weights):
         futures = {
             client.submit(_predict_one, weights, source, str(out.resolve()), wanted, retries=retries, pure=False): name
             for name, source in zip(names, sources, strict=True)
@@ -98,26 +100,6 @@ def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str 
         with written_whole(out / REPORT) as draft:
             draft.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     return report
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keeps other runs of many scenes out of a folder, whose report and shared weights are of one run.
-
-    Raises:
-        PredictionError: if another one is there.
-        RasterError: if the folder cannot be written to.
-    """
-    busy = f"another run is predicting many scenes into {out} just now; wait until it is done, or choose another folder"
-    with ExitStack() as stack:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(alone(out / ".many.lock", busy))
-        except InUseError as error:
-            raise PredictionError(busy) from error
-        except OSError as error:
-            raise RasterError(f"{out} cannot be written to; name a folder that you may write to ({error})") from error
-        yield
 
 
 def _names(sources: Sequence) -> list[str]:

@@ -146,6 +146,25 @@ def alone_with(result: ScenePrediction, overwrite: bool) -> Iterator[None]:
     folder, name = result.probability.parent, result.probability.stem.removesuffix("_probability")
     busy = (f"another run is predicting {name} into {folder} just now; wait until it is done, then give the same "
             f"command again, or choose another folder")
+    with alone_in(folder, name, busy):
+        if not overwrite:
+            refuse_to_replace(result)
+        yield
+
+
+@contextmanager
+def alone_in(folder: Path, name: str, busy: str) -> Iterator[None]:
+    """Keeps other runs that ask for the same name out of a folder, which is made.
+
+    Args:
+        folder: where predictions go.
+        name: what the run is there for.
+        busy: the message of the error where another run is there.
+
+    Raises:
+        BusyError: if another run is there.
+        RasterError: if the folder cannot be written to.
+    """
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -155,8 +174,6 @@ def alone_with(result: ScenePrediction, overwrite: bool) -> Iterator[None]:
         except OSError as error:
             raise RasterError(f"{folder} cannot be written to; name a folder that you may write to ({error})"
                               ) from error
-        if not overwrite:
-            refuse_to_replace(result)
         yield
 
 

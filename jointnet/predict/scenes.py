@@ -93,7 +93,7 @@ def predict_scene(
             refuse_to_replace(result)
             if is_finished(result):
                 return with_notes(result)
-        if len(grid.tops) * len(grid.lefts) == 1:
+        if wanted.polygons and len(grid.tops) * len(grid.lefts) == 1:
             Thread(target=import_module, args=("geopandas",), daemon=True).start()  # takes as long as the window
         run, network = network_of(model, wanted.engine, size, wanted.tta)
         with alone_with(result, wanted.overwrite), _kept_rows(result) as spool:
