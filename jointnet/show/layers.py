@@ -238,18 +238,23 @@ def outline(mask: np.ndarray) -> np.ndarray:
     return solid[1:-1, 1:-1] & ~inner
 
 
+FORMS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG", "compress_level": 1},
+    "jpeg": {"format": "JPEG", "quality": 90, "subsampling": 0},  # colours at full resolution
+    "webp": {"format": "WEBP", "quality": 85, "method": 2},  # half of that JPEG's bytes, in eight times its time
+}
+
+
 def encode(pixels: np.ndarray, form: str = "png") -> bytes:
-    """The bytes of a PNG, or of a JPEG with full colour resolution, of a uint8 image."""
+    """The bytes of a uint8 image as one of `FORMS`: "png" is exact."""
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"format": "PNG", "compress_level": 1} if form == "png" else {
-        "format": "JPEG", "quality": 90, "subsampling": 0}
-    Image.fromarray(pixels).save(buffer, **options)
+    Image.fromarray(pixels).save(buffer, **FORMS[form])
     return buffer.getvalue()
 
 
-def encode_photo(pixels: np.ndarray) -> bytes:
-    """The bytes of a photograph for the browser: exact while it is small, JPEG from half a megapixel on."""
-    return encode(pixels, "png" if pixels.shape[0] * pixels.shape[1] < 500_000 else "jpeg")
+def encode_photo(pixels: np.ndarray, form: str = "jpeg") -> bytes:
+    """The bytes of a photograph for the browser: exact while it is small, JPEG or `form` from half a megapixel on."""
+    return encode(pixels, "png" if pixels.shape[0] * pixels.shape[1] < 500_000 else form)
 
 
 def data_url(pixels: np.ndarray, form: str = "png") -> str:

@@ -35,6 +35,15 @@ def test_each_error_has_a_row_with_its_box_in_pixels(known):
     assert rows[0]["place"] == pytest.approx([16.345, 48.203], abs=0.01)  # near Vienna
 
 
+def test_a_page_holds_each_scene_once_and_leaves_the_explorer_as_it_was(known):
+    explorer = explorer_of(known)
+    state = explorer.page_state()
+    assert list(state["packs"]) == ["vienna1", "vienna2"]
+    assert state["about"]["name"] == "vienna1"  # whose pack the page begins with
+    assert (state["image"], state["probability"], state["truth"]) == (b"", b"", b"")
+    assert explorer.packs == {} and len(explorer.image) > 0
+
+
 def test_a_note_is_written_at_once_and_is_there_again(known, tmp_path):
     path = tmp_path / "notes" / "mine.geojson"
     explorer = explorer_of(known, notes=path)

@@ -18,7 +18,7 @@ from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.files import written_whole
 from jointnet.predict.vectors.polygons import to_world
 from jointnet.show.widgets.base import code_of, pack, shows_errors
-from jointnet.show.widgets.scene import PARTS, SceneExplorer
+from jointnet.show.widgets.scene import IN_PACKS, PARTS, SceneExplorer
 
 if TYPE_CHECKING:  # whoever has errors to look at has loaded these; an import of this module need not
     import geopandas as gpd
@@ -140,12 +140,12 @@ class ErrorExplorer(SceneExplorer):
 
     def page_state(self) -> dict:
         """As the widget's, with the layers of every scene of the table, since there is no Python to ask for them."""
-        state = super().page_state()
+        packs = {}
         for name in dict.fromkeys(self.table["scene"]):
             self._take(name)
-            state["packs"][name] = pack(self._page_layers())
+            packs[name] = pack(self._page_layers())
         self._take(self.about["name"])
-        return state
+        return super().page_state() | dict.fromkeys(IN_PACKS, b"") | {"packs": packs}  # page.js begins with one of them
 
     def _take(self, name: str) -> None:
         """Uses the layers of another scene."""

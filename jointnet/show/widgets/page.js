@@ -2,6 +2,8 @@
 
 function standaloneModel(state) {
   const values = unpack(state), listeners = {};
+  const shown = values.packs && values.packs[values.about.name];  // of many scenes, the layers of the first
+  if (shown) Object.assign(values, unpack(shown));
   return {
     get: (name) => values[name],
     set(name, value) {

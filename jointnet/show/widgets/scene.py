@@ -44,6 +44,7 @@ PARTS = ("sheet", "view", "scene")  # files of its JavaScript
 STRIP = 512  # rows counted at once
 PREVIEW = 900  # longest side of the picture, in pixels
 Truth: TypeAlias = Layer | Mapping[str, Layer] | bool | None  # False for none; None for the scene's labels
+IN_PACKS = ("image", "probability", "truth", "points", "ends")  # traits that a page of many scenes holds in packs
 NOT_COUNTED = 2  # code beside 0 (background) and 1 (foreground) in the truth that the browser gets
 
 
@@ -139,9 +140,9 @@ class SceneExplorer(Explorer):
                 self.class_name = next(iter(self._class_bands))
             self.threshold = self._limits[self.class_name]
 
-    def _layers(self) -> dict:
-        """The traits that hold a scene and its layers, `about` last."""
-        photo, probability, truth = self._read((0, 0, *self._scene.info.shape), self._max_size)
+    def _layers(self, form: str = "jpeg") -> dict:
+        """The traits that hold a scene and its layers, `about` last; a large photograph as `form`."""
+        photo, probability, truth = self._read((0, 0, *self._scene.info.shape), self._max_size, form)
         points, ends, sets = self._rings
         return {
             "image": photo, "probability": probability, "truth": truth, "points": points.tobytes(),
@@ -238,13 +239,13 @@ class SceneExplorer(Explorer):
         return state | {"about": state["about"] | {"live": False}}
 
     def _page_layers(self) -> dict:
-        """The traits that hold a scene and its layers, for a page of its own."""
-        layers = self._layers()
+        """The traits that hold a scene and its layers, for a page that holds many."""
+        layers = self._layers("webp")
         return layers | {"about": layers["about"] | {"live": False}}
 
-    def _read(self, window: Window | None, max_size: int) -> tuple[bytes, bytes, bytes]:
+    def _read(self, window: Window | None, max_size: int, form: str = "jpeg") -> tuple[bytes, bytes, bytes]:
         """A window as the browser gets it: the image, PNG of the probabilities, PNG of the truth's codes."""
-        photo = encode_photo(read_image(self._scene, window, max_size, self._bands))
+        photo = encode_photo(read_image(self._scene, window, max_size, self._bands), form)
         values, codes = b"", b""
         if self._probability is not None:
             planes = [self._layer(self._probability, window, max_size, class_name) for class_name in self._class_bands]

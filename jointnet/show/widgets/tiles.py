@@ -11,15 +11,15 @@ import traitlets
 from jointnet.data.scene import Scene
 from jointnet.errors import InputError
 from jointnet.show.widgets.base import code_of, pack, shows_errors
-from jointnet.show.widgets.scene import PARTS, STRIP, SceneExplorer
+from jointnet.show.widgets.scene import IN_PACKS, PARTS, STRIP, SceneExplorer
 
-PAGE_TILES = 7  # at most, in a page without Python: of some 0.6 MB each they come to 4 or 5 MB
+PAGE_TILES = 12  # at most, in a page without Python: of some 0.3 MB each they come to 4 MB
 
 
 class TileBrowser(SceneExplorer):
     """A dataset to leaf through: choose a city and a tile, fade its mask, move and zoom as in `SceneExplorer`.
 
-    Only the tile that is shown has been read. A page of its own (`to_html`) holds 7 tiles at most, evenly picked.
+    Only the tile that is shown has been read. A page of its own (`to_html`) holds 12 tiles at most, evenly picked.
 
     Args:
         scenes: dataset or scenes.
@@ -72,7 +72,8 @@ class TileBrowser(SceneExplorer):
             layers = self._page_layers()
             packs[name] = pack(layers | {"says": self._describe_tile(), "layer": self._first_layer(layers["about"])})
         self._use(self._scene_of(self.tile))
-        return state | {"packs": packs, "tiles": [t for t in self.tiles if t["name"] in packs]}
+        return state | dict.fromkeys(IN_PACKS, b"") | {
+            "packs": packs, "tiles": [t for t in self.tiles if t["name"] in packs]}
 
     @shows_errors
     def _turn_to(self, _change: Any) -> None:
