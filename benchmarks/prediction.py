@@ -85,7 +85,7 @@ def start(_: argparse.Namespace) -> list[tuple[str, str, str]]:
     """Seconds and peak memory of small things in processes of their own: what a person waits for."""
     from jointnet.show.widgets import __all__ as explorers
 
-    rows = []
+    rows = [("importing TensorFlow, which none of this does", process(f"import tensorflow{SAY_PEAK}"), "")]
     with tempfile.TemporaryDirectory() as folder:
         drawn = draw_scene("austin6", size=256)
         images = [write_raster(Path(folder) / f"{name}.tif", drawn.image, drawn.grid) for name in "ab"]

@@ -311,7 +311,7 @@ def cache(
     """Show what the kit keeps by itself, and clear it."""
     from jointnet.data.cache import WHAT, kept
     from jointnet.data.cache import clear as forget
-    from jointnet.data.place_files import cache_folder
+    from jointnet.files import cache_folder
 
     if clear is not None:
         forget(*(() if clear == "all" else names(clear) or ()))

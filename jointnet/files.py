@@ -20,6 +20,13 @@ from jointnet.errors import InputError, JointNetError
 WHOLE = ".whole.json"  # beside the drafts of several files once all are complete; it holds their names
 
 
+def cache_folder() -> Path:
+    """The folder of all that the kit keeps by itself: JOINTNET_CACHE, or the user's cache."""
+    import platformdirs  # a machine for training alone may not have it
+
+    return Path(os.environ.get("JOINTNET_CACHE") or platformdirs.user_cache_dir("jointnet"))
+
+
 class InUseError(JointNetError, RuntimeError):
     """A place that another process is writing to; the message says what to do."""
 

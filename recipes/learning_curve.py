@@ -1,9 +1,10 @@
 """Draws the learning curve of a long training: IoU of its average against steps and CPU hours, as figure and table.
 
-    python recipes/learning_curve.py runs/endless --steps 75 --out docs
+    python recipes/learning_curve.py runs/endless runs/finished --steps 75 100 --out docs
 
-RUN is the folder of one run, or of several that followed each other, in their order. Writes `learning_curve.csv` and
-`images/learning_curve.png` into the folder OUT, and prints the table, an epoch of every tenth of the way to a row.
+RUN is the folder of one run, or of several that followed each other, in their order, each with its steps an epoch.
+Writes `learning_curve.csv` and `images/learning_curve.png` into the folder OUT, and prints the table, an epoch of every
+tenth of the way to a row.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 
-def learning_curve(runs: Sequence[Path], steps: int) -> pd.DataFrame:
+def learning_curve(runs: Sequence[Path], steps: Sequence[int]) -> pd.DataFrame:
     """One row an epoch: steps and CPU hours since the first run began, training loss, validation IoU.
 
     Args:
         runs: folders with `history.csv`, in the order in which they followed each other.
-        steps: an epoch.
+        steps: an epoch of each run.
     """
-    history = pd.concat([pd.read_csv(run / "history.csv") for run in runs], ignore_index=True)
+    parts = [pd.read_csv(run / "history.csv").assign(steps=s) for run, s in zip(runs, steps, strict=True)]
+    history = pd.concat(parts, ignore_index=True)
     return pd.DataFrame({
-        "steps": steps * (history.index + 1),
+        "steps": history["steps"].cumsum(),
         "cpu_hours": (history["cpu_seconds"].cumsum() / 3600).round(3),
         "training_loss": history["loss"].round(4),
         "validation_iou": history["val_iou"].round(4),
@@ -49,7 +51,7 @@ def main() -> None:
     """Reads the command line, writes, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--steps", type=int, required=True, help="an epoch")
+    parser.add_argument("--steps", type=int, nargs="+", required=True, help="an epoch, of each run")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     curve = learning_curve(args.runs, args.steps)

@@ -11,8 +11,8 @@ import pytest
 import jointnet
 
 PACKAGE = Path(jointnet.__file__).parent
-ORDER = ["errors", "lazy", "options", "backend", "files", "data", "network", "predict", "evaluate", "show", "terminal",
-         "teach", "cli"]
+ORDER = ["errors", "lazy", "options", "backend", "files", "progress", "data", "network", "predict", "evaluate", "show",
+         "terminal", "teach", "cli"]
 FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
     "rasterio": {"data.raster", "data.image_files", "data.image_grid", "data.palettes", "data.raster_writer",

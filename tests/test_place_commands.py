@@ -65,6 +65,16 @@ def test_a_place_is_predicted_and_shown_offline_and_its_tiles_can_be_forgotten(t
     assert "name it with image=" in gone.output
 
 
+def test_clearing_the_cache_leaves_datasets_that_lie_beside_it(tmp_path):
+    for kind in ("compiled", "mask_values", "inria"):
+        (tmp_path / "cache" / kind).mkdir(parents=True)
+        (tmp_path / "cache" / kind / "file").write_bytes(bytes(1_000_000))
+    assert "2.0 MB in" in jointnet("cache").output
+    assert jointnet("cache", "--clear", "all").output.startswith("0.0 MB in")
+    assert (tmp_path / "cache" / "inria" / "file").exists()
+    assert "holds no inria" in jointnet("cache", "--clear", "inria").output
+
+
 def test_what_is_wrong_with_a_place_is_one_sentence(tmp_path, provider, weights):
     rest = ("--source", provider.tiles, "--weights", weights, "--out", tmp_path / "run")
     wrongs = {"179.9,0,-179.9,1": "180 degrees", "11.39,47.26": "give width=", "here": "should be some numbers"}

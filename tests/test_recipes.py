@@ -138,11 +138,11 @@ def test_the_learning_curve_goes_on_from_one_run_to_the_next(tmp_path):
     for name, rows in (("a", "1,0.9,0.5,1800\n2,0.8,0.6,1800\n"), ("b", "1,0.7,0.65,3600\n")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "history.csv").write_text("epoch,loss,val_iou,cpu_seconds\n" + rows)
-    curve = learning_curve([tmp_path / "a", tmp_path / "b"], steps=75)
-    assert curve["steps"].tolist() == [75, 150, 225]
+    curve = learning_curve([tmp_path / "a", tmp_path / "b"], steps=[75, 100])
+    assert curve["steps"].tolist() == [75, 150, 250]
     assert curve["cpu_hours"].tolist() == [0.5, 1, 2]
     assert curve["validation_iou"].tolist() == [0.5, 0.6, 0.65]
-    assert draw(curve).axes[0].lines[0].get_xydata()[-1].tolist() == [225, 0.65]
+    assert draw(curve).axes[0].lines[0].get_xydata()[-1].tolist() == [250, 0.65]
 
 
 def test_the_training_of_crops_needs_none_of_the_libraries_that_open_imagery(tmp_path):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from jointnet.data.place_files import cache_folder, tile_folder
+from jointnet.data.place_files import tile_folder
 from jointnet.errors import InputError
+from jointnet.files import cache_folder
 
 MOST = 2_000_000_000  # bytes of tiles
 
@@ -14,14 +15,14 @@ WHAT = {
     "tiles": "imagery of places, fetched from services",
     "places": "places that were opened, and those saved without a folder",
     "patch_index": "where scenes have imagery and foreground",
+    "mask_values": "what large masks hold",
     "compiled": "networks ready to run",
 }
 
 
 def kept() -> dict[str, int]:
-    """Kind of what is kept -> its bytes; kinds that only other versions of this package know are counted too."""
-    folder = cache_folder()
-    parts = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    """Kind of what is kept -> its bytes. Datasets, which may lie in the same folder, are the user's and not counted."""
+    parts = [cache_folder() / kind for kind in WHAT if (cache_folder() / kind).is_dir()]
     return {part.name: sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in parts}
 
 
@@ -43,9 +44,9 @@ def clear(*kinds: str) -> Path:
         ValueError: if a kind is not kept.
     """
     held = kept()
-    unknown = sorted(set(kinds) - set(held) - set(WHAT))
+    unknown = sorted(set(kinds) - set(WHAT))
     if unknown:
-        raise InputError(f"the cache holds no {', '.join(unknown)}; choose from {', '.join(held or WHAT)}")
+        raise InputError(f"the cache holds no {', '.join(unknown)}; choose from {', '.join(WHAT)}")
     for kind in kinds or held:
         shutil.rmtree(cache_folder() / kind, ignore_errors=True)
     return cache_folder()

@@ -9,9 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pooch
-from tqdm.auto import tqdm
-
 from jointnet.data.done_blocks import split_labelled_area
 from jointnet.data.drawn import SAMPLE, draw_sample, scene_files, seed_of
 from jointnet.data.folder import open_folder
@@ -24,6 +21,7 @@ from jointnet.data.splits import find_leaks, leave_city_out, split_by_share, spl
 from jointnet.data.stretch import stretched
 from jointnet.errors import InputError
 from jointnet.options import FolderOptions, chosen, flag_of, takes
+from jointnet.progress import tqdm
 
 __all__ = ["DATA_ROOT", "NAMES", "SPLITS", "VECTOR_SUFFIXES", "Dataset", "Scene", "open_dataset", "open_sample"]
 
@@ -35,8 +33,10 @@ def _data_root() -> Path:
     """JOINTNET_DATA, or `data` of the clone that runs, or the user's cache where the package is installed."""
     if os.environ.get("JOINTNET_DATA"):
         return Path(os.environ["JOINTNET_DATA"])
+    import platformdirs
+
     project = Path(__file__).resolve().parents[2]
-    return project / "data" if (project / "pyproject.toml").exists() else Path(pooch.os_cache("jointnet"))
+    return project / "data" if (project / "pyproject.toml").exists() else platformdirs.user_cache_path("jointnet")
 
 
 DATA_ROOT = _data_root()

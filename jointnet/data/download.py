@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 import pooch
-from tqdm.auto import tqdm
 
 from jointnet.data.fetch import ChecksumError, DownloadError, Fetcher, alone_in
 from jointnet.data.inria import TEST_TILES, TILES, image_path, inria_root, mask_path, parse_tile, tiles_of
@@ -19,6 +18,7 @@ from jointnet.data.massachusetts import COUNTS
 from jointnet.data.unpack import unpack_volumes
 from jointnet.errors import InputError
 from jointnet.files import written_whole
+from jointnet.progress import tqdm
 
 NAMES = ("inria", "massachusetts_buildings", "massachusetts_roads")
 INRIA_TILES_URL = "https://huggingface.co/datasets/blanchon/INRIA-Aerial-Image-Labeling/resolve/main/data"

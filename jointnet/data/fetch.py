@@ -12,10 +12,10 @@ from pathlib import Path
 import pooch
 import requests
 import urllib3
-from tqdm.auto import tqdm
 
 from jointnet.errors import JointNetError
 from jointnet.files import InUseError, alone, put_in_place
+from jointnet.progress import tqdm
 
 CHUNK = 1 << 18  # bytes asked of the connection at once; what has come is written at once
 PATIENCE = (15, 60)  # seconds to connect, and between two bytes

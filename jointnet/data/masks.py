@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 
 from jointnet.data.raster import (
     Affine,
@@ -24,7 +23,7 @@ from jointnet.data.raster import (
     project_points,
     read_info,
 )
-from jointnet.files import written_whole
+from jointnet.files import cache_folder, written_whole
 
 STRIP = 4_000_000  # pixels looked at at a time
 MANY = 64  # no mask has more different values than this
@@ -311,7 +310,7 @@ def _look_at(path: Path, state: tuple) -> MaskFacts:
     raster = kept_raster(path)
     keep = raster.info.height * raster.info.width >= WORTH_KEEPING
     fingerprint = hashlib.sha256(repr(state).encode()).hexdigest()[:32]
-    kept = Path(pooch.os_cache("jointnet")) / "mask_values" / f"{fingerprint}.json"
+    kept = cache_folder() / "mask_values" / f"{fingerprint}.json"
     if keep:
         try:
             return _from_json(kept.read_text(encoding="utf-8"))

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pooch
 
 from jointnet.data.scene import Scene
-from jointnet.files import written_whole
+from jointnet.files import cache_folder, written_whole
 
 CELL = 32  # side of a cell, in pixels
 RULES = 3  # edition of what is counted, and how; another number makes every index anew
@@ -50,7 +49,7 @@ def index_scene(scene: Scene, classes: Sequence[str], cache: Path | None = None)
         classes: the classes that count as foreground.
         cache: folder of the cache; the user's cache folder without it. One that cannot be written to is no error.
     """
-    cache = Path(pooch.os_cache("jointnet")) / "patch_index" if cache is None else cache
+    cache = cache_folder() / "patch_index" if cache is None else cache
     path = cache / f"{_fingerprint(scene, classes)}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pooch
-
 from jointnet.data.addresses import public_address
 from jointnet.data.services import PlaceError, Service, gdal_text
-from jointnet.files import written_whole
+from jointnet.files import cache_folder, written_whole
 
 SUFFIX = ".place"
 FORMAT = "jointnet place 1"
@@ -64,11 +61,6 @@ class Place:
     def gdal_text(self) -> str:
         """The description that GDAL opens; it may hold keys, and stays in memory."""
         return gdal_text(self.service, self.zoom, str(tile_folder()))
-
-
-def cache_folder() -> Path:
-    """The folder of all that the kit keeps by itself: JOINTNET_CACHE, or the user's cache."""
-    return Path(os.environ.get("JOINTNET_CACHE") or pooch.os_cache("jointnet"))
 
 
 def tile_folder() -> Path:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pyproj
-from tqdm.auto import tqdm
 
 from jointnet.data.cache import forget_oldest_tiles
-from jointnet.data.place_files import Place, cache_folder, read_place, write_place
+from jointnet.data.place_files import Place, read_place, write_place
 from jointnet.data.raster import RasterError, RasterReader, ServiceError, create_raster, open_raster
 from jointnet.data.scene import Scene
 from jointnet.data.services import (
@@ -25,6 +24,8 @@ from jointnet.data.services import (
     tile_range,
     zoom_for,
 )
+from jointnet.files import cache_folder
+from jointnet.progress import tqdm
 
 MOST_TILES = 4_096  # of one place, unless more are asked for: politeness, and a guard against a slip of the hand
 PROBES, PROBE = 3, 32  # spots along a side that are looked at before anything else, and their side in pixels

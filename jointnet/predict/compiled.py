@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jointnet.files import written_whole
+from jointnet.files import cache_folder, written_whole
 from jointnet.network.card import SUFFIX, WeightsFile, open_weights
 from jointnet.predict.convert import CompileError, halve_exactly, openvino_window
 
@@ -163,6 +163,4 @@ def _write(path: Path, parts: dict[str, bytes]) -> None:
 
 def _cache() -> Path:
     """The folder of the networks that were made here."""
-    import platformdirs  # a machine for training alone may not have it
-
-    return platformdirs.user_cache_path("jointnet") / "compiled"
+    return cache_folder() / "compiled"

@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from jointnet.data.addresses import stem_of
 from jointnet.data.scene import Scene
 from jointnet.errors import MissingPackageError
@@ -26,6 +24,7 @@ from jointnet.options import PredictOptions, chosen, takes
 from jointnet.predict.engines import prepare
 from jointnet.predict.outputs import alone_in
 from jointnet.predict.settings import PredictionError, PredictionWarning
+from jointnet.progress import tqdm
 
 REPORT = "prediction_report.json"
 

@@ -12,7 +12,6 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from jointnet.data.place_files import is_place
 from jointnet.data.raster import DamagedRasterError, block_cache
@@ -42,6 +41,7 @@ from jointnet.predict.resample import completed, needed_from, resample_rows
 from jointnet.predict.settings import PredictionError, Settings, settings_of, with_temperature
 from jointnet.predict.source import Source, open_source
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of
+from jointnet.progress import tqdm
 
 CACHE = 48  # MB of blocks of rasters that GDAL holds during a prediction, which reads and writes each row once
 

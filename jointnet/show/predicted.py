@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from jointnet.data.addresses import is_remote
-from jointnet.data.place_files import SUFFIX, cache_folder
+from jointnet.data.place_files import SUFFIX
 from jointnet.data.scene import Scene, as_scene
+from jointnet.files import cache_folder
 from jointnet.predict.rasters import made_with
 from jointnet.show.widgets.scene import SceneExplorer
 
