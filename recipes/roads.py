@@ -1,9 +1,11 @@
-r"""Trains road weights, or a network of two classes, and chooses the thresholds on the validation scenes.
+r"""Trains weights of roads, of buildings or of both, and chooses the thresholds on the validation scenes.
 
     python recipes/roads.py --out runs/sample-roads --epochs 6 --steps 50                       # the drawn scenes
     for loss in cross_entropy dice focal; do                                                    # lesson 06's comparison
         python recipes/roads.py --loss $loss --growth-rates 4,8,16 --patch-size 64 --epochs 8 --steps 40 \
             --check-side 256 --score-side 384 --purpose "lesson 06" --out runs/roads-by-$loss; done
+    python recipes/roads.py --classes buildings --epochs 15 --steps 15 --score-side 384 --purpose "lesson 03" --half \
+        --out runs/buildings-first-run                                                          # lesson 03's run
     python recipes/roads.py --classes buildings,roads --weights sample-buildings --patch-size 96 --epochs 3 \
         --steps 30 --learning-rate 2e-3 --check-side 192 --score-side 384 --out runs/sample-joint   # both at once
     python recipes/roads.py --root ROADS --weights sample-roads --epochs 3 --steps 30 \
@@ -36,10 +38,9 @@ from jointnet.network.weights import save_model
 from jointnet.predict.rasters import read_probability
 from jointnet.predict.vectors.centre_lines import centre_lines
 
-DRAWN = {
-    "terms": "drawn by this project: no terms",
-    "limits": "Knows drawn scenes only: on photographs it is of no use. Roads under trees or in shade break.",
-}
+DRAWN = {"terms": "drawn by this project: no terms"}
+DRAWN_LIMITS = "Knows drawn scenes only: on photographs it is of no use. "
+HIDDEN = {"buildings": "Roofs under trees or in shade are missed.", "roads": "Roads under trees or in shade break."}
 REAL = {
     "terms": "Massachusetts Roads Dataset (V. Mnih, 2013) as re-published on Hugging Face and Roboflow; terms not "
              "verified",
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--purpose", default="", help="why they are published, if not to map anything: lesson 06")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--publish", action="store_true")
+    parser.add_argument("--half", action="store_true", help="publish in half precision")
     args = parser.parse_args()
     datasets = open_all(args.root, args.buildings_root)
     classes = tuple(args.classes.split(","))
@@ -90,15 +92,20 @@ def main() -> None:
         classes=classes, epochs=args.epochs, steps=args.steps, patch_size=args.patch_size, batch_size=args.batch_size,
         loss=args.loss, learning_rate=args.learning_rate, seed=args.seed, resume=args.resume, verbose=2,
         recipe="recipes/roads.py" + (f", begun with {args.weights}" if args.weights else ""),
-        **(REAL_JOINT if args.buildings_root else REAL if args.root else DRAWN),
+        **(REAL_JOINT if args.buildings_root else REAL if args.root else drawn_terms(classes)),
     )
     tune(run, [(lighter(scenes, args.score_side) if args.score_side else scenes).select(split="validation")
                for scenes in datasets])
     print(f"{run.ended}: {run.out / 'best.weights.h5'}, {run.card.thresholds}, {run.card.scores}")
     if args.publish:
         run.model.card.purpose = args.purpose
-        save_model(run.model, PUBLISHED / f"{run.card.name}{SUFFIX}")
+        save_model(run.model, PUBLISHED / f"{run.card.name}{SUFFIX}", half=args.half)
         shutil.copyfile(run.out / "history.csv", PUBLISHED / f"{run.card.name}.history.csv")
+
+
+def drawn_terms(classes: tuple[str, ...]) -> dict[str, str]:
+    """Terms and limits of what was trained on the drawn sample."""
+    return DRAWN | {"limits": DRAWN_LIMITS + " ".join(HIDDEN[c] for c in classes)}
 
 
 def begin_with(name: str, classes: tuple[str, ...]):

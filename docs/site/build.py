@@ -33,9 +33,8 @@ PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "docs/gradin
          "data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 OWN_PAGES = {"index.md": "index.md", "reference.md": "reference.md", "lessons.md": "notebooks/index.md"}
 LESSONS_HEAD = "| Lesson | What it is about | Minutes to run |\n|---|---|---|\n"
-CELL_SECONDS = 1500  # a training in lesson 03 is the longest cell
+CELL_SECONDS = 1500  # a training is the longest cell
 SHORTER = {  # trainings that would take most of the time of a site; their pages say so
-    "03_training": {"epochs": 3, "extra_epochs": 2},
     "06_roads": {"continued": ["focal"], "live_epochs": 1},
     "07_your_own_town": {"epochs": 2, "steps": 10},
 }

@@ -171,7 +171,8 @@ class CityMap(VBox):
     def _say_what_to_run(self, state: str, scene: Scene) -> None:
         """The command that predicts a scene, behind what is to be said first."""
         folder = self._predictions or "runs/predictions"
-        run = f"python -m jointnet predict {scene.image} --weights sample-buildings --out {folder}"
+        weights = "sample-buildings" if scene.drawn else "buildings-small"
+        run = f"python -m jointnet predict {scene.image} --weights {weights} --out {folder}"
         call = f"show_cities(dataset, {str(folder)!r})"
         self.message.say("{} Run <code>{}</code>, then call <code>{}</code>.", state, run, call)
 

@@ -82,7 +82,7 @@ def first_look(
     """Buildings in the middle of a photograph, or at a place; of a drawn scene where neither is named.
 
     Args:
-        photo: an aerial image.
+        photo: an aerial image, or a folder of which the first is taken, as "folder" of `open_dataset`.
         place: (longitude, latitude); its imagery is fetched from a public service.
         gsd: metres per pixel of a photograph that does not say.
     """
@@ -95,7 +95,7 @@ def first_look(
 
 def _scene_of(photo: str | Path | None, place: Sequence[float] | None) -> Scene:
     if photo is not None:
-        return as_scene(photo)
+        return open_dataset("folder", root=photo)[0] if Path(photo).is_dir() else as_scene(photo)
     return _drawn_scene() if place is None else open_place(place, width=LOOK, gsd=0.6)
 
 

@@ -27,7 +27,7 @@ def test_weights_of_real_imagery_are_listed_first_and_props_of_lessons_last():
     assert order == sorted(order)
     assert order[0] == (False, False) and order[-1] == (True, True)
     assert [card.name for card in published_cards() if card.purpose] == [
-        "roads-by-cross_entropy", "roads-by-dice", "roads-by-focal"
+        "buildings-first-run", "roads-by-cross_entropy", "roads-by-dice", "roads-by-focal"
     ]  # fmt: skip
 
 
