@@ -1,6 +1,6 @@
 """Prediction: memory against scene height, seams, polygons against GDAL's, and speed as ratios; one table in one run.
 
-    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [real] [place]
+    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [many] [real] [place]
 
 Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
 processes of their own. `--side 1024` makes the scene of the speed part smaller. PyTorch is compared where
@@ -12,6 +12,7 @@ import argparse
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,9 +31,9 @@ from jointnet.data.drawn import draw_scene
 from jointnet.data.raster import Grid, create_raster, read_mask, write_raster
 from jointnet.predict.scenes import predict_scene
 from jointnet.predict.settings import Settings
-from jointnet.predict.windows import WindowGrid, predict_windows
+from jointnet.predict.windows import WindowGrid, predict_windows, stride_of
 
-PARTS = ("start", "memory", "seams", "polygons", "speed")
+PARTS = ("start", "memory", "seams", "polygons", "speed", "many")
 TORCH = Path(__file__).parent / "torch" / "eager.py"
 MASKS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "test_city"
 WIDTH, SIZE = 5000, 256
@@ -67,6 +68,21 @@ with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, mem
     with Client(cluster) as client:
         (found,) = client.run(peak).values()
 print(json.dumps([sum(report.done.values()), found]), file=sys.stderr)
+"""
+MANY = """
+import json, sys
+from jointnet import predict_many
+from jointnet.predict.many import _client
+
+def peak():
+    return int(open("/proc/self/status", encoding="ascii").read().split("VmHWM:")[1].split()[0]) / 1024
+
+workers, out, images = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+with _client(None, workers, len(images)) as client:
+    address = client.scheduler.address
+    predict_many("buildings-small", images[:workers], out + "/warm", address, progress=False)
+    report = predict_many("buildings-small", images, out + "/many", address, progress=False)
+    print(json.dumps([60 * len(report.done) / report.seconds, sum(client.run(peak).values())]), file=sys.stderr)
 """
 
 
@@ -231,32 +247,46 @@ def tiles() -> Iterator[str]:
 
 
 def seams(_: argparse.Namespace) -> list[tuple[str, str, str]]:
-    """Steps across window borders against steps beside them, of the sample's network."""
-    from jointnet.network.card import published_weights
-    from jointnet.network.weights import load_model
+    """Work of overlapping windows, and steps across their borders against steps beside them, by normalisation."""
+    from jointnet.network.card import open_weights, published_weights
+
+    rows = []
+    for name, shrink in (("sample-buildings", 1), ("buildings-small", 2)):
+        if name in published_weights():
+            weights = open_weights(name)
+            image = draw_scene("vienna6", size=1024 * shrink).image
+            image = image.reshape(1024, shrink, 1024, shrink, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+            rows += seams_of(weights, image, f"{name}, {weights.card.normalization} normalisation")
+    return rows
+
+
+def seams_of(weights, image: np.ndarray, name: str) -> list[tuple[str, str, str]]:
+    """The rows of one network on an image at its own metres per pixel."""
     from jointnet.predict.engines import make_engine
     from jointnet.predict.seams import seam_ratio
 
-    if "sample-buildings" not in published_weights():
-        return [("seams", "no weights sample-buildings yet", "<= 1.05")]
-    model = load_model("sample-buildings")
-    size = model.card.patch_size
-    engine = make_engine(model, "auto", size)
-    image = draw_scene("vienna6", size=1024).image
+    size = weights.card.patch_size
+    engine = make_engine(weights, "auto", size)
 
-    def measure(stride: int, hard: bool) -> float:
+    def measure(stride: int, hard: bool = False, places: int | None = None) -> float:
         grid = WindowGrid(*image.shape[:2], size, stride)
 
         def read(row, col, height, width):
             return image[row : row + height, col : col + width]
 
         blocks = predict_windows(read, grid, engine, equal=hard)
-        return seam_ratio(np.concatenate([rows for _, rows in blocks])[..., 0], grid)
+        return seam_ratio(np.concatenate([rows for _, rows in blocks])[..., 0],
+                          WindowGrid(*image.shape[:2], size, places or stride))
 
-    overlap = size * 3 // 4
-    return [("seams without overlap", f"{measure(size, False):.2f}", ""),
-            ("seams with overlap, plain mean", f"{measure(overlap, True):.2f}", ""),
-            ("seams with overlap, blended", f"{measure(overlap, False):.2f}", "<= 1.05")]
+    stride = stride_of(size, weights.card.overlap)
+    goal = "" if weights.card.normalization == "group" else "<= 1.2"
+    return [(f"pixels computed for each that is needed, 5000 px, {name}",
+             f"{WindowGrid(5000, 5000, size, stride).work:.2f}", goal),
+            (f"seams without overlap, {name}", f"{measure(size):.2f}", ""),
+            (f"seams with its overlap of {size - stride} px, plain mean", f"{measure(stride, True):.2f}", ""),
+            (f"seams with its overlap of {size - stride} px, blended", f"{measure(stride):.2f}", "<= 1.05"),
+            (f"at these places where no window ends (overlap of {size // 2} px)",
+             f"{measure(size // 2, places=stride):.2f}", "")]
 
 
 def polygons(_: argparse.Namespace) -> list[tuple[str, str, str]]:
@@ -304,18 +334,11 @@ def speed(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
         "variables": lambda: variables(window), "model.predict": lambda: model.predict(large, verbose=0),
     })
     took["four windows at once"] /= 4
-    with tempfile.TemporaryDirectory() as folder:
-        scene = write_scene(Path(folder) / "scene.tif", side, side)
-        alone, parts, whole, seconds = np.inf, convolutions(model), np.inf, np.inf
-        for turn in range(2):  # the machine's own speed changes within minutes
-            alone = min(alone, sum(min(by_turns(ways_of_one).values()) for ways_of_one in parts))
-            start, began = time.process_time(), time.perf_counter()
-            predict_scene(model, scene, Path(folder) / str(turn), engine=chosen, progress=False)
-            whole, seconds = min(whole, time.process_time() - start), min(seconds, time.perf_counter() - began)
-    windows, theirs = (len(WindowGrid(side, side, size, size * 3 // 4).tops) ** 2 for size in (SIZE, 512))
+    seconds, whole, alone = path(model, side, SIZE * 3 // 4)
+    theirs = len(WindowGrid(side, side, 512, 384).tops) ** 2
     return [
-        (f"{side} x {side} px file to file, {chosen}", f"{seconds:.0f} s, {whole:.0f} s of processor time", ""),
-        ("whole path, against its convolutions alone", f"{whole / windows / alone:.2f}", "<= 1.3"),
+        *rows_of_path(f"preset small, {chosen}", side, SIZE * 3 // 4, seconds, whole, alone),
+        *shipped_path(side),
         ("the network without the path, against its convolutions alone", f"{took[chosen] / alone:.2f}", ""),
         ("the ancestor's way, one 512 px window at a time by model.predict, against the whole path",
          f"{ancestor() * theirs / whole:.2f}", ">= 2"),
@@ -328,6 +351,57 @@ def speed(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
         ("four windows at once, against one by one", f"{took['four windows at once'] / took['keras']:.2f}", ""),
         ("PyTorch eager, channels last, against the automatic engine", *torch_eager(took[chosen])),
     ]
+
+
+def path(model, side: int, stride: int) -> tuple[float, float, float]:
+    """(seconds, processor seconds) file to file, and processor seconds of a window's convolutions alone."""
+    from jointnet.predict.engines import automatic_engine
+
+    with tempfile.TemporaryDirectory() as folder:
+        scene = write_scene(Path(folder) / "scene.tif", side, side)
+        alone, parts, whole, seconds = np.inf, convolutions(model), np.inf, np.inf
+        for turn in range(2):  # the machine's own speed changes within minutes
+            alone = min(alone, sum(min(by_turns(ways_of_one).values()) for ways_of_one in parts))
+            start, began = time.process_time(), time.perf_counter()
+            predict_scene(model, scene, Path(folder) / str(turn), engine=automatic_engine(), progress=False,
+                          gsd=model.card.gsd, overlap=1 - stride / SIZE)
+            whole, seconds = min(whole, time.process_time() - start), min(seconds, time.perf_counter() - began)
+    return seconds, whole, alone
+
+
+def rows_of_path(name: str, side: int, stride: int, seconds: float, whole: float, alone: float
+                 ) -> list[tuple[str, str, str]]:
+    """What `path` found, in words."""
+    windows = len(WindowGrid(side, side, SIZE, stride).tops) ** 2
+    return [(f"{side} x {side} px file to file, {name}", f"{seconds:.1f} s, {whole:.1f} s of processor time", ""),
+            (f"whole path, against its convolutions alone, {name}", f"{whole / windows / alone:.2f}", "<= 1.3")]
+
+
+def shipped_path(side: int) -> list[tuple[str, str, str]]:
+    """The same of weights with batch normalisation, with the overlap on their card."""
+    from jointnet.network.card import published_weights
+    from jointnet.network.weights import load_model
+
+    if "buildings-small" not in published_weights():
+        return []
+    model = load_model("buildings-small")
+    stride = stride_of(SIZE, model.card.overlap)
+    return rows_of_path("buildings-small", side, stride, *path(model, side, stride))
+
+
+def many(_: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """Scenes a minute of 1, 2 and 4 Dask workers that are warm, and the memory of all of them together."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        image = write_scene(Path(folder) / "0.tif", 512, 512)
+        images = [image, *(shutil.copy(image, Path(folder) / f"{k}.tif") for k in range(1, 24))]
+        for workers in (1, 2, 4):
+            told = subprocess.run([sys.executable, "-c", MANY, str(workers), Path(folder) / str(workers), *images],
+                                  check=True, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
+            speed, memory = json.loads(told.stderr.splitlines()[-1])
+            rows.append((f"scenes of 512 px by {workers} Dask workers on {os.cpu_count()} cores",
+                         f"{speed:.0f} a minute, {memory:.0f} MB", ""))
+    return rows
 
 
 def ancestor() -> float:

@@ -118,10 +118,12 @@ def train(
                         open_dataset(other, **common))
     from jointnet.network.card import Card
     from jointnet.network.checkpoints import StopOnSignal
+    from jointnet.network.processes import join
     from jointnet.network.training import PATCH_SIZE
     from jointnet.network.training import train as fit
     from jointnet.network.weights import load_model
 
+    join()  # before weights are loaded
     new = Card(
         architecture=architecture, preset=preset, classes=wanted, reduction_from=reduction_from,
         normalization=normalization, dilation_rates=numbers(dilation_rates, "--dilation-rates", number=int) or (),

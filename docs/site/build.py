@@ -29,8 +29,8 @@ sys.path.insert(0, str(HERE))
 
 from terms import with_anchors, with_links  # noqa: E402 (found through the line above)
 
-PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "docs/grading.md", "recipes/README.md",
-         "data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("docs/glossary.md", "docs/results.md", "docs/teaching.md", "docs/grading.md", "docs/several_machines.md",
+         "recipes/README.md", "data/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 OWN_PAGES = {"index.md": "index.md", "reference.md": "reference.md", "lessons.md": "notebooks/index.md"}
 LESSONS_HEAD = "| Lesson | What it is about | Minutes to run |\n|---|---|---|\n"
 CELL_SECONDS = 1500  # a training is the longest cell

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jointnet.backend import keras
-from jointnet.data.augment import SYMMETRIES, jitter_colours, turn
+from jointnet.data.augment import SYMMETRIES, colour_table, recoloured, turn
 from jointnet.data.patch_index import CELL, SceneIndex, index_scene
 from jointnet.data.scene import Scene, Window
 from jointnet.errors import InputError
@@ -99,21 +99,29 @@ class PatchBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         """image uint8 (batch, s, s, bands), labels uint8 and weights float32 (batch, s, s, classes)."""
+        return self.part(index, slice(None))
+
+    def part(self, index: int, rows: slice) -> Batch:
+        """Some patches of a batch, as when the others were read, too: the share of one of several processes."""
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        return _stacked([self._draw(rng) for _ in range(self.batch_size)])
+        return _stacked([self._read(*drawn) for drawn in [self._draw(rng) for _ in range(self.batch_size)][rows]])
 
     def on_epoch_end(self) -> None:
         """Moves on to other patches; Keras calls it."""
         self.epoch += 1
 
-    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One patch."""
+    def _draw(self, rng: np.random.Generator) -> tuple[Scene, int, int, int, np.ndarray | None]:
+        """All that is chosen at random for a patch: its scene, row and column, its symmetry and its colours."""
         number, row, col = self.sampler.choose(rng, rng.random() < self.foreground_share)
-        image, labels, weights = read_patch(self.scenes[number], row, col, self.patch_size, self.classes)
-        if self.turns:
-            symmetry = int(rng.integers(SYMMETRIES))
-            image, labels, weights = (turn(a, symmetry) for a in (image, labels, weights))
-        return jitter_colours(image, rng, self.colour_jitter), labels, weights
+        symmetry = int(rng.integers(SYMMETRIES)) if self.turns else 0
+        scene = self.scenes[number]
+        return scene, row, col, symmetry, colour_table(rng, scene.info.bands, self.colour_jitter)
+
+    def _read(self, scene: Scene, row: int, col: int, symmetry: int, colours: np.ndarray | None) -> Batch:
+        """One patch."""
+        patch = read_patch(scene, row, col, self.patch_size, self.classes)
+        image, labels, weights = (turn(a, symmetry) for a in patch)
+        return recoloured(image, colours), labels, weights
 
 
 class GridBatches(keras.utils.PyDataset):

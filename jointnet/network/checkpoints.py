@@ -73,10 +73,14 @@ class RunState:
     """Files of a run in `out`: best.weights.h5 + best.json, history.csv, state.json and the weights it names.
 
     state.json is written last and in one step, so it always names a complete state.
+
+    Args:
+        out: the folder.
+        writes: False where another process writes the same run; the history is kept in memory alone.
     """
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
+    def __init__(self, out: Path, writes: bool = True) -> None:
+        self.out, self.writes = out, writes
         self.best = out / "best.weights.h5"
         self.history: dict[str, list[float]] = {}
         self.settings: dict[str, Any] = {}
@@ -169,6 +173,9 @@ class RunState:
         epochs = 1 + len(next(iter(self.history.values()), []))
         unknown = [math.nan] * (epochs - 1)  # what earlier epochs did not measure
         history = {k: [*self.history.get(k, unknown), float(v)] for k, v in logs.items()}
+        if not self.writes:
+            self.history = history
+            return
         weights = self.out / f"last-{epochs:04d}.weights.h5"
         with written_whole(weights) as draft:
             model.save_weights(draft)
@@ -228,12 +235,13 @@ class CheckpointCallback(keras.callbacks.Callback):
         logs = {**(logs or {}), "cpu_seconds": self._clock - clock}
         before = self.state.history.get(self.monitor, [])
         try:
-            if logs.get(self.monitor, 0.0) > max(before, default=-math.inf):
-                scores = {"validation": {k.removeprefix("val_"): round(float(v), 4)
-                                         for k, v in logs.items() if k.startswith("val_")}}
-                card = replace(self.card, steps=self.card.steps + (epoch + 1) * self.steps_per_epoch, scores=scores)
-                save_model(self._scored(card), self.state.best, card)
-            self.state.save(self.model, logs)
+            with by_itself():
+                if self.state.writes and logs.get(self.monitor, 0.0) > max(before, default=-math.inf):
+                    scores = {"validation": {k.removeprefix("val_"): round(float(v), 4)
+                                             for k, v in logs.items() if k.startswith("val_")}}
+                    card = replace(self.card, steps=self.card.steps + (epoch + 1) * self.steps_per_epoch, scores=scores)
+                    save_model(self._scored(card), self.state.best, card)
+                self.state.save(self.model, logs)
         except OSError as error:
             raise TrainingError(
                 f"epoch {epoch + 1} could not be saved in {self.state.out}; make room or choose another disk, then "
@@ -252,6 +260,20 @@ class CheckpointCallback(keras.callbacks.Callback):
         network = card.build()
         network.set_weights(self.average.scored)
         return network
+
+
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """What is built and written in this block is of this process alone: of several, each would wait for the others."""
+    if keras.distribution.distribution() is None:
+        yield
+        return
+    shared = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(shared)
 
 
 class StopOnSignal(keras.callbacks.Callback):

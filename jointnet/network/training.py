@@ -26,7 +26,6 @@ from jointnet.network.checkpoints import (
     StoppedError,
     StopTraining,
     TrainingError,
-    alone_in_run,
 )
 from jointnet.network.fine_tuning import (
     NEW,
@@ -40,6 +39,7 @@ from jointnet.network.fine_tuning import (
 from jointnet.network.losses import DEFAULT_LOSS, TYPICAL_THRESHOLD, PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import PRESETS, build_jointnet
+from jointnet.network.processes import all_devices, first_in_run, is_first, join, own_share, place, wait_for_all
 from jointnet.network.rates import SCHEDULES, RateCallback
 from jointnet.network.weights import load_model
 from jointnet.options import FitOptions, TrainOptions, chosen, takes
@@ -98,6 +98,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence
     from jointnet.data.patches import GridBatches, PatchBatches, check_images
     from jointnet.data.scene import Dataset
 
+    join()
     model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
     wanted = settled(chosen(TrainOptions, options), model is not None)
     card = _card_to_begin_with(model_or_preset, classes)
@@ -111,7 +112,8 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence
     _check_alike(parts)
     training = [scene for part in parts for scene in part]
     if model is not None:
-        both = at_own_scale(card, [*training, *validation], Path(out) / "images")
+        written = "images" if is_first() else f"images_{place()[0]}"  # each of several processes writes its own
+        both = at_own_scale(card, [*training, *validation], Path(out) / written)
         training, validation = both[: len(training)], both[len(training) :]
         patch_size = wanted.patch_size or fitting_patch(card, both)
     batches = PatchBatches(training, patch_size, batch_size, card.classes, wanted.steps, wanted.foreground_share,
@@ -133,7 +135,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence
     )
     if model is None:
         card.thresholds = _typical_thresholds(card)
-    with alone_in_run(Path(out)):
+    with first_in_run(Path(out)):
         return _fit(card, batches, checks, Path(out), wanted.epochs or NEW["epochs"], model, wanted)
 
 
@@ -155,13 +157,14 @@ def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDa
         TrainingError: as `train`.
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
+    join()
     wanted = chosen(FitOptions, options)
     wanted = replace(wanted, learning_rate=wanted.learning_rate or NEW["learning_rate"])
     if wanted.schedule not in SCHEDULES:
         raise InputError(f"schedule {wanted.schedule!r} is unknown; choose from {', '.join(SCHEDULES)}")
     if wanted.average is not None and not 0 < wanted.average < 1:
         raise InputError(f"average={wanted.average}; give the share that is kept at each step, as 0.998")
-    with alone_in_run(Path(out)):
+    with first_in_run(Path(out)):
         return _fit(card, batches, validation, Path(out), epochs, model, wanted)
 
 
@@ -169,11 +172,27 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
          model: keras.Model | None, wanted: FitOptions) -> Run:
     """`fit` with its options in hand and checked."""
     card.check()  # now, not when it is read back after an epoch
+    shared = all_devices()
+    with shared.scope() if shared else contextlib.nullcontext():
+        keeper, exit_code = _train(card, batches, validation, out, epochs, model, wanted)
+    state = keeper.state
+    if not exit_code:
+        wait_for_all("the run is written")
+    settle(state.best)
+    if not state.best.exists():
+        raise StoppedError(f"training stopped before its first epoch was finished, so nothing is kept in {out}; run it "
+                           f"again, with fewer steps an epoch (steps=) where that takes too long", exit_code)
+    return Run(state.out, state.history, load_model(state.best), keeper.ended, exit_code)
+
+
+def _train(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,
+           model: keras.Model | None, wanted: FitOptions) -> tuple[CheckpointCallback, int]:
+    """What kept the epochs, and the exit code."""
     strategy = _mirrored_strategy() if wanted.mirrored else None
-    curves = [_tensorboard(out)] if wanted.tensorboard else []
+    curves = [_tensorboard(out)] if wanted.tensorboard and is_first() else []
     averager = None if wanted.average is None else AverageCallback()
     others = [*([averager] if averager else []), *curves, *(wanted.callbacks or [])]
-    state = RunState(out)
+    state = RunState(out, is_first())
     keras.utils.set_random_seed(card.seed or 0)
     with strategy.scope() if strategy else contextlib.nullcontext():
         network = build_network(card, wanted.precision)
@@ -199,18 +218,15 @@ def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyD
                              total=epochs * len(batches))
     exit_code = 0
     try:
-        network.fit(batches, validation_data=validation, epochs=epochs, initial_epoch=first, shuffle=False,
-                    callbacks=[RateCallback(rate, len(batches)), keeper, *others], verbose=wanted.verbose)
+        network.fit(own_share(batches, strict=True), validation_data=own_share(validation), epochs=epochs,
+                    initial_epoch=first, shuffle=False, verbose=wanted.verbose if is_first() else 0,
+                    callbacks=[RateCallback(rate, len(batches)), keeper, *others])
     except (KeyboardInterrupt, StopTraining) as stop:
         keeper.ended = "stopped"
         exit_code = 128 + (stop.args[0] if stop.args else signal.SIGINT)
         for callback in others:  # Keras tells nobody
             callback.on_train_end()
-    settle(state.best)
-    if not state.best.exists():
-        raise StoppedError(f"training stopped before its first epoch was finished, so nothing is kept in {out}; run it "
-                           f"again, with fewer steps an epoch (steps=) where that takes too long", exit_code)
-    return Run(state.out, state.history, load_model(state.best), keeper.ended, exit_code)
+    return keeper, exit_code
 
 
 def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...]) -> Card:

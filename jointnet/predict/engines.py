@@ -26,6 +26,7 @@ from jointnet.network.card import WeightsFile, open_weights
 from jointnet.network.digest import is_keras, network_digest
 from jointnet.predict.compiled import compile_weights, compiled_beside, read_compiled
 from jointnet.predict.convert import CompileError, openvino_window, traced
+from jointnet.predict.graphs import without_copies
 
 ENGINES = ("auto", "keras", "openvino")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # what a driver shows: NVIDIA's, AMD's, Windows' under Linux
@@ -204,7 +205,7 @@ def _openvino_engine(graph: Any) -> Engine:
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine
     if threads:
         settings["INFERENCE_NUM_THREADS"] = int(threads)
-    compiled = openvino.Core().compile_model(graph, "CPU", settings)
+    compiled = openvino.Core().compile_model(without_copies(graph), "CPU", settings)
     return Engine("openvino", lambda windows: np.concatenate([compiled(w[None])[0] for w in windows]),
                   release=compiled.release_memory)
 

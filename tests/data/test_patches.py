@@ -102,6 +102,13 @@ class Recorder(keras.Model):
         return {"loss": 0.0}
 
 
+def test_parts_of_a_batch_together_are_the_batch(scene):
+    batches = PatchBatches([scene], 64, 4, seed=3)
+    parts = [batches.part(1, rows) for rows in (slice(0, 1), slice(1, 4))]
+    for whole, *shared in zip(batches[1], *parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate(shared), whole)
+
+
 def test_training_gets_the_same_batches_whatever_the_number_of_workers(scene):
     """Two epochs of three batches, as `fit` hands them on; no two of them alike."""
     seen = {}
