@@ -24,7 +24,7 @@ DOORS = {
     "dask": {"predict.many"},
     "distributed": {"predict.many"},
     "tensorflow": {"network.training", "predict.convert", "predict.engines", "predict.export"},
-    "openvino": {"predict.compiled", "predict.convert", "predict.engines", "predict.export"},
+    "openvino": {"predict.compiled", "predict.convert", "predict.engines", "predict.export", "predict.graphs"},
 }
 # Outside the network, Keras is loaded inside functions, when a network is run; batches alone are a class of it.
 LOADS_KERAS = {"backend", "data.patches"}
