@@ -1,4 +1,4 @@
-"""Draws the learning curve of a long training: IoU of its average against steps and CPU hours, as figure and table.
+"""Draws the learning curve of a long training: validation IoU against steps and CPU hours, as figure and table.
 
     python recipes/learning_curve.py runs/endless runs/finished --steps 75 100 --out docs
 
@@ -37,7 +37,7 @@ def learning_curve(runs: Sequence[Path], steps: Sequence[int]) -> pd.DataFrame:
 def draw(curve: pd.DataFrame) -> Figure:
     """The validation IoU against steps, with the CPU hours on a second axis."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axis = figure.add_subplot(xlabel="steps", ylabel="validation IoU of the average")
+    axis = figure.add_subplot(xlabel="steps", ylabel="validation IoU")
     axis.plot(curve["steps"], curve["validation_iou"], marker="o", markersize=4)
     axis.grid(axis="y", alpha=0.4)
     hours = axis.twiny()
