@@ -35,6 +35,7 @@ OWN_PAGES = {"index.md": "index.md", "reference.md": "reference.md", "lessons.md
 LESSONS_HEAD = "| Lesson | What it is about | Minutes to run |\n|---|---|---|\n"
 CELL_SECONDS = 1500  # a training is the longest cell
 SHORTER = {  # trainings that would take most of the time of a site; their pages say so
+    "03_training": {"epochs": 0},  # the recorded one is shown
     "06_roads": {"continued": ["focal"], "live_epochs": 1},
     "07_your_own_town": {"epochs": 2, "steps": 10},
 }

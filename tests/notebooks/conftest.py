@@ -1,12 +1,20 @@
 """Runs lessons in a folder of their own."""
 
-import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
+
+# To trace and compile a network takes longer than the few steps of a test; how it is compiled is tested elsewhere.
+UNCOMPILED = """
+import warnings
+import tensorflow as tf
+tf.config.run_functions_eagerly(True)
+warnings.filterwarnings("ignore", message=".*does not apply to tf.data functions")
+"""
 
 
 @pytest.fixture
@@ -19,13 +27,18 @@ def run_lesson(tmp_path, project_root, monkeypatch):
     def run(path: Path, mocked: bool = True, timeout: int = 300) -> NotebookResult:
         copy = tmp_path / "notebooks" / path.name
         copy.parent.mkdir(exist_ok=True)
-        if mocked:
-            shutil.copy(path, copy)
-        else:
-            nbformat.write(without_mocks(nbformat.read(path, 4)), copy)
+        notebook = nbformat.read(path, 4)
+        nbformat.write(uncompiled(notebook) if mocked else without_mocks(notebook), copy)
         return NotebookRun(copy, timeout).execute()
 
     return run
+
+
+def uncompiled(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook, with networks that run step by step where it trains one."""
+    if any(cell.cell_type == "code" and "jointnet.train(" in cell.source for cell in notebook.cells):
+        notebook.cells.insert(0, new_code_cell(UNCOMPILED))
+    return notebook
 
 
 def without_mocks(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
