@@ -56,4 +56,6 @@ def one_more_idea(answer: Sequence[Counts], given: Sequence[Counts]) -> str | No
     for number, (mine, plain) in enumerate(zip(answer, given, strict=True)):
         if (mine.total, mine.tp + mine.fn) != (plain.total, plain.tp + plain.fn):
             return f"scene {number} was scored on another square than before"
-    return "nothing changed in any scene, as if the idea had not been used" if list(answer) == list(given) else None
+    if list(answer) == list(given):
+        return "nothing changed in any scene: the idea was not used, or one window holds the whole square; try another"
+    return None
