@@ -40,10 +40,13 @@ WIDTH, SIZE = 5000, 256
 
 
 # what a process of its own says in the end; a peak that its parent knew of would hold what the parent had before
-SAY_PEAK = """
+PEAK = """
+def peak():
+    return int(open("/proc/self/status", encoding="ascii").read().split("VmHWM:")[1].split()[0]) / 1024
+"""
+SAY_PEAK = PEAK + """
 import json, sys, time
-status = open("/proc/self/status", encoding="ascii").read()
-print(json.dumps([time.process_time(), int(status.split("VmHWM:")[1].split()[0]) / 1024]), file=sys.stderr)
+print(json.dumps([time.process_time(), peak()]), file=sys.stderr)
 """
 PREDICT = """
 import sys
@@ -55,13 +58,10 @@ except SystemExit as end:
     if end.code:
         raise
 """
-WORKER = """
+WORKER = PEAK + """
 import json, sys
 from distributed import Client, LocalCluster
 from jointnet import predict_many
-
-def peak():
-    return int(open("/proc/self/status", encoding="ascii").read().split("VmHWM:")[1].split()[0]) / 1024
 
 with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, memory_limit=None) as cluster:
     report = predict_many(sys.argv[1], sys.argv[2:-1], sys.argv[-1], cluster.scheduler_address, progress=False)
@@ -69,13 +69,10 @@ with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, mem
         (found,) = client.run(peak).values()
 print(json.dumps([sum(report.done.values()), found]), file=sys.stderr)
 """
-MANY = """
+MANY = PEAK + """
 import json, sys
 from jointnet import predict_many
 from jointnet.predict.many import _client
-
-def peak():
-    return int(open("/proc/self/status", encoding="ascii").read().split("VmHWM:")[1].split()[0]) / 1024
 
 workers, out, images = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 with _client(None, workers, len(images)) as client:

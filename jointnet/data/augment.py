@@ -37,13 +37,11 @@ def jitter_colours(image: np.ndarray, rng: np.random.Generator, strength: float 
     Returns:
         uint8, the same shape.
     """
-    return recoloured(image, colour_table(rng, image.shape[-1], strength))
+    return recoloured(image, colour_table(rng, image.shape[-1], strength)) if strength else image
 
 
-def colour_table(rng: np.random.Generator, bands: int, strength: float) -> np.ndarray | None:
-    """What `jitter_colours` makes of each value in each band, uint8 (256, bands); None for no change."""
-    if strength == 0:
-        return None
+def colour_table(rng: np.random.Generator, bands: int, strength: float = 0.2) -> np.ndarray:
+    """What `jitter_colours` makes of each value in each band: uint8 (256, bands)."""
     gain = (1 + rng.uniform(-strength, strength)) * (1 + rng.uniform(-strength / 2, strength / 2, bands))
     gamma = 2 ** rng.uniform(-strength, strength)
     offset = rng.uniform(-strength, strength) / 4
@@ -51,10 +49,8 @@ def colour_table(rng: np.random.Generator, bands: int, strength: float) -> np.nd
     return (np.clip(levels, 0, 1) * 255).round().astype(np.uint8)
 
 
-def recoloured(image: np.ndarray, table: np.ndarray | None) -> np.ndarray:
+def recoloured(image: np.ndarray, table: np.ndarray) -> np.ndarray:
     """An image with its values exchanged by `colour_table`; pixels that are 0 in all bands stay 0."""
-    if table is None:
-        return image
     changed = np.stack([table[image[..., b], b] for b in range(image.shape[-1])], axis=-1)
     changed[~valid_pixels(image, "black")] = 0
     return changed

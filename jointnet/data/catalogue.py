@@ -33,10 +33,12 @@ def _data_root() -> Path:
     """JOINTNET_DATA, or `data` of the clone that runs, or the user's cache where the package is installed."""
     if os.environ.get("JOINTNET_DATA"):
         return Path(os.environ["JOINTNET_DATA"])
+    project = Path(__file__).resolve().parents[2]
+    if (project / "pyproject.toml").exists():
+        return project / "data"
     import platformdirs
 
-    project = Path(__file__).resolve().parents[2]
-    return project / "data" if (project / "pyproject.toml").exists() else platformdirs.user_cache_path("jointnet")
+    return platformdirs.user_cache_path("jointnet")
 
 
 DATA_ROOT = _data_root()

@@ -115,13 +115,14 @@ class PatchBatches(keras.utils.PyDataset):
         number, row, col = self.sampler.choose(rng, rng.random() < self.foreground_share)
         symmetry = int(rng.integers(SYMMETRIES)) if self.turns else 0
         scene = self.scenes[number]
-        return scene, row, col, symmetry, colour_table(rng, scene.info.bands, self.colour_jitter)
+        colours = colour_table(rng, scene.info.bands, self.colour_jitter) if self.colour_jitter else None
+        return scene, row, col, symmetry, colours
 
     def _read(self, scene: Scene, row: int, col: int, symmetry: int, colours: np.ndarray | None) -> Batch:
         """One patch."""
         patch = read_patch(scene, row, col, self.patch_size, self.classes)
         image, labels, weights = (turn(a, symmetry) for a in patch)
-        return recoloured(image, colours), labels, weights
+        return image if colours is None else recoloured(image, colours), labels, weights
 
 
 class GridBatches(keras.utils.PyDataset):

@@ -265,9 +265,6 @@ class CheckpointCallback(keras.callbacks.Callback):
 @contextmanager
 def by_itself() -> Iterator[None]:
     """What is built and written in this block is of this process alone: of several, each would wait for the others."""
-    if keras.distribution.distribution() is None:
-        yield
-        return
     shared = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:

@@ -18,7 +18,7 @@ from jointnet.evaluate.inputs import Prediction, find_predictions
 from jointnet.files import written_whole
 from jointnet.predict.vectors.polygons import to_world
 from jointnet.show.widgets.base import code_of, pack, shows_errors
-from jointnet.show.widgets.scene import IN_PACKS, PARTS, SceneExplorer
+from jointnet.show.widgets.scene import PARTS, SceneExplorer
 
 if TYPE_CHECKING:  # whoever has errors to look at has loaded these; an import of this module need not
     import geopandas as gpd
@@ -145,7 +145,7 @@ class ErrorExplorer(SceneExplorer):
             self._take(name)
             packs[name] = pack(self._page_layers())
         self._take(self.about["name"])
-        return super().page_state() | dict.fromkeys(IN_PACKS, b"") | {"packs": packs}  # page.js begins with one of them
+        return self._with_packs(super().page_state(), packs)
 
     def _take(self, name: str) -> None:
         """Uses the layers of another scene."""

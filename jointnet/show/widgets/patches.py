@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from jointnet.data.augment import jitter_colours
+from jointnet.data.augment import colour_table
 from jointnet.data.scene import Scene, as_scene
 from jointnet.errors import InputError
 from jointnet.show.layers import COLOURS, as_rgb, encode, encode_photo, origin_of, outline, paint, resize
@@ -75,7 +75,7 @@ class PatchExplorer(Explorer):
             "side": side, "columns": COLUMNS, "patches": patches, "outline": COLOURS["outline"],
             "cities": sorted({p["city"] for p in patches if p["city"]}),
             "note": "; ".join(dict.fromkeys(filter(None, origins))),
-            "tables": [light_table(seed + i).ravel().tolist() for i in range(4)],
+            "tables": [colour_table(np.random.default_rng(seed + i), 3).ravel().tolist() for i in range(4)],
         }
 
     @property
@@ -94,15 +94,6 @@ class PatchExplorer(Explorer):
             rim = paint(outline(flags == 1), COLOURS["outline"])
             first.append(np.where(rim[..., 3:] > 0, rim[..., :3], picture))
         return encode(_sheet(np.stack(first)))
-
-
-def light_table(seed: int, strength: float = 0.2) -> np.ndarray:
-    """uint8 (256, 3): what `jitter_colours` makes of each value of each band, for one draw."""
-    values = np.full((256, 3, 3), 255, np.uint8)  # one band varies, so that no pixel is all black
-    for band in range(3):
-        values[:, band, band] = np.arange(256)
-    changed = jitter_colours(values, np.random.default_rng(seed), strength)
-    return np.stack([changed[:, band, band] for band in range(3)], -1)
 
 
 def _sheet(patches: np.ndarray) -> np.ndarray:

@@ -243,6 +243,11 @@ class SceneExplorer(Explorer):
         layers = self._layers("webp")
         return layers | {"about": layers["about"] | {"live": False}}
 
+    @staticmethod
+    def _with_packs(state: dict, packs: dict[str, dict]) -> dict:
+        """The state of a page that holds many scenes, each once: page.js begins with the pack of the one in `about`."""
+        return state | dict.fromkeys(IN_PACKS, b"") | {"packs": packs}
+
     def _read(self, window: Window | None, max_size: int, form: str = "jpeg") -> tuple[bytes, bytes, bytes]:
         """A window as the browser gets it: the image, PNG of the probabilities, PNG of the truth's codes."""
         photo = encode_photo(read_image(self._scene, window, max_size, self._bands), form)

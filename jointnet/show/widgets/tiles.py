@@ -11,7 +11,7 @@ import traitlets
 from jointnet.data.scene import Scene
 from jointnet.errors import InputError
 from jointnet.show.widgets.base import code_of, pack, shows_errors
-from jointnet.show.widgets.scene import IN_PACKS, PARTS, STRIP, SceneExplorer
+from jointnet.show.widgets.scene import PARTS, STRIP, SceneExplorer
 
 PAGE_TILES = 12  # at most, in a page without Python: of some 0.3 MB each they come to 4 MB
 
@@ -72,8 +72,7 @@ class TileBrowser(SceneExplorer):
             layers = self._page_layers()
             packs[name] = pack(layers | {"says": self._describe_tile(), "layer": self._first_layer(layers["about"])})
         self._use(self._scene_of(self.tile))
-        return state | dict.fromkeys(IN_PACKS, b"") | {
-            "packs": packs, "tiles": [t for t in self.tiles if t["name"] in packs]}
+        return self._with_packs(state, packs) | {"tiles": [t for t in self.tiles if t["name"] in packs]}
 
     @shows_errors
     def _turn_to(self, _change: Any) -> None:
