@@ -212,7 +212,7 @@ def place(_: argparse.Namespace) -> list[tuple[str, str, str]]:
         os.environ["JOINTNET_CACHE"] = cache
         scene = open_place((11.35, 47.26, east, north), address, most_tiles=10**6, progress=False)
         before, of_place, _ = peaks_of(Path(scene.image))
-    height, width = scene.info.shape
+        height, width = scene.info.shape  # read from the cache
     _, of_file, _ = peaks(height, width=width)
     return [(f"memory that a place of {height} x {width} px adds to one window; a file of that size",
              f"{of_place - before:.0f} MB; {of_file - before:.0f} MB", "the same")]

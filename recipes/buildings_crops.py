@@ -37,6 +37,8 @@ TERMS = "crops re-published under a CC BY 4.0 claim of the uploader; terms not v
 CONTENTS = {
     "inria_crops": "crops of INRIA's training tiles (western Tyrol, Chicago, Austin by eye; tile numbers unknown)",
     "world_buildings": "satellite crops of many countries, resolution unknown",
+    "massachusetts_buildings": "images of Mnih's Massachusetts Buildings, labels of buildings only",
+    "massachusetts_roads": "images of Mnih's Massachusetts Roads, labels of roads only",
 }
 LIMITS = (
     "Trained on few crops, of INRIA's cities mostly Tyrolean villages, some of Austin and Chicago. Roofs the colour of "

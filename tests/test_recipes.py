@@ -198,3 +198,60 @@ def test_overlaps_are_compared_with_the_first_on_the_networks_own_pixels(tmp_pat
     assert second[2] == "1.01"  # 157 windows side by side: (157 * 32 / 5000)^2
     assert (first[3], second[3]) == (first[4], second[4])  # what looks at single pixels has no seams
     assert second[5] == "1.0000 |"
+
+
+def test_a_convolution_as_products_is_the_library_s():
+    jax = pytest.importorskip("jax", reason="the recipe runs on JAX")
+    from on_device import shifted_products
+
+    image, kernel = (jax.random.normal(jax.random.key(k), s) for k, s in ((0, (2, 9, 14, 3)), (1, (3, 3, 3, 4))))
+    for rate in (1, 2, 5):
+        expected = jax.lax.conv_general_dilated(image, kernel, (1, 1), "SAME", rhs_dilation=(rate, rate),
+                                                dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        np.testing.assert_allclose(shifted_products(rate)(image, kernel), expected, atol=1e-4)
+
+
+def test_patches_on_the_device_keep_labels_on_their_pixels_and_leave_out_black(crops):
+    jax = pytest.importorskip("jax", reason="the recipe runs on JAX")
+    from on_device import draw_batch, load_tiles
+
+    grey = crops / "town" / "images" / "a.jpg"
+    picture = np.full((32, 32, 3), 100, np.uint8)
+    picture[:, :8], picture[8:20, 8:19] = 0, 200  # the building is bright
+    Image.fromarray(picture).save(grey, quality=100, subsampling=0)
+    tiles = load_tiles(crops, {"town": 1.0}, ("roads", "buildings"), 0.3, 32)
+    assert tiles.pixels.shape == (2, 32, 32)
+    image, truth, known = (np.asarray(a) for a in draw_batch(jax.random.key(1), tiles, 16, 16, 2, 1.0, 0.0))
+    assert not known[..., 0].any() and not truth[..., 0].any()  # the town labels no roads
+    assert 0 < known[..., 1].mean() < 1
+    assert not image[known[..., 1] == 0].any()
+    inside = known[..., 1] == 1
+    bright = image.mean(-1)
+    assert bright[inside & (truth[..., 1] == 1)].mean() > 170  # borders are mixed with what is beside them
+    assert bright[inside & (truth[..., 1] == 0)].mean() < 115
+
+
+SMALLEST = """
+import dataclasses
+import on_device
+card_of_run = on_device.card_of_run
+on_device.card_of_run = lambda *a: dataclasses.replace(card_of_run(*a), growth_rates=(4, 4, 4), dilation_rates=(1,))
+on_device.main()
+"""
+
+
+def test_a_training_on_the_device_goes_on_where_it_was(crops, project_root, tmp_path):
+    pytest.importorskip("jax", reason="the recipe runs on JAX")
+    options = "--groups town --preset tiny --tile 32 --patch-size 16 --batch-size 1 --together 1 --precision float32 " \
+        "--check-every 0"
+    command = [sys.executable, "-c", SMALLEST, str(crops), *options.split(), "--out", str(tmp_path / "run"), "--steps"]
+    environment = {
+        **os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join((str(project_root), str(RECIPES))),
+        "XLA_FLAGS": "--xla_backend_optimization_level=0", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+    }
+    for steps in ("1", "2"):
+        subprocess.run([*command, steps], check=True, env=environment)
+    lines = (tmp_path / "run" / "history.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
+    model = load_model(tmp_path / "run" / "last.weights.h5")
+    assert model.card.steps == 2 and model.card.gsd == 0.3
