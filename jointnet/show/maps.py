@@ -358,7 +358,8 @@ class Panel:
     ) -> None:
         """A switch, an opacity slider and a way to look at the whole of one layer."""
         self.layers.append(layer)
-        self.boxes.append(self._turned(bounds))
+        if filled is None:  # a street or a file of outlines may go on far beyond the image
+            self.boxes.append(self._turned(bounds))
         switch = Checkbox(value=True, indent=False, description=name, tooltip=name, layout=_size(138))
         slider = FloatSlider(
             value=opacity, min=0, max=1, step=0.05, readout=False, layout=_size(78), tooltip=f"opacity of {name}",
@@ -395,7 +396,7 @@ class Panel:
         self.print.say(line * len(self.small_print()), *self.small_print())
 
     def finish(self, notes: Sequence[str], basemap: bool = True) -> None:
-        """Puts the panel on the map and zooms to what it shows."""
+        """Puts the panel on the map and zooms to its pictures."""
         self.notes += notes
         self.say()
         online = [basemap_switch(self.map)] if basemap else []

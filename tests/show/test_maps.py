@@ -170,6 +170,15 @@ def test_the_map_opens_on_the_scene_and_fills_what_its_list_of_layers_leaves(sce
     assert 464 * 0.94 / 2**0.25 - 1 <= across <= 464 * 0.94 + 1
 
 
+def test_a_street_that_goes_on_beyond_the_image_does_not_make_the_image_small(scene):
+    left, bottom, right, _ = scene.info.bounds
+    street = shapely.LineString([(left, bottom + 5), (right + 3_000, bottom + 5)])
+    shown = show_map(scene, polygons=gpd.GeoDataFrame(geometry=[street], crs=scene.info.crs))
+    assert (shown.zoom, shown.center) == (show_map(scene).zoom, show_map(scene).center)
+    rows(shown)["polygons"][3].click()  # all of it, for who asks
+    assert shown.zoom < show_map(scene).zoom - 3
+
+
 def test_a_button_looks_at_the_whole_of_one_layer(scene, polygons):
     shown = show_map(scene, polygons=polygons.iloc[:1])
     before = shown.zoom
