@@ -107,9 +107,10 @@ class NetworkExplorer(Explorer):
         self._compute()
 
     def _compute(self) -> None:
-        """Fills `maps` and `found` for the layer."""
+        """Fills `maps` and `found` for the layer, and begins with a channel that answers to something."""
         values = self.features(self.layer)
         sheet, ranges = _sheet(values)
+        self.channel = _liveliest(values[..., :MOST_MAPS])
         height, width = sheet.shape[0] // math.ceil(len(ranges) / COLUMNS), sheet.shape[1] // COLUMNS
         self.found = {
             "layer": self.layer, "rows": values.shape[0], "cols": values.shape[1], "channels": values.shape[2],
@@ -117,6 +118,11 @@ class NetworkExplorer(Explorer):
             "flat": int((np.mean(abs(values - np.median(values, axis=(0, 1))) > 1e-6, axis=(0, 1)) < 0.01).sum()),
         }
         self.maps = encode(sheet)
+
+
+def _liveliest(values: np.ndarray) -> int:
+    """The channel of (rows, columns, channels) whose values spread most, measured by their range."""
+    return int((values.std((0, 1)) / np.maximum(np.ptp(values, (0, 1)), 1e-6)).argmax())
 
 
 def _sheet(values: np.ndarray) -> tuple[np.ndarray, list[list[float]]]:
