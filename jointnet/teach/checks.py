@@ -11,10 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jointnet.errors import InputError
+from jointnet.errors import InputError, JointNetError
 
 ANSWERS = Path(__file__).with_name("answers.json")  # those answers that are numbers
 LESSONS = ("01", "02", "03", "04", "05", "06")
+FORM = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # errors that an answer of another form ends in
 Hint = Callable[[Any, Any], str | None]  # (answer, what the exercise was given) -> what is wrong, None if it is right
 
 
@@ -91,10 +92,28 @@ def check(number: str, answer: Any, given: Any = None) -> Verdict:
     if answer is None:
         return Verdict(number, None, f"no answer yet. Expected: {found.asks}.")
     try:
-        hint = found.hint(answer, given)
+        hint = found.hint(_plain(answer), given)
     except Exception as error:  # noqa: BLE001 - whatever an answer does, its author gets a hint
-        hint = f"that ended in {type(error).__name__}: {error}"
+        hint = _stumbled(answer, error)
     return Verdict(number, hint is None, "right." if hint is None else f"not yet: {hint}. Expected: {found.asks}.")
+
+
+def _plain(answer: Any) -> Any:
+    """The answer, a pandas table as {row: value} or {row: (value, value, ...)}."""
+    import pandas as pd  # late: `make lab` needs none
+
+    if isinstance(answer, pd.Series):
+        return answer.to_dict()
+    if isinstance(answer, pd.DataFrame):
+        return {row: tuple(values) for row, values in zip(answer.index, answer.to_numpy(), strict=True)}
+    return answer
+
+
+def _stumbled(answer: Any, error: Exception) -> str:
+    """What to say where judging ended in an error: that of the reader's own function, or that the form is another."""
+    if callable(answer) or isinstance(error, JointNetError) or not isinstance(error, FORM):
+        return f"that ended in {type(error).__name__}: {error}"
+    return f"an answer of type {type(answer).__name__} has another form than the one that is asked for"
 
 
 def find_exercise(number: str) -> Exercise:

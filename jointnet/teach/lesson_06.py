@@ -33,7 +33,7 @@ def joined_gaps(answer: Mapping[float, tuple[float, float]], given: Given) -> st
     """Joins the gaps again; `given` is (mask, grid, true lines)."""
     mask, grid, truth = given
     if len(answer) < 3:
-        return f"{len(answer)} gaps were tried"
+        return f"that is {len(answer)} of three or more gaps"
     for gap, scores in answer.items():
         found = centre_lines(mask, grid, cleaning=Cleaning(gap=gap))
         expected = line_counts(truth, found).quality, path_score(truth, found).score

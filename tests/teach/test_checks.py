@@ -104,6 +104,18 @@ def test_an_answer_of_another_type_gets_a_hint_and_no_traceback(number):
         assert check(number, answer, CASES.get(number, (None,))[0]).right is False
 
 
+def test_an_answer_of_another_form_is_told_so_and_a_function_hears_its_own_error():
+    for answer in ("9", (9, 3)):
+        assert check("06.1", answer).says.startswith(f"not yet: an answer of type {type(answer).__name__} has another")
+    assert "that ended in ZeroDivisionError" in check("05.1", lambda iou: iou / 0).says
+
+
+def test_a_series_is_a_table():
+    given, right, (wrong, *_) = CASES["01.2"]
+    assert check("01.2", pd.Series(right), given)
+    assert check("01.2", pd.Series(wrong), given).says == check("01.2", wrong, given).says
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_answer_yet_says_what_is_expected(number):
     verdict = check(number, None)
@@ -209,6 +221,7 @@ def test_gaps_thresholds_and_blind_lines_are_scored_again(streets):
 
     gaps = {gap: scores(centre_lines(mask, grid, cleaning=Cleaning(gap=gap))) for gap in (0.1, 5.0, 20.0)}
     assert check("06.2", gaps, (mask, grid, truth))
+    assert check("06.2", pd.DataFrame(gaps, index=["quality", "path score"]).T, (mask, grid, truth))
     assert not check("06.2", {gap: both[::-1] for gap, both in gaps.items()}, (mask, grid, truth))
     assert not check("06.2", gaps | {20.0: gaps[0.1]}, (mask, grid, truth))
     assert not check("06.2", {0.1: gaps[0.1]}, (mask, grid, truth))
