@@ -1,7 +1,7 @@
 """Half an hour of corrections, simulated: a quarter of a scene is labelled from its truth, the rest tells what for.
 
     python recipes/town.py runs/town --seeds 0 1 2                                  # drawn, in a style of no data set
-    python recipes/town.py runs/town --image a.tif --truth a.geojson --weights buildings-small
+    python recipes/town.py runs/town --image a.tif --truth a.geojson --weights buildings-small --old CROPS/inria_crops
 
 For each seed another town, or another quarter of the image, is labelled; `jointnet.train` goes on with the weights
 there, with its defaults or those that are given, and both networks are scored on the other three quarters. On drawn
@@ -110,15 +110,21 @@ def half_hour(scene: Scene, part: Window, weights: str, out: Path, piece: int, s
             "val_iou": [round(v, 3) for v in run.history["val_iou"]], "weights": str(best)}
 
 
-def forgotten(before: str, after: str, out: Path, side: int, dataset: str = "sample") -> Gain:
-    """Both networks on the middle of the sample's validation scenes."""
-    scenes = jointnet.open_dataset(dataset, split="validation")
-    parts = Dataset("validation", tuple(s.crop(0, 0, side, side) for s in scenes))
+def old_places(side: int, folder: Path | None = None) -> Dataset:
+    """Validation scenes that the network was not trained on, of places that it knew: a folder's, or the sample's."""
+    if folder:
+        return jointnet.open_dataset("folder", folder, split="validation", nodata="black")
+    scenes = jointnet.open_dataset("sample", split="validation")
+    return Dataset("validation", tuple(s.crop(0, 0, side, side) for s in scenes))
+
+
+def forgotten(before: str, after: str, out: Path, places: Dataset) -> Gain:
+    """Both networks on the old places."""
     scores = []
     for number, weights in enumerate((before, after)):
-        for scene in parts:
+        for scene in places:
             jointnet.predict_scene(weights, scene, out / f"old{number}", polygons=False, progress=False, overwrite=True)
-        scores.append(jointnet.evaluate(out / f"old{number}", parts, detail=False))
+        scores.append(jointnet.evaluate(out / f"old{number}", places, detail=False))
     return compare_scores(*scores)
 
 
@@ -129,6 +135,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--image", type=Path)
     parser.add_argument("--truth", type=Path)
+    parser.add_argument("--old", type=Path, help="folder of labelled images of places that the weights knew")
     parser.add_argument("--weights", default="sample-buildings")
     parser.add_argument("--size", type=int, default=1024, help="side of a drawn town, in pixels")
     parser.add_argument("--piece", type=int, default=PIECE)
@@ -149,8 +156,9 @@ def main() -> None:
         scene = own_image(town, args.image, args.truth) if args.image else drawn_town(town, seed, args.size)
         found = half_hour(scene, quarter(scene.info.shape, seed), args.weights, out, args.piece, seed, again,
                           **options)
-        if not args.image:
-            found["forgotten"] = told(forgotten(args.weights, found["weights"], out, args.size // 2))
+        if args.old or not args.image:
+            places = old_places(args.size // 2, args.old)
+            found["forgotten"] = told(forgotten(args.weights, found["weights"], out, places))
         results.append({"seed": seed, **found})
         print(json.dumps(results[-1]), flush=True)
     (args.out / "town.json").write_text(json.dumps(results, indent=1) + "\n")
