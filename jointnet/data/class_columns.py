@@ -17,6 +17,7 @@ CLASS_COLUMNS = ("class", "class_name", "classname", "category", "label", "class
 TYPE_COLUMNS = ("fclass", "subtype", "type", "kind", "object")  # which may as well tell houses from garages
 OTHERS = ("building", "road", "street", "tree", "vegetation", "grass", "forest", "water", "river", "lake", "pool",
           "car", "vehicle", "field", "crop", "background", "railway")
+STREETS = ("road", "street")  # two words for one class
 MANY = 20  # a column of more values says something else
 
 
@@ -65,7 +66,8 @@ def _said(layer: Layer, class_name: str, _state: int) -> tuple[str | None, tuple
         cells = pd.Series(read_column(layer, columns[name]))
         values = tuple(sorted(set(cells.map(_word))))
         mine = {v for v in values if names_class(v, class_name)}
-        left = set(values) - mine if mine else {v for v in values if _is_other(v, class_name)}
+        left = {v for v in values if _is_other(v, class_name) or (mine and not _is_one_of(v, _words_for(class_name)))}
+        left -= mine
         if left and len(left) == len(values):
             raise LabelError(f"{layer} has no {class_name}: its column {columns[name]!r} holds {_listed(values)}; "
                              f"choose one of these as the class, or give the labels of {class_name}")
@@ -85,9 +87,19 @@ def _word(value: Any) -> str:
 
 def _is_other(value: str, class_name: str) -> bool:
     """Whether a value names a class that is not the one looked for."""
+    own = _words_for(class_name)
+    return denies_class(value, class_name) or _is_one_of(value, [word for word in OTHERS if word not in own])
+
+
+def _words_for(class_name: str) -> tuple[str, ...]:
+    """The class in the singular, and another word for it."""
     own = class_name.lower().removesuffix("s")
-    words = "|".join(re.escape(word) for word in OTHERS if word != own)
-    return denies_class(value, class_name) or bool(re.fullmatch(rf"({words})e?s?", value))
+    return STREETS if own in STREETS else (own,)
+
+
+def _is_one_of(value: str, words: Collection[str]) -> bool:
+    """Whether a value is one of some words, in the plural or not."""
+    return bool(re.fullmatch(rf"({'|'.join(map(re.escape, words))})e?s?", value))
 
 
 def _listed(values: Collection[str]) -> str:

@@ -36,6 +36,15 @@ def test_what_a_column_says_is_decided_for_the_file_and_not_for_a_window(tmp_pat
         assert not rasterize_file(path, grid_of(), class_name="buildings", empty_ok=True).any()
 
 
+@pytest.mark.filterwarnings("ignore::jointnet.data.layers.LabelWarning")
+@pytest.mark.parametrize(("kinds", "taken"), [
+    (["street", "close", "street"], 8),  # as the drawn sample has them; the third lies off the grid
+    (["street", "tree", "street"], 4), (["tree", "street", "road"], 4), (["road", "street", "path"], 8)])
+def test_a_street_is_a_road(tmp_path, kinds, taken):
+    mask = place_file(file_of(tmp_path, kind=kinds), grid_of(), class_name="roads").burn(grid_of())
+    assert mask.sum() == taken
+
+
 def test_a_file_of_other_classes_alone_is_refused(tmp_path):
     path = file_of(tmp_path, category=["tree", "roads", "tree"])
     with pytest.raises(LabelError, match="no buildings: its column 'category' holds 'roads', 'tree'; choose"):
