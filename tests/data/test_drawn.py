@@ -103,8 +103,9 @@ def test_masks_are_exactly_the_polygons_and_lines_of_the_files(name, tmp_path):
     save_scene(draw_scene(name, size=SMALL), tmp_path)
     files = scene_files(tmp_path, name)
     grid = read_info(files["images"])
-    np.testing.assert_array_equal(rasterize_file(files["polygons"], grid), read_mask(files["gt"]))
-    np.testing.assert_array_equal(rasterize_file(files["centre_lines"], grid), read_mask(files["roads"]))
+    for class_name, vectors, mask in (("buildings", "polygons", "gt"), ("roads", "centre_lines", "roads")):
+        burnt = rasterize_file(files[vectors], grid, class_name=class_name)
+        np.testing.assert_array_equal(burnt, read_mask(files[mask]))
 
 
 def test_the_geojson_follows_rfc_7946(vienna, tmp_path):
