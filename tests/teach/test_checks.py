@@ -107,6 +107,7 @@ def test_an_answer_of_another_type_gets_a_hint_and_no_traceback(number):
 def test_an_answer_of_another_form_is_told_so_and_a_function_hears_its_own_error():
     for answer in ("9", (9, 3)):
         assert check("06.1", answer).says.startswith(f"not yet: an answer of type {type(answer).__name__} has another")
+    assert "the name of the better one belongs beside them" in check("03.3", RUNS).says
     assert "that ended in ZeroDivisionError" in check("05.1", lambda iou: iou / 0).says
 
 
