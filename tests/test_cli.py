@@ -256,6 +256,7 @@ def test_scores_that_cannot_be_written_are_a_sentence_too(scored):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("uncompiled")
 def test_train_leaves_weights_that_predict_takes(tmp_path):
     random = np.random.default_rng(1)
     for split in ("train", "validation"):

@@ -47,6 +47,7 @@ def test_notes_on_errors_are_found_again(labelled, tmp_path):
     assert explorer.notes == {errors["id"].iloc[0]: "a shed, I think"}
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_training_goes_on_from_its_state(tmp_path):
     from jointnet.backend import keras
     from jointnet.network.training import fit

@@ -42,7 +42,8 @@ def test_its_example_of_own_data_runs_as_it_stands(project_root, tmp_path):
     for k, name in enumerate(("west", "east")):
         pixels = np.random.default_rng(k).integers(60, 200, (80, 80, 3)).astype(np.uint8)
         write_raster(tmp_path / "my images" / f"{name}.tif", pixels, grid_of(80, 80, west=WEST + 80 * k))
-    command = [sys.executable, "-c", f"import jointnet\n{short}"]
+    at_once = "import tensorflow as tf\ntf.config.run_functions_eagerly(True)\n"  # to trace takes longer than two steps
+    command = [sys.executable, "-c", f"{at_once}import jointnet\n{short}"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=580)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "runs" / "mine" / "best.weights.h5").exists()

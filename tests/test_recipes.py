@@ -83,6 +83,7 @@ def test_patches_are_the_same_for_the_same_seed_and_epoch(crops):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_training_goes_on_only_from_weights_of_the_same_normalisation(crops, tmp_path, monkeypatch, capsys):
     import buildings_crops
 

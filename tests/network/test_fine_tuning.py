@@ -101,6 +101,7 @@ def test_options_that_are_not_given_suit_what_is_trained():
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("uncompiled")
 def test_frozen_statistics_do_not_move_and_weights_do(town, tmp_path):
     card = Card(preset="tiny", normalization="batch", growth_rates=(4, 4, 4), patch_size=64, gsd=0.6, name="elsewhere",
                 data="another town")

@@ -126,6 +126,7 @@ def test_best_weights_are_those_of_the_average(endless):
     assert not any(np.array_equal(kernel, values) for values in moment.values())
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_branch_goes_on_from_a_state_and_leaves_the_run_as_it_was(endless, tmp_path):
     before = {p.name: p.read_bytes() for p in endless.out.iterdir()}
     branch = fit(WITH_BATCH, BrightSquares(2), BrightSquares(1, seed=9), tmp_path / "branch", 1, average=0.5,
@@ -162,6 +163,7 @@ class Terminate(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGTERM)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_sigterm_ends_training_at_once_with_the_state_of_the_last_epoch(tmp_path):
     before, terminate = signal.getsignal(signal.SIGTERM), Terminate()
     run = fit(CARD, BrightSquares(2), BrightSquares(1), tmp_path, 5, callbacks=[StopOnSignal(), terminate], verbose=0)
@@ -217,6 +219,7 @@ def last_weights(out):
     return model.get_weights()
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_loss_that_is_no_number_stops_and_keeps_the_epoch_before(tmp_path):
     broken = BrightSquares(break_at=2)  # Keras passes over the first epoch's batches once to learn their shapes
     with pytest.raises(TrainingError, match="loss became nan at step 1; the last finished epoch is kept"):
@@ -224,6 +227,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_epoch_before(tmp_path):
     assert json.loads((tmp_path / "state.json").read_text())["epochs"] == 1
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_disk_that_is_full_leaves_the_epoch_before(tmp_path, monkeypatch):
     write, calls = keras.Model.save_weights, []
 
@@ -257,6 +261,7 @@ class Interrupt(keras.callbacks.Callback):
         self.told = True
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_an_interrupt_ends_training_and_keeps_the_last_finished_epoch(tmp_path):
     watcher = Interrupt()
     run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 5, callbacks=[watcher], tensorboard=True, verbose=0)
@@ -291,12 +296,14 @@ def test_gradients_of_two_halves_make_the_step_of_the_whole():
         assert np.abs(whole - before).max() > 0.05 or np.ptp(before) == 0
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 1, verbose=0)
     with pytest.raises(TrainingError, match="holds a run already: resume it"):
         fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 1, verbose=0)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_patience_ends_a_training_that_no_longer_improves(tmp_path):
     run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 9, learning_rate=1e-9, patience=2, verbose=0)
     assert run.ended == "early" and len(run.history["loss"]) == 3
@@ -320,6 +327,7 @@ def test_focal_loss_answers_even_odds_by_its_typical_threshold():
     assert p[np.argmin(cost)] == pytest.approx(TYPICAL_THRESHOLD["focal"], abs=0.005)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_card_decides_on_the_network(tmp_path):
     """A variant is trained as the variant that it is: its weights are those of the card's network."""
     card = replace(CARD, reduction_from="input", normalization="none", dilation_rates=(2,))
