@@ -27,6 +27,8 @@ from jointnet.data.label_files import label_path, read_vector_file, write_labels
 from jointnet.data.raster import write_raster
 from jointnet.data.scene import Dataset, Scene, Window
 from jointnet.evaluate.gains import Gain, compare_blocks, compare_scores
+from jointnet.network.fine_tuning import mixed
+from jointnet.network.weights import save_model
 
 PIECE = 128  # side of the pieces of ground that the interval is over, in pixels
 
@@ -94,8 +96,11 @@ def told(gain: Gain) -> dict:
 
 
 def half_hour(scene: Scene, part: Window, weights: str, out: Path, piece: int, seed: int, again: list[Dataset],
-              **options) -> dict:
-    """Labels a part, goes on with the weights, there and on what is shown again, and compares both networks."""
+              mix: float, **options) -> dict:
+    """Labels a part, goes on with the weights, there and on what is shown again, and compares both networks.
+
+    With a `mix` below 1 the second network is so much of the new weights and the rest of the old ones.
+    """
     count = label(scene, part)
     dataset = jointnet.open_dataset("folder", root=scene.image.parent, validation=0.25)
     before = jointnet.predict_scene(weights, scene, out / "before", polygons=False, progress=False)
@@ -103,6 +108,8 @@ def half_hour(scene: Scene, part: Window, weights: str, out: Path, piece: int, s
     run = jointnet.train(jointnet.load_model(weights), [dataset, *again], out / "run", seed=seed, verbose=0, **options)
     spent = {"seconds": round(time.perf_counter() - start), "cpu_seconds": round(time.process_time() - cpu)}
     best = run.out / "best.weights.h5"
+    if mix < 1:
+        best = save_model(mixed(jointnet.load_model(weights), run.model, mix), run.out / "mixed.weights.h5")
     after = jointnet.predict_scene(best, scene, out / "after", polygons=False, progress=False)
     gain = compare_blocks(before.mask, after.mask, others(scene, part, piece))
     judged = compare_blocks(before.mask, after.mask, dataset)
@@ -143,6 +150,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=kind)
     parser.add_argument("--again", type=int, default=0, metavar="SIDE",
                         help="show this much of each of the sample's scenes again, in pixels")
+    parser.add_argument("--mix", type=float, default=1.0, help="share of the new weights, the rest being the old ones")
     parser.add_argument("--moving-statistics", action="store_true", help="let batch normalisation move")
     args = parser.parse_args()
     options = {n: getattr(args, n) for n in ("learning_rate", "epochs", "steps", "batch_size")}
@@ -155,7 +163,7 @@ def main() -> None:
         town = out / "town"
         scene = own_image(town, args.image, args.truth) if args.image else drawn_town(town, seed, args.size)
         found = half_hour(scene, quarter(scene.info.shape, seed), args.weights, out, args.piece, seed, again,
-                          **options)
+                          args.mix, **options)
         if args.old or not args.image:
             places = old_places(args.size // 2, args.old)
             found["forgotten"] = told(forgotten(args.weights, found["weights"], out, places))

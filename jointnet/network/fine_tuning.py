@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from jointnet.network.card import Card
+from jointnet.errors import InputError
+from jointnet.network.card import Card, card_of
 from jointnet.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,35 @@ def freeze_statistics(network: keras.Model) -> None:
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
+
+
+def mixed(before: keras.Model, after: keras.Model, share: float = 0.5) -> keras.Model:
+    """A network halfway between one and what became of it in training: it gains less, and forgets far less.
+
+    Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903. Only for networks of which one
+    was trained on from the other; others have their features in other places.
+
+    Args:
+        before: the network that training began with.
+        after: the same network, trained on; its card is kept.
+        share: of `after` in each weight, 0 to 1.
+
+    Returns:
+        a new network, with a card without scores, as nobody has measured it.
+
+    Raises:
+        InputError: if the two have not the same form, or the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"share={share}; give the part of the new weights, from 0 to 1")
+    pairs = list(zip(before.get_weights(), after.get_weights(), strict=False))
+    if len(before.weights) != len(after.weights) or any(b.shape != a.shape for b, a in pairs):
+        raise InputError("the two networks have not the same form; mix one with what training made of it")
+    card = replace(card_of(after), scores={}, sha256="", digest="")
+    network = card.build()
+    network.set_weights([(1 - share) * b + share * a for b, a in pairs])
+    network.card = card
+    return network
 
 
 def at_own_scale(card: Card, scenes: Sequence[Scene], folder: Path) -> list[Scene]:
