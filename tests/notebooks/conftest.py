@@ -8,7 +8,8 @@ from nbformat.v4 import new_code_cell
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 
-# To trace and compile the networks of lesson 03 takes longer than its few steps in a test; of the others, that pays.
+# To trace and compile the networks of these takes longer than their few steps in a test; of the others, that pays.
+TRAINING = ("03_training", "07_your_own_town")
 UNCOMPILED = """
 import warnings
 import tensorflow as tf
@@ -29,7 +30,7 @@ def run_lesson(tmp_path, project_root, monkeypatch):
         copy.parent.mkdir(exist_ok=True)
         notebook = nbformat.read(path, 4)
         if mocked:
-            first = [new_code_cell(UNCOMPILED)] if path.stem == "03_training" else []
+            first = [new_code_cell(UNCOMPILED)] if path.stem in TRAINING else []
             notebook.cells = [*first, *notebook.cells]
         else:
             without_mocks(notebook)
