@@ -27,6 +27,7 @@ from jointnet.network.card import SUFFIX, WeightsFile, open_weights
 from jointnet.predict.convert import CompileError, halve_exactly, openvino_window
 
 ENDING = ".openvino.zip"
+INT8_ENDING = ".int8.openvino.zip"
 FORM = ("architecture", "preset", "bands", "classes", "reduction_from", "normalization", "dilation_rates",
         "growth_rates")  # what of a card makes another network of the same weights
 KEPT = 20  # networks in the cache; those that were used longest ago are deleted
@@ -41,6 +42,28 @@ class CompileWarning(UserWarning):
 def compiled_beside(path: Path) -> Path:
     """Where the network ready to run lies that belongs to a weights file."""
     return path.with_name(path.name.removesuffix(SUFFIX) + ENDING)
+
+
+def int8_beside(path: Path) -> Path:
+    """Where the network in 8-bit numbers lies that belongs to a weights file."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + INT8_ENDING)
+
+
+def read_int8(weights: WeightsFile, size: int) -> Any:
+    """As `read_compiled`, of the network in 8-bit numbers beside the weights.
+
+    Raises:
+        CompileError: if there is none that was made of these weights.
+    """
+    path = int8_beside(weights.path)
+    if not path.exists():
+        raise CompileError(f"{weights.path.name} has no {path.name} beside it, its network in 8-bit numbers; use "
+                           f"another engine, or make one: recipes/quantize.py")
+    found = _read(path, weights, size)
+    if found is None:
+        raise CompileError(f"{path.name} is damaged, or was not made of {weights.path.name}; use another engine, or "
+                           f"make it anew: recipes/quantize.py")
+    return found
 
 
 def read_compiled(weights: WeightsFile, size: int) -> Any:
@@ -70,8 +93,6 @@ def compile_weights(name_or_path: str | Path, size: int | None = None, out: Path
         size: side of the windows in pixels; without it the card's patch size.
         out: file to write; without it the one beside the weights, which predictions look for.
     """
-    import openvino
-
     from jointnet.network.digest import network_digest
     from jointnet.network.weights import load_model
 
@@ -79,8 +100,22 @@ def compile_weights(name_or_path: str | Path, size: int | None = None, out: Path
     size = size or weights.card.patch_size
     graph = openvino_window(model, size)
     halve_exactly(graph)
-    made_of = _made_of(weights, size) | {"digest": network_digest(model), "openvino": openvino.__version__}
-    path = out or compiled_beside(weights.path)
+    return write_compiled(graph, weights, size, network_digest(model), out or compiled_beside(weights.path))
+
+
+def write_compiled(graph: Any, weights: WeightsFile, size: int, digest: str, path: Path) -> Path:
+    """Writes a network for windows of `size` px that was made of these weights, and returns the path.
+
+    Args:
+        graph: the `openvino.Model`.
+        weights: what it was made of.
+        size: side of the windows in pixels.
+        digest: `network_digest` of the network.
+        path: file to write.
+    """
+    import openvino
+
+    made_of = _made_of(weights, size) | {"digest": digest, "openvino": openvino.__version__}
     with tempfile.TemporaryDirectory() as folder:
         openvino.save_model(graph, Path(folder) / "network.xml", compress_to_fp16=False)
         _write(path, {"made_of.json": json.dumps(made_of, indent=1).encode()} | {

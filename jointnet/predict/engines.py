@@ -24,11 +24,11 @@ import numpy as np
 from jointnet.errors import InputError, MissingPackageError
 from jointnet.network.card import WeightsFile, open_weights
 from jointnet.network.digest import is_keras, network_digest
-from jointnet.predict.compiled import compile_weights, compiled_beside, read_compiled
+from jointnet.predict.compiled import compile_weights, compiled_beside, read_compiled, read_int8
 from jointnet.predict.convert import CompileError, openvino_window, traced
 from jointnet.predict.graphs import without_copies
 
-ENGINES = ("auto", "keras", "openvino")
+ENGINES = ("auto", "keras", "openvino", "int8")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # what a driver shows: NVIDIA's, AMD's, Windows' under Linux
 TOLERANCE = 1e-3  # how far a runtime may stray from float32 Keras
 _COMPILING = RLock()  # so that no two threads compile the same network
@@ -61,7 +61,7 @@ class EngineWarning(UserWarning):
 
 def available_engines() -> tuple[str, ...]:
     """The runtimes that this environment has."""
-    return tuple(name for name in ENGINES[1:] if name == "keras" or _has_openvino())
+    return ("keras", "openvino") if _has_openvino() else ("keras",)
 
 
 def automatic_engine() -> str:
@@ -78,11 +78,13 @@ def make_engine(model: Any, name: str = "auto", size: int = 256) -> Engine:
     Args:
         model: `WeightsFile`, or a name or path of one; a Keras model; or any function of a batch (a network of another
             library), which is used as it is.
-        name: "keras", "openvino", or "auto" for the one that is likely the fastest here.
+        name: "keras", "openvino", "int8" for OpenVINO in 8-bit numbers (half the time; nearly the same answer, and only
+            of weights that have such a network beside them), or "auto" for the exact one that is likely the fastest.
         size: side of the windows in pixels; OpenVINO and TensorFlow compile for it.
 
     Raises:
-        ValueError: if the runtime is unknown.
+        ValueError: if the runtime is unknown, or "int8" is asked for a model in memory.
+        CompileError: if the weights have no network in 8-bit numbers.
         ImportError: if the runtime is not installed.
     """
     if name not in ENGINES:
@@ -92,7 +94,10 @@ def make_engine(model: Any, name: str = "auto", size: int = 256) -> Engine:
         if not callable(model):
             raise TypeError(f"a model is a Keras model, a name or a function, not {type(model).__name__}")
         return Engine("function", lambda windows: np.asarray(model(windows), np.float32))
-    if name == "openvino" and not _has_openvino():
+    if name == "int8" and not isinstance(model, WeightsFile):
+        raise InputError("engine 'int8' runs what lies beside published weights; give their name or path, or use "
+                         "another engine for a model in memory")
+    if name in ("openvino", "int8") and not _has_openvino():
         raise MissingPackageError("OpenVINO is not installed here; pip install openvino, or use engine='keras' "
                                   "(--engine keras)")
     digest = model.sha256 if isinstance(model, WeightsFile) else network_digest(model)
@@ -109,7 +114,7 @@ def begin_engine(model: Any, name: str | None = None) -> None:
         model: as in `make_engine`; nothing is begun of what is in memory already.
         name: as in `make_engine`; None for "auto".
     """
-    if not isinstance(model, WeightsFile) or name == "keras" or not _has_openvino():
+    if not isinstance(model, WeightsFile) or name in ("keras", "int8") or not _has_openvino():
         return
     if compiled_beside(model.path).exists():
         ThreadPoolExecutor(1).submit(read_compiled, model, model.card.patch_size)  # its errors come again
@@ -147,6 +152,8 @@ def _runtime(model: Any) -> str:
 @lru_cache(maxsize=4)
 def _compiled(model: Any, runtime: str, size: int, digest: str, falls_back: bool) -> Engine:
     """One compiled engine per model, runtime and window; `digest` is there to compile anew when weights change."""
+    if runtime == "int8":
+        return _openvino_engine(read_int8(model, size)[0])
     if runtime == "openvino":
         try:
             is_file = isinstance(model, WeightsFile)
@@ -158,14 +165,16 @@ def _compiled(model: Any, runtime: str, size: int, digest: str, falls_back: bool
     return _keras_engine(_loaded(model) if isinstance(model, WeightsFile) else model, size)
 
 
-def weights_digest(model: Any, size: int = 256) -> str:
+def weights_digest(model: Any, size: int = 256, engine: str = "auto") -> str:
     """`network_digest` of a Keras model or a function; of a `WeightsFile` the same, as its card has it.
 
     Args:
         model: as in `make_engine`.
         size: side of the windows that are about to be predicted, in pixels.
+        engine: what runs it; "int8" gives other pixels, and so is another network.
     """
-    return _file_digest(model, size) if isinstance(model, WeightsFile) else network_digest(model)
+    digest = _file_digest(model, size) if isinstance(model, WeightsFile) else network_digest(model)
+    return f"{digest} in 8 bits" if engine == "int8" else digest
 
 
 @lru_cache(maxsize=4)

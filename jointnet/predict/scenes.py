@@ -88,7 +88,7 @@ def predict_scene(
         grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))
         settings = _with_classes(settings, model, size, len(scene.bands))
         limits = settings.threshold_array(wanted.threshold)
-        result = plan(scene, Path(out), settings, wanted, weights_digest(model, size), limits)
+        result = plan(scene, Path(out), settings, wanted, weights_digest(model, size, wanted.engine), limits)
         if not wanted.overwrite:
             refuse_to_replace(result)
             if is_finished(result):

@@ -11,12 +11,14 @@ import jointnet
 from jointnet.data.edits import Shape
 from jointnet.data.label_files import write_labels
 from jointnet.data.raster import read_raster, write_raster
+from jointnet.errors import InputError
 from jointnet.network.card import Card
 from jointnet.network.fine_tuning import (
     FineTuningWarning,
     at_own_scale,
     fitting_patch,
     freeze_statistics,
+    mixed,
     settled,
 )
 from jointnet.options import TrainOptions
@@ -127,3 +129,21 @@ def test_freezing_leaves_group_normalisation_alone():
     before = len(network.trainable_variables)
     freeze_statistics(network)
     assert len(network.trainable_variables) == before
+
+
+def test_a_mix_lies_between_the_two_networks_and_says_no_score():
+    before, after = (jointnet.build_jointnet("tiny", growth_rates=(4, 4, 4), dilation_rates=(1,)) for _ in range(2))
+    before.set_weights([np.full_like(w, 1.0) for w in before.get_weights()])
+    after.set_weights([np.full_like(w, 3.0) for w in after.get_weights()])
+    after.card = Card("town", preset="tiny", growth_rates=(4, 4, 4), dilation_rates=(1,), scores={"old": {"iou": 0.9}})
+    mix = mixed(before, after, 0.25)
+    assert all((w == 1.5).all() for w in mix.get_weights())  # 0.75 * 1 + 0.25 * 3
+    assert mix.card.name == "town" and mix.card.scores == {}
+
+
+def test_networks_of_another_form_are_not_mixed():
+    networks = [jointnet.build_jointnet("tiny", growth_rates=(g, 4, 4), dilation_rates=(1,)) for g in (4, 8)]
+    with pytest.raises(InputError, match="not the same form"):
+        mixed(*networks)
+    with pytest.raises(InputError, match="from 0 to 1"):
+        mixed(networks[0], networks[0], 1.5)

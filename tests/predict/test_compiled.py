@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from jointnet.data.drawn import draw_scene
+from jointnet.data.raster import write_raster
+from jointnet.errors import InputError
 from jointnet.network.card import PUBLISHED, SUFFIX, Card, card_path, open_weights, published_weights
 from jointnet.predict import compiled, engines
-from jointnet.predict.compiled import CompileWarning, compiled_beside, read_compiled
+from jointnet.predict.compiled import CompileWarning, compiled_beside, int8_beside, read_compiled
 from jointnet.predict.convert import CompileError
 from jointnet.predict.engines import begin_engine, make_engine, weights_digest
+from jointnet.predict.rasters import read_probability
 
 pytest.importorskip("openvino")
 SIZE = 32
@@ -106,6 +109,30 @@ def test_buildings_small_answers_as_keras_does_on_real_crops(shared_data):
         image = np.asarray(Image.open(path).convert("RGB"))[:256, :256]
         ready, keras = (predict_array("buildings-small", image, engine=name) for name in ("openvino", "keras"))
         np.testing.assert_allclose(ready, keras, atol=1e-5, err_msg=path.name)
+
+
+def test_the_network_in_8_bits_answers_nearly_as_the_exact_one_and_is_another_to_a_prediction(tmp_path):
+    from jointnet import predict_scene
+
+    scene = draw_scene("vienna6", size=512)
+    image = write_raster(tmp_path / "town.tif", scene.image[::2, ::2], scene.grid.resized(256, 256))  # 0.6 m
+    rough = predict_scene("buildings-small", image, tmp_path, engine="int8", polygons=False, progress=False)
+    with pytest.raises(FileExistsError, match="other settings"):
+        predict_scene("buildings-small", image, tmp_path, polygons=False, progress=False)
+    exact = predict_scene("buildings-small", image, tmp_path / "exact", polygons=False, progress=False)
+    difference = np.abs(read_probability(rough.probability) - read_probability(exact.probability))
+    assert 0 < difference.mean() < 0.03
+
+
+def test_8_bits_are_refused_where_no_such_network_is_there(small):
+    model, path = small
+    with pytest.raises(InputError, match="a model in memory"):
+        make_engine(model, "int8", SIZE)
+    with pytest.raises(CompileError, match="use another engine, or make one"):
+        make_engine(open_weights(path), "int8", SIZE)
+    int8_beside(path).write_bytes(b"no archive")
+    with pytest.raises(CompileError, match="is damaged"):
+        make_engine(open_weights(path), "int8", SIZE)
 
 
 def test_weights_of_ones_own_are_made_ready_once_and_give_the_same(small, cache, made_here):
@@ -308,4 +335,9 @@ def test_a_card_is_read_without_keras(project_root):
 
 
 def test_every_published_network_ready_to_run_has_its_weights():
-    assert sorted(p.name.removesuffix(compiled.ENDING) for p in PUBLISHED.glob("*.zip")) == published_weights()
+    files = [p.name for p in PUBLISHED.glob("*.zip")]
+    rough = [name for name in files if name.endswith(compiled.INT8_ENDING)]
+    assert sorted(n.removesuffix(compiled.ENDING) for n in files if n not in rough) == published_weights()
+    for name in rough:
+        weights = open_weights(name.removesuffix(compiled.INT8_ENDING))
+        assert compiled.read_int8(weights, weights.card.patch_size)[1] == weights.card.digest
