@@ -201,10 +201,10 @@ def draw_batch(key: jax.Array, tiles: Tiles, batch: int, size: int, classes: int
 
 
 def as_products(network: keras.Model) -> None:
-    """Has every dilated 3x3 convolution computed as one matrix product and nine shifts, which has a quick gradient.
+    """Has every 3x3 convolution computed as one matrix product and nine shifts; their gradients are of the same kind.
 
-    The gradient of a dilated convolution's kernel is a convolution with a kernel as large as the image, for which the
-    libraries have no quick way; products and shifts have gradients of their own kind.
+    The gradient of a dilated convolution's kernel is a convolution with a kernel as large as the image, which not
+    every library computes quickly (--convolutions library leaves it to JAX).
     """
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (3, 3):
@@ -256,16 +256,20 @@ def step_function(network: keras.Model, loss: PixelLoss, draw: Callable, decay: 
 
 
 class Scores:
-    """Scores weights on whole crops: IoU of each class at its best threshold."""
+    """Scores weights on whole crops: IoU of each class at its best threshold.
+
+    Crops whose pixels are not the network's by more than a twentieth, once shrunk, are left out.
+    """
 
     def __init__(self, network: keras.Model, root: Path, rows: Sequence[dict], classes: Sequence[str], gsd: float):
         self.classes, self.crops = classes, []
         for row in rows:
             crop, scale = read_crop(root, row, classes, gsd)
-            if abs(scale - 1) > 0.05:
-                continue  # scored where its pixels are the network's
-            side = [n // 8 * 8 for n in crop.shape]
-            self.crops.append(crop[:side[0], :side[1]])
+            if abs(scale - 1) <= 0.05:
+                side = [n // 8 * 8 for n in crop.shape]
+                self.crops.append(crop[:side[0], :side[1]])
+        if not self.crops:
+            raise SystemExit(f"no validation crop has {gsd:g} m a pixel; name other groups with --validation")
         bits = 2 * jnp.arange(len(classes), dtype=jnp.uint32)
 
         def count(weights, others, crop):
