@@ -163,7 +163,6 @@ class Terminate(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGTERM)
 
 
-@pytest.mark.usefixtures("uncompiled")
 def test_sigterm_ends_training_at_once_with_the_state_of_the_last_epoch(tmp_path):
     before, terminate = signal.getsignal(signal.SIGTERM), Terminate()
     run = fit(CARD, BrightSquares(2), BrightSquares(1), tmp_path, 5, callbacks=[StopOnSignal(), terminate], verbose=0)
@@ -261,7 +260,6 @@ class Interrupt(keras.callbacks.Callback):
         self.told = True
 
 
-@pytest.mark.usefixtures("uncompiled")
 def test_an_interrupt_ends_training_and_keeps_the_last_finished_epoch(tmp_path):
     watcher = Interrupt()
     run = fit(CARD, BrightSquares(1), BrightSquares(1), tmp_path, 5, callbacks=[watcher], tensorboard=True, verbose=0)
