@@ -44,6 +44,7 @@ CLASS_OF = {"massachusetts_roads": "roads"}  # what a group labels; the others l
 NODATA = {"massachusetts_roads": "white", "massachusetts_buildings": "white"}
 UNKNOWN_GSD = 0.3  # metres a pixel taken for crops that do not say
 BINS = 200  # of probability, for the best threshold
+FOREGROUND, KNOWN = 0b01010101, 0b10101010  # the bits of any class in a packed label
 LEAST_KNOWN = 0.25  # share of a tile with labels, of those that are used
 CLIP = 1.0  # largest length of a gradient
 ENDLESS = 10**9  # steps or seconds: the other one ends it
@@ -111,13 +112,13 @@ def load_tiles(root: Path, groups: dict[str, float], classes: Sequence[str], gsd
             crop, scale = read_crop(root, row, classes, gsd)
             for tile in cut(crop, side):
                 labels = tile >> 24
-                known = float((labels & 0b1010 > 0).mean())
+                known = float((labels & KNOWN > 0).mean())
                 if known < LEAST_KNOWN:
                     continue
                 pixels.append(tile)
                 scales.append(scale)
                 owners.append(row["city"])
-                foreground = float((labels & 0b0101 > 0).mean()) / known
+                foreground = float((labels & FOREGROUND > 0).mean()) / known
                 chances.append(known ** 2 * (0.05 + min(foreground, 0.2)))
                 cities.setdefault(row["city"], []).append(chances[-1])
         total = sum(len(c) ** 0.5 for c in cities.values())
@@ -258,7 +259,8 @@ def step_function(network: keras.Model, loss: PixelLoss, draw: Callable, decay: 
 class Scores:
     """Scores weights on whole crops: IoU of each class at its best threshold.
 
-    Crops whose pixels are not the network's by more than a twentieth, once shrunk, are left out.
+    Crops whose pixels are not the network's by more than a twentieth, once shrunk, are left out. `ProbabilityCounts`
+    does the like, but comes with rasterio, which may be missing where this runs.
     """
 
     def __init__(self, network: keras.Model, root: Path, rows: Sequence[dict], classes: Sequence[str], gsd: float):
