@@ -460,8 +460,9 @@ def convolution(layer, x: np.ndarray) -> dict:
 
 def openvino_convolution(layer, shape: tuple[int, ...]):
     """A layer's convolution, bias and activation as OpenVINO runs it; made by hand, for to convert it takes seconds."""
-    import openvino
-    from openvino import opset11
+    from jointnet.predict.quiet import openvino
+
+    opset11 = openvino.opset11
 
     kernel, bias = (v.numpy() for v in layer.trainable_variables)
     kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))

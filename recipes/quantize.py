@@ -18,7 +18,6 @@ from typing import Any
 
 import nncf
 import numpy as np
-import openvino
 from buildings_crops import read_crops
 from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
 from nncf.quantization.range_estimator import RangeEstimatorParametersSet
@@ -27,6 +26,7 @@ from jointnet.evaluate.thresholds import count_probabilities
 from jointnet.network.card import open_weights
 from jointnet.predict.compiled import int8_beside, read_compiled, write_compiled
 from jointnet.predict.graphs import without_copies
+from jointnet.predict.quiet import openvino
 
 MOST_LOST = 0.005  # IoU
 

@@ -113,7 +113,7 @@ def write_compiled(graph: Any, weights: WeightsFile, size: int, digest: str, pat
         digest: `network_digest` of the network.
         path: file to write.
     """
-    import openvino
+    from jointnet.predict.quiet import openvino
 
     made_of = _made_of(weights, size) | {"digest": digest, "openvino": openvino.__version__}
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +136,7 @@ def _key(weights: WeightsFile, size: int) -> str:
 
 def _read(path: Path, weights: WeightsFile, size: int) -> Any:
     """(`openvino.Model`, digest) of a file; None where there is none that is whole and made of these weights."""
-    import openvino
+    from jointnet.predict.quiet import openvino
 
     wanted = _made_of(weights, size)
     try:

@@ -40,7 +40,7 @@ def openvino_model(model: Any, size: int) -> Any:
     Raises:
         CompileError: if OpenVINO has no equal of one of its layers.
     """
-    import openvino
+    from jointnet.predict.quiet import openvino
 
     function = traced(model, size).get_concrete_function()
     try:
@@ -74,14 +74,14 @@ def free_of_size(graph: Any) -> None:
 
 def _by_factor(node: Any) -> Any:
     """An enlargement to a size, as one by a factor; None of any other."""
-    from openvino import opset11
+    from jointnet.predict.quiet import openvino
 
     how = node.get_attributes()
     if how["shape_calculation_mode"] != "sizes" or node.get_input_size() != 3:
         return None
     image, size, axes = (node.input_value(k) for k in range(3))
     before = np.array(image.get_shape())[axes.get_node().data]
-    return opset11.interpolate(
+    return openvino.opset11.interpolate(
         image, (size.get_node().data / before).astype(np.float32), how["mode"], "scales", how["pads_begin"],
         how["pads_end"], how["coordinate_transformation_mode"], how["nearest_mode"], how["antialias"],
         how["cube_coeff"], axes)
@@ -89,18 +89,19 @@ def _by_factor(node: Any) -> Any:
 
 def _by_turning(node: Any) -> Any:
     """A reshape of one channel from first to last, as OpenVINO writes it, as a transposition; None of any other."""
-    from openvino import opset11
+    from jointnet.predict.quiet import openvino
 
     before, after = list(node.input(0).get_shape()), list(node.output(0).get_shape())
     if len(before) != 4 or before[1] != 1 or after != [before[0], *before[2:], 1]:
         return None
-    return opset11.transpose(node.input_value(0), np.array([0, 2, 3, 1], np.int32))
+    return openvino.opset11.transpose(node.input_value(0), np.array([0, 2, 3, 1], np.int32))
 
 
 def halve_exactly(graph: Any) -> None:
     """Stores the constants of an `openvino.Model` as float16, where that changes none of their numbers."""
-    import openvino
-    from openvino import opset8
+    from jointnet.predict.quiet import openvino
+
+    opset8 = openvino.opset8
 
     for constant in graph.get_ops():
         if constant.get_type_name() != "Constant" or constant.get_element_type() != openvino.Type.f32:

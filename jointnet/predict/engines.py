@@ -208,7 +208,7 @@ def _keras_engine(model: Any, size: int) -> Engine:
 
 def _openvino_engine(graph: Any) -> Engine:
     """OpenVINO on the processor, in float32 throughout."""
-    import openvino
+    from jointnet.predict.quiet import openvino
 
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine

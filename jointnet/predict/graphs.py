@@ -35,7 +35,7 @@ def without_copies(graph: Any) -> Any:
 
 def _of_stride_two(node: Any) -> Any:
     """A 1 x 1 convolution of every second pixel, which TensorFlow has last, as one of stride 2; None of any other."""
-    from openvino import opset11
+    from jointnet.predict.quiet import openvino
 
     first = node.input_value(0).get_node()
     thin = _above(first, "Transpose", [0, 3, 1, 2])
@@ -45,7 +45,7 @@ def _of_stride_two(node: Any) -> Any:
         return None
     if list(node.input_value(1).get_shape())[2:] != [1, 1] or list(node.get_attributes()["strides"]) != [1, 1]:
         return None
-    return opset11.convolution(last.input_value(0), node.input_value(1), [2, 2], [0, 0], [0, 0], [1, 1])
+    return openvino.opset11.convolution(last.input_value(0), node.input_value(1), [2, 2], [0, 0], [0, 0], [1, 1])
 
 
 def _above(node: Any, type_name: str, setting: list[int]) -> Any:
@@ -59,7 +59,9 @@ def _above(node: Any, type_name: str, setting: list[int]) -> Any:
 
 def _sum_of_parts(node: Any) -> Any:
     """A convolution of features side by side as a sum of convolutions; None of any other."""
-    from openvino import opset11
+    from jointnet.predict.quiet import openvino
+
+    opset11 = openvino.opset11
 
     parts, kernel = _parts(node.input_value(0)), _numbers(node.input_value(1).get_node())
     if len(parts) < 2 or kernel is None:

@@ -36,7 +36,9 @@ def test_a_network_without_copies_answers_as_before(name):
 
 
 def test_a_graph_without_convolutions_stays_as_it_is():
-    from openvino import opset11
+    from jointnet.predict.quiet import openvino
+
+    opset11 = openvino.opset11
 
     windows = opset11.parameter([1, 8, 8, 3], np.float32)
     graph = openvino.Model([opset11.relu(windows)], [windows], "none")

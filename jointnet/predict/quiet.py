@@ -1,0 +1,21 @@
+"""OpenVINO, loaded so that it reports nothing.
+
+Its converter would tell its makers of each import and each conversion, through a forked copy of this process, with its
+threads' locks as they happen to be. `openvino` of this module is the package as it is where `openvino-telemetry` is not
+installed; a program that loaded OpenVINO before has it as it loaded it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+_TOLD = "openvino_telemetry"
+_known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == _TOLD}
+sys.modules[_TOLD] = None  # type: ignore[assignment]  # how an import is made to fail
+try:
+    openvino: Any = import_module("openvino")
+finally:
+    del sys.modules[_TOLD]
+    sys.modules.update(_known)
