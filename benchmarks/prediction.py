@@ -1,11 +1,12 @@
 """Prediction: memory against scene height, seams, polygons against GDAL's, and speed as ratios; one table in one run.
 
-    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [many] [real] [place]
+    python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [peer] [many] [real] [place]
 
 Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
-processes of their own. `--side 1024` makes the scene of the speed part smaller. PyTorch is compared where
-JOINTNET_TORCH names a Python that has it. Two parts run by name only: `real`, memory with a real network on 5000 px of
-width, and `place`, memory of a place of 20,000 px of width against that of a file, its tiles from this machine.
+processes of their own. `--side 1024` makes the scene of the speed and peer parts smaller. PyTorch and geoai are
+compared where JOINTNET_TORCH names a Python that has them. Two parts run by name only: `real`, memory with a real
+network on 5000 px of width, and `place`, memory of a place of 20,000 px of width against that of a file, its tiles
+from this machine.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from jointnet.predict.scenes import predict_scene
 from jointnet.predict.settings import Settings
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of
 
-PARTS = ("start", "memory", "seams", "polygons", "speed", "many")
+PARTS = ("start", "memory", "seams", "polygons", "speed", "peer", "many")
 TORCH = Path(__file__).parent / "torch" / "eager.py"
 MASKS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "test_city"
 WIDTH, SIZE = 5000, 256
@@ -124,12 +125,20 @@ def weights_of_ones_own(path: Path) -> Path:
 
 def process(code: str, *arguments, **environment: str) -> str:
     """What a Python program took, in words; the last line that it says is its seconds of work and its peak in MB."""
+    return in_words(*cost([sys.executable, "-c", code, *arguments], **environment))
+
+
+def cost(command: list, **environment: str) -> tuple[float, float, float]:
+    """(seconds, seconds of processor time, peak in MB) of a program whose last line on stderr is the latter two."""
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | environment  # else Python compiles us at each start
     began = time.perf_counter()
-    told = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=environment, check=True,
-                          capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
-    seconds = time.perf_counter() - began
-    work, peak = json.loads(told.stderr.splitlines()[-1])
+    told = subprocess.run([*map(str, command)], env=environment, check=True, capture_output=True, text=True,
+                          cwd=Path(__file__).resolve().parents[1])
+    return time.perf_counter() - began, *json.loads(told.stderr.splitlines()[-1])
+
+
+def in_words(seconds: float, work: float, peak: float) -> str:
+    """What a program took."""
     return f"{seconds:.1f} s, {work:.1f} s of processor time, {peak:.0f} MB"
 
 
@@ -384,6 +393,32 @@ def shipped_path(side: int) -> list[tuple[str, str, str]]:
     model = load_model("buildings-small")
     stride = stride_of(SIZE, model.card.overlap)
     return rows_of_path("buildings-small", side, stride, *path(model, side, stride))
+
+
+def peer(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """File to file against geoai: network, windows, overlap and scene are the same, each a program from its start.
+
+    Ours finds its network ready to run, as it does from the second run on, and writes no polygons, as geoai does not.
+    """
+    from jointnet.network.weights import save_model
+
+    python, side, turns = os.environ.get("JOINTNET_TORCH"), arguments.side, 2
+    if not python or subprocess.run([python, "-c", "import geoai.inference"], capture_output=True).returncode:
+        return [("file to file by geoai", "not measured: JOINTNET_TORCH names no Python that has it", "")]
+    with tempfile.TemporaryDirectory() as folder:
+        scene = write_scene(Path(folder) / "scene.tif", side, side)
+        own = save_model(build("small"), Path(folder) / "own.weights.h5")
+        cache = {"XDG_CACHE_HOME": folder, "LOCALAPPDATA": folder}
+        ours = [sys.executable, "-c", PREDICT + SAY_PEAK, scene, "-w", own, "--overlap", "0.25", "--no-polygons", "-o"]
+        theirs = [python, TORCH.parent / "geoai_file.py", scene]
+        cost([*ours, Path(folder) / "ready"], **cache)
+        found = [(cost([*ours, Path(folder) / f"ours{turn}"], **cache),
+                  cost([*theirs, Path(folder) / f"theirs{turn}.tif", SIZE, SIZE // 4])) for turn in range(turns)]
+    (us, them) = (tuple(map(min, zip(*some, strict=True))) for some in zip(*found, strict=True))
+    name = f"{side} x {side} px, a program from its start, preset small"
+    return [(f"{name}, ours", in_words(*us), ""), (f"{name}, geoai", in_words(*them), ""),
+            ("geoai against ours: seconds, processor time, memory",
+             ", ".join(f"{b / a:.2f}" for a, b in zip(us, them, strict=True)), "> 1")]
 
 
 def many(_: argparse.Namespace) -> list[tuple[str, str, str]]:
