@@ -495,7 +495,7 @@ def convolution(layer, x: np.ndarray) -> dict:
 
 def openvino_convolution(layer, shape: tuple[int, ...]):
     """A layer's convolution, bias and activation as OpenVINO runs it; made by hand, for to convert it takes seconds."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import CORE, openvino
 
     opset11 = openvino.opset11
 
@@ -507,7 +507,7 @@ def openvino_convolution(layer, shape: tuple[int, ...]):
     y = opset11.add(y, opset11.constant(bias[None, :, None, None]))
     y = opset11.relu(y) if layer.activation.__name__ == "relu" else y
     graph = openvino.Model([opset11.transpose(y, np.array([0, 2, 3, 1]))], [x], layer.name)
-    return openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return CORE.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def by_turns(ways: dict, times: int = 3) -> dict[str, float]:

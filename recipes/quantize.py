@@ -26,7 +26,7 @@ from jointnet.evaluate.thresholds import count_probabilities
 from jointnet.network.card import open_weights
 from jointnet.predict.compiled import int8_beside, read_compiled, write_compiled
 from jointnet.predict.graphs import without_copies
-from jointnet.predict.quiet import openvino
+from jointnet.predict.runtime import CORE
 
 MOST_LOST = 0.005  # IoU
 
@@ -72,8 +72,7 @@ def main() -> None:
     validation = read_crops(args.crops, "inria_crops", "validation", shrink=shrink)
     graph, digest = read_compiled(weights, size)
     small = quantized(without_copies(graph), images)
-    core = openvino.Core()
-    networks = [core.compile_model(g, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    networks = [CORE.compile_model(g, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
                 for g in (without_copies(read_compiled(weights, size)[0]), small)]
     before, after = (best_iou(network, validation) for network in networks)
     slow, fast = seconds(networks, images[0])

@@ -41,6 +41,13 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in set(left_out)]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Ends the run when one of its processes has died: pytest-xdist would wait for its tests for ever."""
+    if error:
+        node.config.pluginmanager.get_plugin("dsession").shouldstop = "a process of the run died"
+
+
 @pytest.fixture
 def uncompiled():
     """Keras trains layer by layer: to trace a network takes several times as long as a test's few steps."""

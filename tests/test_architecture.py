@@ -203,7 +203,7 @@ def test_the_command_line_starts_without_the_heavy_libraries():
 
 def test_an_array_is_predicted_where_no_library_opens_files_or_learns():
     """As on a machine with a graphics card and little else; the network runs on what there is."""
-    pytest.importorskip("openvino")
+    pytest.importorskip("jointnet.predict.runtime")
     told = run_python("""
 import sys
 import numpy as np

@@ -113,7 +113,7 @@ def write_compiled(graph: Any, weights: WeightsFile, size: int, digest: str, pat
         digest: `network_digest` of the network.
         path: file to write.
     """
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     made_of = _made_of(weights, size) | {"digest": digest, "openvino": openvino.__version__}
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +136,7 @@ def _key(weights: WeightsFile, size: int) -> str:
 
 def _read(path: Path, weights: WeightsFile, size: int) -> Any:
     """(`openvino.Model`, digest) of a file; None where there is none that is whole and made of these weights."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import CORE
 
     wanted = _made_of(weights, size)
     try:
@@ -145,7 +145,7 @@ def _read(path: Path, weights: WeightsFile, size: int) -> Any:
             differs = [name for name in wanted if made_of.get(name) != wanted[name]]
             if differs and (differs != ["size"] or weights.card.normalization == "group"):
                 return None
-            graph = openvino.Core().read_model(*(archive.read(name) for name in ("network.xml", "network.bin")))
+            graph = CORE.read_model(*(archive.read(name) for name in ("network.xml", "network.bin")))
         return (_reshaped(graph, size) if differs else graph), made_of["digest"]
     except UNREADABLE:
         return None

@@ -40,7 +40,7 @@ def openvino_model(model: Any, size: int) -> Any:
     Raises:
         CompileError: if OpenVINO has no equal of one of its layers.
     """
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     function = traced(model, size).get_concrete_function()
     try:
@@ -74,7 +74,7 @@ def free_of_size(graph: Any) -> None:
 
 def _by_factor(node: Any) -> Any:
     """An enlargement to a size, as one by a factor; None of any other."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     how = node.get_attributes()
     if how["shape_calculation_mode"] != "sizes" or node.get_input_size() != 3:
@@ -89,7 +89,7 @@ def _by_factor(node: Any) -> Any:
 
 def _by_turning(node: Any) -> Any:
     """A reshape of one channel from first to last, as OpenVINO writes it, as a transposition; None of any other."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     before, after = list(node.input(0).get_shape()), list(node.output(0).get_shape())
     if len(before) != 4 or before[1] != 1 or after != [before[0], *before[2:], 1]:
@@ -99,7 +99,7 @@ def _by_turning(node: Any) -> Any:
 
 def halve_exactly(graph: Any) -> None:
     """Stores the constants of an `openvino.Model` as float16, where that changes none of their numbers."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     opset8 = openvino.opset8
 

@@ -208,13 +208,13 @@ def _keras_engine(model: Any, size: int) -> Engine:
 
 def _openvino_engine(graph: Any) -> Engine:
     """OpenVINO on the processor, in float32 throughout."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import CORE
 
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")  # set where several processes share the machine
     if threads:
         settings["INFERENCE_NUM_THREADS"] = int(threads)
-    compiled = openvino.Core().compile_model(without_copies(graph), "CPU", settings)
+    compiled = CORE.compile_model(without_copies(graph), "CPU", settings)
     return Engine("openvino", lambda windows: np.concatenate([compiled(w[None])[0] for w in windows]),
                   release=compiled.release_memory)
 

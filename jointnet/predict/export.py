@@ -68,9 +68,9 @@ def read_card(path: str | Path) -> dict:
     if path.is_dir():
         return json.loads((path / "assets.extra" / "card.json").read_text(encoding="utf-8"))
     if path.suffix == ".xml":
-        from jointnet.predict.quiet import openvino
+        from jointnet.predict.runtime import CORE
 
-        return json.loads(openvino.Core().read_model(path).get_rt_info(CARD_KEY).astype(str))
+        return json.loads(CORE.read_model(path).get_rt_info(CARD_KEY).astype(str))
     import onnx
 
     return json.loads({p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}[CARD_KEY])
@@ -79,7 +79,7 @@ def read_card(path: str | Path) -> dict:
 def _openvino(model: Any, path: Path, size: int, card: str) -> None:
     """OpenVINO's intermediate representation, in float32."""
     try:
-        from jointnet.predict.quiet import openvino
+        from jointnet.predict.runtime import openvino
     except ImportError as error:
         raise MissingPackageError("exporting to OpenVINO needs it; pip install openvino") from error
     converted = openvino_model(model, size)

@@ -35,7 +35,7 @@ def without_copies(graph: Any) -> Any:
 
 def _of_stride_two(node: Any) -> Any:
     """A 1 x 1 convolution of every second pixel, which TensorFlow has last, as one of stride 2; None of any other."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     first = node.input_value(0).get_node()
     thin = _above(first, "Transpose", [0, 3, 1, 2])
@@ -59,7 +59,7 @@ def _above(node: Any, type_name: str, setting: list[int]) -> Any:
 
 def _sum_of_parts(node: Any) -> Any:
     """A convolution of features side by side as a sum of convolutions; None of any other."""
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     opset11 = openvino.opset11
 

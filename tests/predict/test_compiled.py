@@ -20,7 +20,7 @@ from jointnet.predict.convert import CompileError
 from jointnet.predict.engines import begin_engine, make_engine, weights_digest
 from jointnet.predict.rasters import read_probability
 
-pytest.importorskip("openvino")
+pytest.importorskip("jointnet.predict.runtime")
 SIZE = 32
 
 

@@ -7,7 +7,7 @@ from jointnet.network.card import open_weights
 from jointnet.predict.compiled import read_compiled
 from jointnet.predict.graphs import without_copies
 
-openvino = pytest.importorskip("openvino")
+runtime = pytest.importorskip("jointnet.predict.runtime")
 SIZE = 64
 
 
@@ -19,7 +19,7 @@ def nodes(graph, type_name, height):
 
 
 def answer(graph, windows):
-    return openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(windows)[0]
+    return runtime.CORE.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(windows)[0]
 
 
 @pytest.mark.parametrize("name", ["buildings-small", "roads-by-dice"])
@@ -36,7 +36,7 @@ def test_a_network_without_copies_answers_as_before(name):
 
 
 def test_a_graph_without_convolutions_stays_as_it_is():
-    from jointnet.predict.quiet import openvino
+    from jointnet.predict.runtime import openvino
 
     opset11 = openvino.opset11
 
