@@ -68,7 +68,7 @@ def test_threads_do_not_disturb_each_other(numbered):
         assert all(pool.map(lambda seed: corner(numbered, seed), range(16)))
 
 
-@pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning")  # by JAX, which another test may have loaded
+@pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning")  # JAX, if a test loaded it
 def test_a_forked_process_reads_with_files_of_its_own(numbered):
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("this system cannot fork")
