@@ -127,6 +127,16 @@ def test_what_a_hand_draws_is_on_disk_to_the_pixel_and_there_again_after_a_reloa
     page.keyboard.press("Enter")
     hand.wait(2)
 
+    # a shed whose fourth corner lies 6 screen pixels from its first keeps all four
+    page.keyboard.press("d")
+    for place in corners(5, 120, 5 + 6 * pixel, 124):
+        hand.click(*place)
+    page.keyboard.press("Enter")
+    hand.wait(3)
+    assert [len(shape.exterior.coords) - 1 for shape in on_disk(kept) if shape.area < 10] == [4]
+    page.keyboard.press("Control+z")
+    hand.wait(2)
+
     # a corner is moved: choose, then drag
     page.keyboard.press("v")
     hand.click(55, 40)

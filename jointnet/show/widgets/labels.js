@@ -37,7 +37,8 @@ function buildBoard(model, root) {
     },
     addCorner([col, row]) {
       if (!board.live || (board.tool !== "draw" && board.tool !== "cut")) return;
-      const near = REACH * board.view.perPixel();
+      // half a side: the fourth corner of a small house lies near its first, and must not close a triangle
+      const near = Math.min(REACH * board.view.perPixel(), shortestSide(board.draft) / 2);
       if (board.draft.length >= 6 && !board.drawsLine() && Math.hypot(board.draft[0] - col, board.draft[1] - row) <= near) {
         board.finish();
         return;

@@ -89,6 +89,16 @@ function snapped(shapes, except, [col, row], reach) {
   return best;
 }
 
+/** The length of the shortest side between the corners of a draft, [col, row, col, row, ...]; two on one place are no side. */
+function shortestSide(draft) {
+  let shortest = Infinity;
+  for (let i = 2; i < draft.length; i += 2) {
+    const side = Math.hypot(draft[i] - draft[i - 2], draft[i + 1] - draft[i - 1]);
+    if (side > 0) shortest = Math.min(shortest, side);
+  }
+  return shortest;
+}
+
 /** A place turned about the last corner so that the new edge runs along, across or at 45 degrees to the one before. */
 function squaredTo(draft, [col, row]) {
   const count = draft.length;
