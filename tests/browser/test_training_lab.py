@@ -2,6 +2,7 @@
 
 import pytest
 
+from jointnet.show.widgets import TrainingMonitor
 from tests.browser.conftest import watch
 from tests.browser.lab import Lab, ask_kernel, open_notebook
 
@@ -26,6 +27,14 @@ run = fit(CARD, batches, checks, Path(tempfile.mkdtemp()), 500, verbose=0,
           callbacks=[monitor.callback(checks[0])])
 ended = run.ended
 """
+
+
+def test_stop_looks_as_if_it_could_be_pressed_only_while_it_can(open_page):
+    monitor = TrainingMonitor()
+    monitor.done = True
+    stop = open_page(monitor).page.locator(".jn-training button")
+    assert stop.is_disabled()
+    assert float(stop.evaluate("b => getComputedStyle(b).opacity")) < 1
 
 
 def test_the_curve_grows_and_stop_stops(tmp_path, browser):
