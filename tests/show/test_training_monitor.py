@@ -1,6 +1,10 @@
 """The curve of the training monitor: a mean of the last steps, which does not jump where an epoch ends."""
 
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from jointnet.show.widgets import TrainingMonitor, training
 
@@ -18,3 +22,14 @@ def test_the_curve_is_the_mean_of_the_last_steps_across_epochs(monkeypatch):
         for batch, loss in enumerate(told):
             watch.on_train_batch_end(batch, {"loss": loss})
     assert [loss for _, loss in monitor.curve] == pytest.approx([1, 2, 4])  # 1; (1 + 3) / 2; (3 + 5) / 2
+
+
+def test_labels_that_do_not_count_are_grey_beneath_the_image():
+    images = np.zeros((1, 8, 8, 3), np.uint8)
+    labels = np.ones((1, 8, 8, 1))
+    weights = np.ones((1, 8, 8, 1))
+    weights[:, :, 4:] = 0
+    sheet = np.asarray(Image.open(io.BytesIO(training.patch_sheet(images, labels, labels, weights))))
+    labelled = sheet[12 + 2 : 12 + 10, 2:10, 0]  # the second row of patches of 8 px, each with a rim of 2
+    assert (labelled[:, :4] == 255).all()
+    assert (labelled[:, 4:] == 127).all()  # half of 255

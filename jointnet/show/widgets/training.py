@@ -138,11 +138,13 @@ def make_callback(monitor: TrainingMonitor, patches: Any, drawn: bool) -> Any:
         def _show_patches(self) -> None:
             if patches is None:
                 return
-            images, labels = np.asarray(patches[0])[:6], np.asarray(patches[1])[:6]
+            images, labels, *weights = (np.asarray(part)[:6] for part in patches)
             found = np.asarray(keras.ops.convert_to_numpy(self.model(images, training=False)))
-            monitor.picture = patch_sheet(images, labels, found)
+            monitor.picture = patch_sheet(images, labels, found, *weights[:1])
             what = "drawn scenes, not photographs; " if drawn else ""
-            monitor.caption = f"{what}image, labels and probability of the same patches after {len_of(monitor)} epochs"
+            grey = "; grey: not labelled" if weights and not weights[0][..., :1].all() else ""
+            monitor.caption = (f"{what}image, labels and probability of the same patches after {len_of(monitor)} epochs"
+                               f"{grey}")
 
     return Watch()
 
@@ -152,14 +154,17 @@ def len_of(monitor: TrainingMonitor) -> int:
     return len(next(iter(monitor.history.values()), []))
 
 
-def patch_sheet(images: np.ndarray, labels: np.ndarray, found: np.ndarray) -> bytes:
+def patch_sheet(images: np.ndarray, labels: np.ndarray, found: np.ndarray, weights: np.ndarray | None = None) -> bytes:
     """A PNG: a column for each patch; image, labels and probability of the first class under each other.
 
     Args:
         images: uint8 (patches, side, side, bands).
         labels: {0, 1} (patches, side, side, classes).
         found: probability (patches, side, side, classes).
+        weights: of the labels, in their shape; where they are 0, the label is unknown and shown grey.
     """
+    if weights is not None:
+        labels = np.where(weights[..., :1] > 0, labels[..., :1], 0.5)
     colour = images[..., :3] if images.shape[-1] >= 3 else np.repeat(images[..., :1], 3, -1)
     grey = [np.repeat((255 * np.asarray(a, float)[..., :1]).astype(np.uint8), 3, -1) for a in (labels, found)]
     rows = [np.concatenate([np.pad(p, ((2, 2), (2, 2), (0, 0)), constant_values=255) for p in row], 1)
