@@ -3,7 +3,7 @@
     python benchmarks/prediction.py [start] [memory] [seams] [polygons] [speed] [peer] [many] [real] [place]
 
 Ratios compare processor time of things that were run by turns, so a busy machine shifts both. Memory is measured in
-processes of their own. `--side 1024` makes the scene of the speed and peer parts smaller. PyTorch and geoai are
+processes of their own. `--side 2048` makes the scene of the speed and peer parts larger. PyTorch and geoai are
 compared where JOINTNET_TORCH names a Python that has them. Two parts run by name only: `real`, memory with a real
 network on 5000 px of width, and `place`, memory of a place of 20,000 px of width against that of a file, its tiles
 from this machine.
@@ -526,7 +526,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(PARTS))
-    parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ancestor", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--preset", help=argparse.SUPPRESS)

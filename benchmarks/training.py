@@ -47,9 +47,10 @@ def keras_times(settings) -> dict[str, float]:
     """Step and forward pass of one variant of the network, as `train` compiles it."""
     from jointnet.network.losses import PixelLoss
     from jointnet.network.training import _optimizer
+    from jointnet.options import FitOptions
 
     model, (image, labels) = build(settings), batch_of(settings)
-    model.compile(_optimizer(1e-3), PixelLoss("cross_entropy_dice"), jit_compile=False)
+    model.compile(_optimizer(FitOptions(learning_rate=1e-3)), PixelLoss("cross_entropy_dice"), jit_compile=False)
     return {"forward": best(model.predict_on_batch, image), "step": best(model.train_on_batch, image, labels)}
 
 
