@@ -76,7 +76,7 @@ def measure(browser, folder: Path, count: int) -> str:
 
 def main() -> None:
     """Prints the table."""
-    counts = [int(a) for a in sys.argv[1:]] or [100, 2_000, 10_000]
+    counts = [int(a) for a in sys.argv[1:]] or [2_000]
     heads = " ".join(f"{name:>8} {'most':>7}" for name in ("view", "choose", "hand", "edit"))
     print(f"{'polygons':>8} {heads} {'kB':>8}", flush=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

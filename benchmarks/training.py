@@ -193,7 +193,8 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=128, help="of a patch, in pixels")
-    parser.add_argument("--only", help="these variants, with commas between: " + ",".join(PARTS))
+    parser.add_argument("--only", default="ours,convolutions,torch,torch_channels_last",
+                        help="these variants, with commas between: " + ",".join(PARTS))
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
     settings = parser.parse_args()
@@ -204,7 +205,7 @@ def main() -> None:
     if settings.variant:
         print(json.dumps(PARTS[settings.variant][1](settings)))
         return
-    chosen = settings.only.split(",") if settings.only else list(PARTS)
+    chosen = settings.only.split(",")
     if not os.environ.get("JOINTNET_TORCH"):
         print("PyTorch is left out: JOINTNET_TORCH names no Python that has it")
         chosen = [c for c in chosen if not c.startswith("torch")]
