@@ -402,7 +402,7 @@ def peer(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
     """
     from jointnet.network.weights import save_model
 
-    python, side, turns = os.environ.get("JOINTNET_TORCH"), arguments.side, 2
+    python, side = os.environ.get("JOINTNET_TORCH"), arguments.side
     if not python or subprocess.run([python, "-c", "import geoai.inference"], capture_output=True).returncode:
         return [("file to file by geoai", "not measured: JOINTNET_TORCH names no Python that has it", "")]
     with tempfile.TemporaryDirectory() as folder:
@@ -413,7 +413,7 @@ def peer(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
         theirs = [python, TORCH.parent / "geoai_file.py", scene]
         cost([*ours, Path(folder) / "ready"], **cache)
         found = [(cost([*ours, Path(folder) / f"ours{turn}"], **cache),
-                  cost([*theirs, Path(folder) / f"theirs{turn}.tif", SIZE, SIZE // 4])) for turn in range(turns)]
+                  cost([*theirs, Path(folder) / f"theirs{turn}.tif", SIZE, SIZE // 4])) for turn in range(2)]
     (us, them) = (tuple(map(min, zip(*some, strict=True))) for some in zip(*found, strict=True))
     name = f"{side} x {side} px, a program from its start, preset small"
     return [(f"{name}, ours", in_words(*us), ""), (f"{name}, geoai", in_words(*them), ""),

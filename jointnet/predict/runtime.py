@@ -16,12 +16,13 @@ from importlib import import_module
 from typing import Any
 
 _TOLD = "openvino_telemetry"
-_known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == _TOLD}
+_known = sys.modules.get(_TOLD)
 sys.modules[_TOLD] = None  # type: ignore[assignment]  # how an import is made to fail
 try:
     openvino: Any = import_module("openvino")
 finally:
     del sys.modules[_TOLD]
-    sys.modules.update(_known)
+    if _known is not None:
+        sys.modules[_TOLD] = _known
 
 CORE: Any = openvino.Core()

@@ -29,8 +29,6 @@ TOLD = """
 from openvino.tools.ovc import telemetry_utils
 print(telemetry_utils.tm.__name__, "openvino_telemetry" in sys.modules)
 """
-
-
 SIGNALLED = """
 import signal, sys
 from jointnet.predict.runtime import CORE, openvino
