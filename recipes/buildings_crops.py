@@ -30,8 +30,10 @@ from jointnet.network.checkpoints import StopOnSignal
 from jointnet.network.losses import PixelLoss
 from jointnet.network.training import build_network, fit
 from jointnet.network.weights import load_model
+from jointnet.predict.arrays import predict_array
 
 ENDLESS = 1_000_000  # epochs; it is stopped by hand
+BLOCK = 16  # pixels a side, of the blocks by which false alarms are known
 FINISHED = 0.9  # average of the last ten steps: at a rate near 0 it hardly differs from the moment's weights
 TERMS = "crops re-published under a CC BY 4.0 claim of the uploader; terms not verified"
 CONTENTS = {
@@ -81,13 +83,19 @@ class CropBatches(keras.utils.PyDataset):
     """Random patches of the crops: zoomed, turned and recoloured; the same for the same seed and epoch.
 
     Crops with more buildings are chosen more often; with `balanced`, each city has the same share of the patches.
+    `smooth` is the share of labels that is turned over: in the mean, labels that keep so far from 0 and 1. `hard` is the share of the patches that lie around a block of
+    `alarms`, chosen by its false alarm (`false_alarms`).
     """
 
     def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0, balanced=False,
-                 workers=1):
+                 workers=1, smooth=0.0, hard=0.0, alarms=()):
         super().__init__(workers=workers)
         self.crops, self.patch_size, self.batch_size, self.steps = crops, patch_size, batch_size, steps
         self.zoom, self.colour, self.seed, self.epoch = zoom, colour, seed, 0
+        self.smooth, self.hard = smooth, hard
+        self.alarms = np.array([(k, *at) for k, values in enumerate(alarms) for at in np.ndindex(values.shape)])
+        sizes = np.concatenate([values.ravel() for values in alarms]) if len(alarms) else np.ones(0)
+        self.alarm_chance = sizes / sizes.sum() if len(sizes) else sizes
         chance = 0.05 + np.minimum([c["mask"].mean() for c in crops], 0.2)
         if balanced:
             cities = np.array([c["city"] for c in crops])
@@ -101,18 +109,26 @@ class CropBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         rng = np.random.default_rng([self.seed, self.epoch, index])
         chosen = rng.choice(len(self.crops), self.batch_size, p=self.chance)
-        patches = [self._patch(self.crops[k], rng) for k in chosen]
+        patches = [self._hard_patch(rng) if self.hard and rng.random() < self.hard else self._patch(self.crops[k], rng)
+                   for k in chosen]
         return tuple(np.stack(part) for part in zip(*patches, strict=True))
 
     def on_epoch_end(self):
         """Moves on to other patches."""
         self.epoch += 1
 
-    def _patch(self, crop, rng):
+    def _hard_patch(self, rng):
+        """A patch that holds a block of false alarm, anywhere in it."""
+        crop, row, column = self.alarms[rng.choice(len(self.alarms), p=self.alarm_chance)]
+        return self._patch(self.crops[crop], rng, (BLOCK * (row + 0.5), BLOCK * (column + 0.5)))
+
+    def _patch(self, crop, rng, around=None):
         """One patch: image uint8 (side, side, 3), labels and weights float32 (side, side, 1)."""
         height, width = crop["mask"].shape
         side = min(self.patch_size * np.exp(rng.uniform(*np.log(self.zoom))), height, width)
         top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
+        if around is not None:
+            top, left = np.clip(np.subtract(around, rng.uniform(0, side, 2)), 0, (height - side, width - side))
         box, size = (left, top, left + side, top + side), (self.patch_size, self.patch_size)
         image = np.asarray(Image.fromarray(crop["image"]).resize(size, Image.Resampling.BILINEAR, box))
         mask, valid = (
@@ -121,7 +137,19 @@ class CropBatches(keras.utils.PyDataset):
         )
         symmetry = int(rng.integers(SYMMETRIES))
         image = jitter_colours(turn(image, symmetry), rng, self.colour)
+        if self.smooth:
+            mask = mask ^ (rng.random(mask.shape) < self.smooth)
         return image, *(turn(m, symmetry)[..., None].astype("float32") for m in (mask, valid))
+
+
+def false_alarms(model, crops: list[dict]) -> list[np.ndarray]:
+    """How wrongly each block of each crop is taken for a building: means of probability over background."""
+    alarms = []
+    for crop in crops:
+        rows, columns = (n // BLOCK for n in crop["mask"].shape)
+        wrong = predict_array(model, crop["image"], gsd=model.card.gsd)[..., 0] * (crop["valid"] & ~crop["mask"])
+        alarms.append(wrong[:rows * BLOCK, :columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK).mean((1, 3)))
+    return alarms
 
 
 class CropTiles(keras.utils.PyDataset):
@@ -179,6 +207,8 @@ def main() -> None:
     parser.add_argument("--keep-empty", type=float, default=0.3, help="share of crops without buildings")
     parser.add_argument("--zoom", type=float, default=1.33, help="patches are shown up to so much larger or smaller")
     parser.add_argument("--colour", type=float, default=0.3, help="strength of the colour jitter")
+    parser.add_argument("--smooth", type=float, default=0.0, help="share of labels turned over, which smooths them")
+    parser.add_argument("--hard", type=float, default=0.0, help="share of patches around false alarms of --weights")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help="go on from these weights, with a new schedule")
@@ -195,6 +225,8 @@ def main() -> None:
         parser.error("--finish and --branch-of belong together: how many steps, and of which run")
     if args.finish:
         args.epochs, args.average = -(-args.finish // args.steps), FINISHED
+    if args.hard and not args.weights:
+        parser.error("--hard draws patches where a network is wrong: give its weights as --weights")
     if args.first_minute and not args.weights:
         parser.error("--first-minute compares backends from the same weights: give them as --weights")
     start = load_model(args.weights) if args.weights else None
@@ -214,7 +246,8 @@ def main() -> None:
     )
     seed = args.seed + bool(args.finish)  # a branch draws other patches than its run
     batches = CropBatches(training, args.patch_size, args.batch_size, args.steps, (1 / args.zoom, args.zoom),
-                          args.colour, seed, args.balanced, args.workers)
+                          args.colour, seed, args.balanced, args.workers, args.smooth, args.hard,
+                          false_alarms(start, training) if args.hard else ())
     if args.first_minute:
         losses, seconds = first_steps(card, start, batches, args.precision)
         print(f"{keras.backend.backend()}, {args.precision}: losses {losses[0]:.4f} {losses[1]:.4f}, {seconds:.3f} s")

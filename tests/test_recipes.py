@@ -82,6 +82,24 @@ def test_patches_are_the_same_for_the_same_seed_and_epoch(crops):
     assert not np.array_equal(first[0][0], again[0][0])
 
 
+def test_hard_patches_hold_a_block_of_false_alarm_and_smooth_ones_turned_labels(crops):
+    from buildings_crops import CropBatches, read_crops
+
+    training = read_crops(crops, "town", "train")
+    for crop in training:
+        crop["image"] = np.zeros_like(crop["image"])
+        crop["image"][16:, 16:] = 200
+    alarms = [np.zeros([n // 16 for n in crop["mask"].shape]) for crop in training]
+    alarms[-1][1, 1] = 1
+    images, _, _ = CropBatches(training, 8, 8, 1, (1, 1), colour=0, hard=1, alarms=alarms)[0]
+    assert all((image == 200).any() for image in images)
+    images, _, _ = CropBatches(training, 8, 8, 1, (1, 1), colour=0)[0]
+    assert not all((image == 200).any() for image in images)
+
+    plain, turned = (CropBatches(training, 32, 1, 1, (1, 1), smooth=share)[0][1] for share in (0, 0.25))
+    assert 0.2 < (plain != turned).mean() < 0.3
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_training_goes_on_only_from_weights_of_the_same_normalisation(crops, tmp_path, monkeypatch, capsys):
