@@ -83,8 +83,8 @@ class CropBatches(keras.utils.PyDataset):
     """Random patches of the crops: zoomed, turned and recoloured; the same for the same seed and epoch.
 
     Crops with more buildings are chosen more often; with `balanced`, each city has the same share of the patches.
-    `smooth` is the share of labels that is turned over: in the mean, labels that keep so far from 0 and 1. `hard` is the share of the patches that lie around a block of
-    `alarms`, chosen by its false alarm (`false_alarms`).
+    `smooth` is the share of labels that is turned over: in the mean, labels that keep so far from 0 and 1. `hard` is
+    the share of the patches that lie around a block of `alarms`, chosen by its false alarm (`false_alarms`).
     """
 
     def __init__(self, crops, patch_size, batch_size, steps, zoom=(0.75, 1.33), colour=0.3, seed=0, balanced=False,

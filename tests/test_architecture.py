@@ -17,8 +17,8 @@ FREE_OF_OURS = {"network.model", "network.losses", "network.metrics"}
 DOORS = {
     "rasterio": {"data.raster", "data.image_files", "data.image_grid", "data.palettes", "data.raster_writer",
                  "data.web_mercator"},
-    "leafmap": {"show.maps"},
-    "ipyleaflet": {"show.maps", "show.cities", "show.places"},
+    "leafmap": {"show.scene_map"},
+    "ipyleaflet": {"show.scene_map", "show.map_panel", "show.cities", "show.places"},
     "matplotlib": {"show.figures"},
     "jinja2": {"show.pages"},
     "dask": {"predict.many"},
@@ -239,5 +239,5 @@ def test_html_is_made_of_templates_and_by_one_helper_that_escapes():
                 assert not re.search(r"<[a-z/]", parts), (name, node.lineno)
             if isinstance(node, ast.keyword) and node.arg == "attribution":
                 assert ast.unparse(node.value).startswith(("''", "fragment(")), (name, node.value.lineno)
-    assert [m for m, names in IMPORTS.items() if "ipywidgets.HTML" in names] == ["show.maps"]
+    assert [m for m, names in IMPORTS.items() if "ipywidgets.HTML" in names] == ["show.scene_map"]
     assert [m for m, names in IMPORTS.items() if m.startswith("show") and "html.escape" in names] == ["show.pages"]

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jointnet.data.raster import (
-    Affine,
-    Grid,
-    RasterError,
-    RasterReader,
-    RasterWarning,
-    kept_raster,
-    project_points,
-    read_info,
+from jointnet.data.mask_facts import (
+    MANY,
+    MaskError,
+    MaskFacts,
+    Value,
+    as_values,
+    finite_pixels,
+    greys_as_numbers,
+    labelled_pixels,
+    look_at,
+    value_of,
 )
-from jointnet.files import cache_folder, written_whole
+from jointnet.data.raster import RasterWarning, kept_raster
 
-STRIP = 4_000_000  # pixels looked at at a time
-MANY = 64  # no mask has more different values than this
-WORTH_KEEPING = 2_000_000  # pixels; what was found in a mask of at least as many is kept on disk
-EXACT = 0.1  # pixels by which a mask may be off its image without a warning: rounding in files
 MOST = 0.6  # share of their pixels from which on masks are suspected to be inverted
 UPPER_HALF = "label_values=range(128, 256) (--label-values 128-255)"
-SLACK = 0.501  # pixels by which it may be off at all; what is farther off shows another place
-
-Value = float | tuple[float, ...]  # of one band, or a colour
-
-
-class MaskError(RasterError):
-    """A mask whose values or place do not say what they mean; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -78,27 +67,6 @@ class MaskGroup:
         return values_of(self.files, self.label_values, self.ignore_values)
 
 
-@dataclass(frozen=True)
-class MaskFacts:
-    """What was found in a mask file.
-
-    Attributes:
-        values: numbers or colours of the pixels that no-data, alpha or mask band do not hide; `MANY` + 1 at most.
-        hidden: values of the pixels that they hide.
-        palette: number -> colour, of a paletted file.
-        alpha: whether it has an alpha band.
-        lit: pixels that are not hidden and not 0.
-        counted: pixels that are not hidden.
-    """
-
-    values: frozenset[Value]
-    hidden: frozenset[Value]
-    palette: Mapping[Any, tuple[float, ...]]
-    alpha: bool = False
-    lit: int = 0
-    counted: int = 0
-
-
 def read_mask_window(
     path: Path, window: tuple[int, int, int, int], values: MaskValues, flips: tuple[bool, bool] = (False, False)
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -119,12 +87,12 @@ def read_mask_window(
               raster.info.width - col - width if flips[1] else col, height, width)
     pixels = raster.read(turned)
     shown, ignored = _is_one_of(pixels, values.shown), _is_one_of(pixels, values.ignored)
-    labelled = _known(raster, pixels, turned) if values.own_nodata else _finite(pixels)
+    labelled = labelled_pixels(raster, pixels, turned) if values.own_nodata else finite_pixels(pixels)
     if values.background is not None:
         strange = labelled & ~(shown | ignored | _is_one_of(pixels, values.background))
         if strange.any():
-            raise MaskError(f"{path} holds {_listed(set(map(_value, pixels[strange][:1])))}, which other parts of it, "
-                            f"or other masks, do not; say what its values mean with label_values= and ignore_values=")
+            raise MaskError(f"{path} holds {_listed({value_of(pixels[strange][0])})}, which other parts of it, or "
+                            f"other masks, do not; say what its values mean with label_values= and ignore_values=")
     labelled &= ~ignored
     turn = np.s_[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
     return (shown & labelled).astype(np.uint8)[turn], labelled[turn]
@@ -149,7 +117,7 @@ def values_of(
         MaskError: if they cannot be understood; the message says what was found and what to do.
     """
     own = ignore_values is None
-    ignored = _as_values(ignore_values, "ignore_values")
+    ignored = as_values(ignore_values, "ignore_values")
     facts = {path: look_at(path) for path in files}
     if label_values is not None:
         return _given(label_values, ignored, own, facts)
@@ -185,7 +153,7 @@ def _given(label_values: Any, ignored: frozenset[Value], own: bool, facts: Mappi
     Warns:
         RasterWarning: if no mask holds any of the values.
     """
-    shown = _as_values(label_values, "label_values")
+    shown = as_values(label_values, "label_values")
     if not shown:
         raise MaskError("label_values is empty: name the values that show the class, as label_values=1")
     found = _together(f.values | f.hidden for f in facts.values())
@@ -300,84 +268,10 @@ def _first(values: Iterable[Value]) -> str:
     return str(sorted(values, key=lambda v: v if isinstance(v, tuple) else (v,))[-1])
 
 
-def look_at(path: Path) -> MaskFacts:
-    """What is in a mask file, looked up once: of a large one, in the cache on disk."""
-    return _look_at(path, _state(path))
-
-
-@lru_cache(maxsize=100_000)
-def _look_at(path: Path, state: tuple) -> MaskFacts:
-    raster = kept_raster(path)
-    keep = raster.info.height * raster.info.width >= WORTH_KEEPING
-    fingerprint = hashlib.sha256(repr(state).encode()).hexdigest()[:32]
-    kept = cache_folder() / "mask_values" / f"{fingerprint}.json"
-    if keep:
-        try:
-            return _from_json(kept.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there, or damaged: looked at anew
-    facts = _facts(raster)
-    if keep:
-        try:
-            with written_whole(kept) as draft:
-                draft.write_text(_to_json(facts), encoding="utf-8")
-        except OSError:
-            pass  # a place that cannot be written to only costs the next look
-    return facts
-
-
-def _facts(raster: RasterReader) -> MaskFacts:
-    """The values of a whole raster, strip by strip."""
-    height, width = raster.info.shape
-    rows = max(1, STRIP // width)
-    values: set[Value] = set()
-    hidden: set[Value] = set()
-    lit = counted = 0
-    for top in range(0, height, rows):
-        window = (top, 0, min(rows, height - top), width)
-        pixels = raster.read(window)
-        known = _known(raster, pixels, window)
-        whole = known.all()
-        lit, counted = lit + int((pixels.any(axis=-1) & known).sum()), counted + int(known.sum())
-        if len(values) <= MANY:
-            values |= _distinct(pixels.reshape(-1, pixels.shape[-1]) if whole else pixels[known])
-        if len(hidden) <= MANY and not whole:
-            hidden |= _distinct(pixels[~known])
-    alpha = raster.info.alpha is not None
-    return MaskFacts(_as_numbers(values), _as_numbers(hidden), raster.palette, alpha, lit, counted)
-
-
-def _distinct(pixels: np.ndarray) -> set[Value]:
-    """The values among pixels (n, bands), `MANY` + 1 of them at most; NaN is none."""
-    if pixels.shape[-1] == 1 and pixels.dtype == np.uint8:
-        found = np.flatnonzero(np.bincount(pixels[:, 0], minlength=256))[:, None]
-    elif pixels.dtype == np.uint8 and pixels.shape[-1] <= 4:
-        packed = np.zeros(len(pixels), np.uint32)
-        for band in range(pixels.shape[-1]):
-            packed = packed << 8 | pixels[:, band]
-        packed = np.unique(packed)[: MANY + 1]
-        found = np.stack([packed >> 8 * b & 255 for b in reversed(range(pixels.shape[-1]))], axis=-1)
-    else:
-        found = np.unique(pixels[np.isfinite(pixels).all(axis=-1)], axis=0)
-    return set(map(_value, found[: MANY + 1]))
-
-
-def _value(pixel: np.ndarray) -> Value:
-    """One pixel: a number, or a colour."""
-    numbers = tuple(int(v) if float(v).is_integer() else float(v) for v in pixel)
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _as_numbers(values: set[Value]) -> frozenset[Value]:
-    """Colours that are all grey as one number each."""
-    greys = [v[0] for v in values if isinstance(v, tuple) and len(set(v)) == 1]
-    return frozenset(greys if len(greys) == len(values) else values)
-
-
 def _colours(facts: MaskFacts, own: bool) -> frozenset[Value]:
     """The colours that a paletted file's numbers stand for; the values of any other file."""
     values = facts.values if own else facts.values | facts.hidden
-    return _as_numbers({facts.palette[v][:3] for v in values}) if facts.palette else values
+    return greys_as_numbers({facts.palette[v][:3] for v in values}) if facts.palette else values
 
 
 def _together(parts: Iterable[frozenset[Value]]) -> frozenset[Value]:
@@ -387,23 +281,6 @@ def _together(parts: Iterable[frozenset[Value]]) -> frozenset[Value]:
     if len(lengths) != 1:
         return values
     return frozenset(v if isinstance(v, tuple) else (v,) * next(iter(lengths)) for v in values)
-
-
-def _as_values(given: Any, what: str = "") -> frozenset[Value]:
-    """One value or several, numbers or colours, as a set.
-
-    Raises:
-        MaskError: if something else is among them.
-    """
-    if given is None:
-        return frozenset()
-    each = [given] if isinstance(given, str | bytes) or not isinstance(given, Iterable) else list(given)
-    values: list[Any] = [tuple(v) if isinstance(v, list | tuple | np.ndarray) else v for v in each]
-    for value in values:
-        parts = value if isinstance(value, tuple) else (value,)
-        if not parts or not all(isinstance(part, int | float | np.number) for part in parts):
-            raise MaskError(f"{what}={given!r} should be numbers, as 1 or [1, 2], or colours, as [(255, 0, 0)]")
-    return frozenset(values)
 
 
 def _is_one_of(pixels: np.ndarray, values: frozenset[Value]) -> np.ndarray:
@@ -419,104 +296,7 @@ def _is_one_of(pixels: np.ndarray, values: frozenset[Value]) -> np.ndarray:
     return found
 
 
-def _known(raster: RasterReader, pixels: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    """Where a file itself says that it is labelled."""
-    return raster.read_valid(window) & _finite(pixels)
-
-
-def _finite(pixels: np.ndarray) -> np.ndarray:
-    return np.isfinite(pixels).all(axis=-1) if pixels.dtype.kind == "f" else np.ones(pixels.shape[:2], bool)
-
-
 def _listed(values: Iterable[Value]) -> str:
     """Values in order, a few of many."""
     ordered = sorted(values, key=lambda v: v if isinstance(v, tuple) else (v,))
     return ", ".join(map(str, ordered[:8])) + (", ..." if len(ordered) > 8 else "")
-
-
-def _state(path: Path) -> tuple:
-    """What changes when a mask, or what lies beside it to say more, is written anew."""
-    beside = (path, Path(f"{path}.msk"), Path(f"{path}.aux.xml"))
-    return (str(path.resolve()), *((p.stat().st_size, p.stat().st_mtime_ns) if p.exists() else None for p in beside))
-
-
-def _to_json(facts: MaskFacts) -> str:
-    return json.dumps({"values": sorted(facts.values, key=str), "hidden": sorted(facts.hidden, key=str),
-                       "palette": list(facts.palette.items()), "alpha": facts.alpha, "lit": facts.lit,
-                       "counted": facts.counted})
-
-
-def _from_json(text: str) -> MaskFacts:
-    found = json.loads(text)
-    values, hidden = (_as_values(found[name]) for name in ("values", "hidden"))
-    palette = {number: tuple(colour) for number, colour in found["palette"]}
-    return MaskFacts(values, hidden, palette, found["alpha"], found["lit"], found["counted"])
-
-
-def orientation(path: Path, image: Grid, name: str) -> tuple[bool, bool]:
-    """Whether a mask's rows, and its columns, run against its image's; a mask that lies elsewhere is refused.
-
-    Where the mask or the image has no place, the pixels are taken as they come.
-
-    Args:
-        path: the mask file.
-        image: the grid of the whole image.
-        name: the image's name, for messages.
-
-    Raises:
-        MaskError: if it has another size or another place.
-    """
-    mask = read_info(path)
-    corners = _corners_in(mask, image)
-    if corners is None and mask.shape == image.shape:
-        return False, False
-    if corners is not None:
-        ends = ((0, image.width), (0, image.height))
-        for flips in ((False, False), (True, False), (False, True), (True, True)):
-            (x0, x1), (y0, y1) = (end[::-1] if flip else end for end, flip in zip(ends, flips[::-1], strict=True))
-            off = np.abs(corners - [(x0, y0), (x1, y0), (x0, y1)]).max()
-            if off <= SLACK and mask.shape == image.shape:
-                if off > EXACT:
-                    warnings.warn(f"{path} lies {off:.2f} px beside {name}; its pixels are taken for the image's",
-                                  RasterWarning, stacklevel=2)
-                return flips
-    raise MaskError(_misplaced(path, mask, image, name, corners))
-
-
-def _corners_in(mask: Grid, image: Grid) -> np.ndarray | None:
-    """A mask's upper left, upper right and lower left corners in pixels (column, row) of an image; None without place.
-
-    Coordinates are compared as they are where only one side has a CRS, or one has a site grid, which says nothing of
-    the other.
-    """
-    if any(grid.crs is None and grid.transform == Affine.identity() for grid in (mask, image)):
-        return None
-    corners = [mask.transform @ corner for corner in ((0, 0), (mask.width, 0), (0, mask.height))]
-    if mask.on_earth and image.on_earth and mask.crs != image.crs:
-        corners = project_points(corners, mask.crs, image.crs)
-    return np.array([~image.transform @ tuple(corner) for corner in corners])
-
-
-def _misplaced(path: Path, mask: Grid, image: Grid, name: str, corners: np.ndarray | None) -> str:
-    """What is wrong with the place of a mask, and what to do."""
-    if mask.shape != image.shape:
-        return (f"{path} is {mask.height} x {mask.width} px, its image {name} {image.height} x {image.width} px; "
-                f"rasterise the labels on the image's grid, or warp the mask onto it: gdalwarp -r near -te ... -ts "
-                f"{image.width} {image.height} ...")
-    systems = "" if mask.crs == image.crs else f" (it is in {_named(mask)}, the image in {_named(image)})"
-    middle = np.full(2, np.nan)
-    if corners is not None:
-        middle = (corners[1] + corners[2]) / 2 - (image.width / 2, image.height / 2)
-    if not np.isfinite(middle).all():
-        where = "off the map of its image"
-    elif np.abs(middle).max() <= SLACK:
-        where = "turned or stretched against its image"
-    else:
-        columns, rows = np.round(middle, 1) + 0.0  # no -0.0
-        where = f"{columns:+.1f} columns and {rows:+.1f} rows beside its image"
-    return (f"{path} has the size of {name} but lies {where}{systems}: give the image its own mask, or warp this one "
-            f"onto its grid with: gdalwarp -r near -t_srs ... -te ... -ts {image.width} {image.height} ...")
-
-
-def _named(grid: Grid) -> str:
-    return grid.crs.to_string()[:60] if grid.crs else "no CRS"

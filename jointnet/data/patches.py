@@ -8,6 +8,7 @@ import numpy as np
 
 from jointnet.backend import keras
 from jointnet.data.augment import SYMMETRIES, colour_table, recoloured, turn
+from jointnet.data.lengths import same_gsd
 from jointnet.data.patch_index import CELL, SceneIndex, index_scene
 from jointnet.data.scene import Scene, Window
 from jointnet.errors import InputError
@@ -39,9 +40,6 @@ def read_patch(
         beyond = ((0, size - height), (0, size - width), (0, 0))
         image, labels, weights = (np.pad(a, beyond) for a in (image, labels, weights))
     return image, labels, weights
-
-
-GSD_TOLERANCE = 0.1  # share by which the metres per pixel of images may differ, in training as in prediction
 
 
 class PatchBatches(keras.utils.PyDataset):
@@ -221,7 +219,7 @@ def check_images(scenes: Sequence[Scene]) -> None:
         if info.bands != first.info.bands:
             raise InputError(f"{scene.image} has {info.bands} bands, {first.image} {first.info.bands}; one network "
                              f"takes images of as many bands: convert them, or take the others out of the dataset")
-        if scene.gsd and first.gsd and abs(scene.gsd / first.gsd - 1) > GSD_TOLERANCE:
+        if scene.gsd and first.gsd and not same_gsd(scene.gsd, first.gsd):
             raise InputError(f"{scene.image} has {scene.gsd:.3g} m per pixel, {first.image} {first.gsd:.3g} m; one "
                              f"network learns one: resample, for example with gdalwarp -tr, or take the others out")
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from jointnet.data.addresses import is_remote, is_stac_item, stem_of
-from jointnet.data.masks import MaskGroup, MaskValues, orientation, read_mask_window, values_of
+from jointnet.data.mask_placement import orientation
+from jointnet.data.masks import MaskGroup, MaskValues, read_mask_window, values_of
 from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, kept_raster, read_info
 from jointnet.errors import InputError, NotFoundError

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from jointnet.data.lengths import same_gsd
 from jointnet.errors import InputError
 from jointnet.network.card import Card, card_of
 from jointnet.options import TrainOptions
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 NEW: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 20, "frozen_statistics": False}
 # At a new network's rate, the places that it knew are forgotten in a hundred steps: recipes/town.py, docs/results.md.
 GOING_ON: dict[str, Any] = {"learning_rate": 3e-4, "epochs": 8, "frozen_statistics": True}
-GSD_TOLERANCE = 0.1  # share by which metres per pixel may differ without being another scale, as in prediction
 STEPS = 15  # an epoch of a network that goes on, where the labels fill fewer
 
 
@@ -107,4 +107,4 @@ def assumed_gsd(card: Card, gsd: float | None) -> float | None:
 
 
 def _is_near(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and abs(one / other - 1) <= GSD_TOLERANCE
+    return one is not None and other is not None and same_gsd(one, other)

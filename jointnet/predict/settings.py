@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from jointnet.data.lengths import same_gsd
 from jointnet.errors import InputError
 from jointnet.network.card import DEFAULT_THRESHOLD, OVERLAP, class_names
 
 PATCH_SIZE = 256
-GSD_TOLERANCE = 0.1  # a scene whose pixels differ from the network's by more than this share is resampled
 WINDOW_STEP = 64  # px; smaller windows are multiples of it, so that few sizes have to be made ready
 
 
@@ -125,7 +125,7 @@ def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, setti
     if wanted is None or assumed is None:
         return None
     down, across = pixel or (assumed, assumed)
-    if all(abs(side / wanted - 1) <= GSD_TOLERANCE for side in (down, across)):
+    if all(same_gsd(side, wanted) for side in (down, across)):
         return None
     return max(1, round(shape[0] * down / wanted)), max(1, round(shape[1] * across / wanted))
 

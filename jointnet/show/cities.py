@@ -15,21 +15,18 @@ from shapely.geometry import box
 
 from jointnet.data.scene import Dataset, Scene
 from jointnet.show.layers import COLOURS
+from jointnet.show.map_panel import Panel
 from jointnet.show.maps import (
-    Panel,
-    SceneMap,
-    Words,
     add_outlines,
     add_probability,
     add_scene,
-    basemap_switch,
     check_georeference,
     degrees_of,
     list_scenes,
     origins,
-    with_picture,
 )
 from jointnet.show.pages import fragment
+from jointnet.show.scene_map import SceneMap, Words, basemap_switch, with_picture
 from jointnet.show.widgets import SceneExplorer
 
 

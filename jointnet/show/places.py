@@ -22,8 +22,10 @@ from jointnet.errors import InputError
 from jointnet.network.card import Card, card_path, find_weights, published_weights
 from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
 from jointnet.show.layers import class_colours, paint
-from jointnet.show.maps import FINEST_ZOOM, Panel, SceneMap, Words, add_outlines, basemap_switch, with_picture
+from jointnet.show.map_panel import Panel
+from jointnet.show.maps import add_outlines
 from jointnet.show.pages import fragment
+from jointnet.show.scene_map import FINEST_ZOOM, SceneMap, Words, basemap_switch, with_picture
 from jointnet.show.widgets import SceneExplorer
 from jointnet.show.widgets.cut import Cut
 

@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
 from jointnet.data.catalogue import open_dataset
-from jointnet.data.masks import MaskError
+from jointnet.data.mask_facts import MaskError
 from jointnet.data.patches import GridBatches
 from jointnet.data.raster import RasterWarning
 from jointnet.data.scene import Scene

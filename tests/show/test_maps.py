@@ -20,7 +20,9 @@ from jointnet.data.scene import Dataset
 from jointnet.data.web_mercator import warp_to_web_mercator
 from jointnet.show.cities import show_cities
 from jointnet.show.layers import CLASS_COLOURS, rgb
-from jointnet.show.maps import MOST_POLYGONS, PANEL_WIDTH, SceneMap, show_map
+from jointnet.show.map_panel import MOST_POLYGONS
+from jointnet.show.maps import show_map
+from jointnet.show.scene_map import PANEL_WIDTH, SceneMap
 from tests.show.known_scene import (
     BUILDINGS,
     GRASS,
@@ -266,7 +268,7 @@ def test_tiles_are_asked_for_by_add_raster_and_the_still_keeps_the_picture(scene
         self.add(ipyleaflet.TileLayer(url="/deep/tiles/{z}/{x}/{y}.png", name=options["layer_name"]))
 
     monkeypatch.setattr("jointnet.show.maps.why_no_tiles", lambda: "")
-    monkeypatch.setattr("jointnet.show.maps.tile_prefix", lambda: "/deep/localtileserver-proxy/{port}")
+    monkeypatch.setattr("jointnet.show.map_panel.tile_prefix", lambda: "/deep/localtileserver-proxy/{port}")
     monkeypatch.setattr("leafmap.Map.add_raster", add_raster)
     shown = show_map(scene, truth=False, tiles=True)
     assert asked["source"] == str(scene.image)
