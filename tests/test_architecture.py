@@ -19,7 +19,7 @@ DOORS = {
                  "data.web_mercator"},
     "leafmap": {"show.scene_map"},
     "ipyleaflet": {"show.scene_map", "show.map_panel", "show.cities", "show.places"},
-    "matplotlib": {"show.figures"},
+    "matplotlib": {f"show.figures.{part}" for part in ("drawing", "methods", "scenes", "scores")},
     "jinja2": {"show.pages"},
     "dask": {"predict.many"},
     "distributed": {"predict.many"},

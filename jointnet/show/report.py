@@ -7,6 +7,7 @@ import datetime
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -189,7 +190,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
-def _figure(figure: figures.Figure) -> str:
+def _figure(figure: Any) -> str:
     """The address of a figure that lies inside the page, as SVG: sharp at any size."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})

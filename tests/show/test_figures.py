@@ -18,6 +18,7 @@ from jointnet.show.layers import (
     outline,
     probability_table,
     resize,
+    round_length,
 )
 from tests.show.known_scene import GRASS, ROOF
 
@@ -60,7 +61,7 @@ def test_a_window_shows_that_part_only(scene):
 def test_the_scale_bar_has_a_round_length(scene):
     # a quarter of 160 px x 0.5 m is 20 m
     assert "20 m" in texts(figures.show_scene(scene))
-    assert [figures.round_length(x) for x in (0.7, 1, 4.9, 5, 19.9, 250)] == [0.5, 1, 2, 5, 10, 200]
+    assert [round_length(x) for x in (0.7, 1, 4.9, 5, 19.9, 250)] == [0.5, 1, 2, 5, 10, 200]
 
 
 def test_errors_state_the_iou_of_the_whole_scene(scene):
