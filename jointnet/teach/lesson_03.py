@@ -60,6 +60,8 @@ def two_losses(answer: tuple[Mapping[str, Any], str], given: None) -> str | None
     if len(set(lengths.values())) > 1:
         return f"the runs have {lengths['dice']} and {lengths['focal']} epochs, which is no fair comparison"
     last = {name: run.history["val_iou"][-1] for name, run in runs.items()}
+    if not max(last.values()) > 0:
+        return "neither run has found a building yet, so there is nothing to compare; give both more epochs"
     if best not in last:
         return f"{best!r} is none of the two runs"
     return None if last[best] == max(last.values()) else "compare the validation IoU of the last epochs once more"

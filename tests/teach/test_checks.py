@@ -68,7 +68,8 @@ CASES = {
         lambda share, c: 1 - share * c / (share + c - share * c), lambda share, c: -2 * share * c / (share + c)]),
     "03.3": (None, (RUNS, "focal"), [
         (RUNS, "dice"), ({"dice": RUNS["focal"], "focal": RUNS["dice"]}, "dice"), (RUNS, "both"),
-        ({"dice": run("dice", 0.1), "focal": RUNS["focal"]}, "focal")]),
+        ({"dice": run("dice", 0.1), "focal": RUNS["focal"]}, "focal"),
+        ({"dice": run("dice", 0.0), "focal": run("focal", 0.0)}, "dice")]),
     "04.1": (128, windows(128), [
         {0: 40, 0.25: 53, 0.5: 79}, {0: 39**2, 0.25: 52**2, 0.5: 78**2}, {0: 40**2, 0.25: 40**2, 0.5: 40**2},
         {0: 1600, 0.5: 6241}]),
