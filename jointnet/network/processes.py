@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import keras
@@ -73,19 +73,34 @@ def all_devices() -> keras.distribution.DataParallel | None:
     return keras.distribution.DataParallel(auto_shard_dataset=False)
 
 
+def _as_first_says(fine: bool = False) -> bool:
+    """What process 0 gives here, in every process, once all have come; at once where there is one."""
+    if place()[1] == 1:
+        return fine
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.broadcast_one_to_all(np.array(fine)))
+
+
 @contextmanager
 def first_in_run(out: Path) -> Iterator[None]:
     """`alone_in_run` for process 0; the others need only see its folder.
 
     Raises:
-        TrainingError: as there, or if a process does not see the folder.
+        TrainingError: as there, in all processes, or if a process does not see the folder.
     """
     if is_first():
-        with alone_in_run(out):
-            wait_for_all("the folder is made")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone_in_run(out))
+            except TrainingError:
+                _as_first_says(False)
+                raise
+            _as_first_says(True)
             yield
         return
-    wait_for_all("the folder is made")
+    if not _as_first_says():
+        raise TrainingError(f"process 0 cannot train into {out}; what it says tells why")
     if not out.is_dir():
         raise TrainingError(f"process {place()[0]} does not see {out}, which process 0 has made; the folder of a run "
                             f"must be on a disk that all processes share")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jointnet.network import processes
+from jointnet.network.checkpoints import alone_in_run
 from jointnet.network.processes import Share
 from jointnet.network.training import TrainingError, fit
 from tests.network.test_training import CARD, BrightSquares
@@ -50,13 +51,30 @@ def begin(out, root, count, number, port):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+@pytest.fixture
+def port():
+    """A free one."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@without_jax
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_folder_in_which_another_training_runs_is_refused_in_every_process(tmp_path, project_root, port):
+    with alone_in_run(tmp_path):
+        runs = [begin(tmp_path, project_root, 2, number, port) for number in (0, 1)]
+        first, second = (run.communicate()[1] for run in runs)
+    assert [run.returncode for run in runs] == [1, 1]
+    assert f"another training into {tmp_path} is running" in first
+    assert f"process 0 cannot train into {tmp_path}; what it says tells why" in second
+
+
 @without_jax
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_processes_give_the_losses_and_the_best_weights_of_one(tmp_path, project_root):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_two_processes_give_the_losses_and_the_best_weights_of_one(tmp_path, project_root, port):
     runs = [begin(tmp_path / str(count), project_root, count, number, port)
             for count, number in ((1, 0), (2, 0), (2, 1))]
     told = [run.communicate() for run in runs]

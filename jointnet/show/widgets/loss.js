@@ -25,6 +25,9 @@ const LOSSES = {
   },
 };
 
+/** A ratio as people say it: one decimal, and of large ones two digits. */
+const times = (ratio) => (ratio < 100 ? ratio.toFixed(1) : Number(ratio.toPrecision(2)).toLocaleString("en"));
+
 /** A chart of lines over p in (0, 1): [{name, points: [[p, y]]}], with marked values of p. */
 function chart(title, label, series, top, marks) {
   const W = 460, H = 280, L = 52, R = 12, T = 30, B = 42;
@@ -91,10 +94,10 @@ function renderLoss({ model, el }) {
       h("caption", {}, "Gradient at the logit, in units of one pixel's share of the mean"),
       h("thead", {}, h("tr", {}, ...["loss", "easy pixel", "hard pixel", "hard : easy"].map((t) => h("th", { scope: "col" }, t)))),
       h("tbody", {}, ...Object.entries(found).map(([name, [e, d]]) => h("tr", {},
-        h("th", { scope: "row" }, LINES[name][0]), h("td", {}, number(e)), h("td", {}, number(d)), h("td", {}, `${(d / e).toFixed(1)} : 1`)))));
+        h("th", { scope: "row" }, LINES[name][0]), h("td", {}, number(e)), h("td", {}, number(d)), h("td", {}, `${times(d / e)} : 1`)))));
     const [e, d] = found.focal, [ce, cd] = found.cross_entropy;
-    sentence.textContent = `With γ = ${setting.gamma.toFixed(1)} a hard pixel pulls ${(d / e).toFixed(1)} times as hard as an easy one; `
-      + `with cross-entropy it is ${(cd / ce).toFixed(1)} times.`;
+    sentence.textContent = `With γ = ${setting.gamma.toFixed(1)} a hard pixel pulls ${times(d / e)} times as hard as an easy one; `
+      + `with cross-entropy it is ${times(cd / ce)} times.`;
   }
   const redraw = oncePerFrame(draw);
   for (const trait of ["gamma", "alpha", "easy", "hard", "truth", "share", "rest"]) model.on(`change:${trait}`, redraw);
