@@ -45,8 +45,8 @@ html: $(READY)  ## run the lessons and write the course as a web site into build
 	$(BIN)/python docs/site/build.py build/html $(ARGS)
 
 bench: $(READY)  ## measure speed and memory; JOINTNET_TORCH=/path/to/python compares with PyTorch and geoai there
-	@began=$$(date +%s); for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done; \
-	  echo "all in $$(( ($$(date +%s) - began) / 60 )) minutes"
+	@began=$$(date +%s); for file in benchmarks/*.py; do \
+	  echo "== $$file"; $(BIN)/python "$$file" || exit 1; echo "   after $$(( $$(date +%s) - began )) seconds"; done
 
 lock: $(READY)  ## choose the newest versions that pyproject.toml allows, and write requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

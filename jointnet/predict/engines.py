@@ -196,14 +196,39 @@ def _loaded(weights: WeightsFile) -> Any:
 
 
 def _keras_engine(model: Any, size: int) -> Engine:
-    """Keras on its backend; on TensorFlow as one traced function."""
+    """Keras on its backend: as one function that TensorFlow traced or JAX compiled, or step by step on PyTorch."""
     import keras
 
-    batch = _batch_for(size)
-    if keras.backend.backend() == "tensorflow":
+    batch, backend = _batch_for(size), keras.backend.backend()
+    if backend == "tensorflow":
         function = traced(model, size)
         return Engine("keras", lambda windows: function(windows).numpy(), batch)
-    return Engine("keras", lambda windows: keras.ops.convert_to_numpy(model(windows, training=False)), batch)
+    return Engine("keras", _jitted(model, batch) if backend == "jax" else _without_gradients(model), batch)
+
+
+def _jitted(model: Any, batch: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A network on JAX, compiled once: it is always shown `batch` windows, blank ones where there are fewer."""
+    import jax
+
+    values = [[v.value for v in kind] for kind in (model.trainable_variables, model.non_trainable_variables)]
+    function = jax.jit(lambda values, windows: model.stateless_call(*values, windows, training=False)[0])
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        blank = np.zeros((-len(windows) % batch, *windows.shape[1:]), windows.dtype)
+        return np.asarray(function(values, np.concatenate([windows, blank])), np.float32)[: len(windows)]
+
+    return run
+
+
+def _without_gradients(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """A network on PyTorch, which else keeps what a training would need."""
+    import torch
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return model(windows, training=False).float().cpu().numpy()
+
+    return run
 
 
 def _openvino_engine(graph: Any) -> Engine:
@@ -238,8 +263,15 @@ def _has_gpu() -> bool:
         return False
     from jointnet.backend import keras
 
-    if keras.backend.backend() != "tensorflow":
-        return False
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

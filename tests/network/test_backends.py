@@ -14,6 +14,7 @@ from jointnet.backend import keras
 from jointnet.network.losses import PixelLoss
 from jointnet.network.metrics import IoU
 from jointnet.network.model import build_jointnet
+from jointnet.predict.arrays import predict_array
 assert keras.backend.backend() == sys.argv[1]
 given, found = dict(np.load(sys.argv[2])), {}
 model = build_jointnet("tiny", classes=2, growth_rates=(4, 4, 4), dilation_rates=(1, 5))
@@ -22,6 +23,7 @@ on_jax = keras.backend.backend() == "jax"
 model.compile(keras.optimizers.SGD(0.1), PixelLoss("cross_entropy_dice,focal"), weighted_metrics=[IoU(0.5, name="iou")],
               jit_compile=on_jax)
 found["before"] = model.predict_on_batch(given["image"])
+found["array"] = predict_array(model, given["image"][0].astype("uint8"), size=16, overlap=0.25, engine="keras")
 found["losses"] = [model.train_on_batch(given["image"], given["labels"], given["valid"])[0] for _ in range(2)]
 found["after"] = model.predict_on_batch(given["image"])
 np.savez(sys.argv[3], **found)
@@ -67,6 +69,6 @@ def given():
 def test_another_backend_gives_tensorflows_answers_and_learns_its_steps(answers, backend):
     ours, theirs = answers["tensorflow"], answers[backend]
     assert np.ptp(ours["before"]) > 0.01  # there is something to agree on
-    for what in ("before", "losses", "after"):
+    for what in ("before", "array", "losses", "after"):
         np.testing.assert_allclose(theirs[what], ours[what], atol=1e-4, err_msg=what)
     assert np.abs(ours["after"] - ours["before"]).max() > 1e-3  # two steps moved it
