@@ -89,7 +89,7 @@ def memory(folder: Path, count: int) -> dict:
     return {"before": before, "peak": peak_mb(), "index_seconds": indexed}
 
 
-def waiting(folder: Path, steps: int = 8) -> dict:
+def waiting(folder: Path, steps: int = 6) -> dict:
     """What batches from disk cost a training run with preset tiny, against the same batches held in memory.
 
     Times are of the processor: the next batch is read while the last one trains, so that on a machine with nothing
@@ -120,7 +120,7 @@ def waiting(folder: Path, steps: int = 8) -> dict:
     model.compile(optimizer="adam", loss="binary_crossentropy")
     model.fit(held, epochs=1, verbose=0)  # traces the step
     seconds = {"disk": [], "memory": []}
-    for turn in range(6):
+    for turn in range(4):
         for name in (("disk", "memory"), ("memory", "disk"))[turn % 2]:
             start = time.process_time()
             model.fit(source if name == "disk" else held, epochs=1, verbose=0)
