@@ -208,16 +208,22 @@ def _keras_engine(model: Any, size: int) -> Engine:
 
 def _jitted(model: Any, batch: int) -> Callable[[np.ndarray], np.ndarray]:
     """A network on JAX, compiled once: it is always shown `batch` windows, blank ones where there are fewer."""
-    import jax
-
+    function = _jitted_network(model)
     values = [[v.value for v in kind] for kind in (model.trainable_variables, model.non_trainable_variables)]
-    function = jax.jit(lambda values, windows: model.stateless_call(*values, windows, training=False)[0])
 
     def run(windows: np.ndarray) -> np.ndarray:
         blank = np.zeros((-len(windows) % batch, *windows.shape[1:]), windows.dtype)
         return np.asarray(function(values, np.concatenate([windows, blank])), np.float32)[: len(windows)]
 
     return run
+
+
+@lru_cache(maxsize=4)
+def _jitted_network(model: Any) -> Callable:
+    """A network as a function of its values and windows: what a training changes does not have it compiled anew."""
+    import jax
+
+    return jax.jit(lambda values, windows: model.stateless_call(*values, windows, training=False)[0])
 
 
 def _without_gradients(model: Any) -> Callable[[np.ndarray], np.ndarray]:
