@@ -1,4 +1,4 @@
-"""Two people's labels of the same ground in; how far they agree, the ceiling of any score against either, out."""
+"""Two people's labels of the same ground in; how far they agree, the yardstick for any score against either, out."""
 
 from __future__ import annotations
 
