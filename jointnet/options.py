@@ -79,7 +79,7 @@ class PredictOptions:
     size: int | None = option(
         None, "side of the windows in pixels, a multiple of 8; the weights' patch size, or less for small images, "
         "if not given")
-    tta: bool = option(False, "average over eight turns and flips of each window: better, 8 x slower")
+    tta: bool = option(False, "average over eight turns and flips of each window: steadier, 8 x slower")
     engine: str = option("auto", "runs the network: auto (the fastest), keras, openvino, or int8 (rougher, faster)")
     dtype: str = option("uint8", "type of the probability raster's pixels: uint8 or float32")
     polygons: bool = option(True, "write vector files, too: GeoPackage and GeoJSON")
