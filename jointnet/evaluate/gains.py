@@ -75,7 +75,7 @@ class Gain:
         told = f"{told}, 95 % interval {low:+.3f} to {high:+.3f}, {many})"
         if low > 0:
             return f"{told}: better"
-        return f"{told}: worse" if high < 0 else f"{told}: the gain lies within what chance does"
+        return f"{told}: worse" if high < 0 else f"{told}: it may be chance"
 
 
 def compare_blocks(before: str | Path, after: str | Path, blocks: Dataset, class_name: str = "buildings") -> Gain:
