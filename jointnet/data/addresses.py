@@ -10,13 +10,14 @@ import logging
 import os
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
 from jointnet.errors import InputError
 
 REMOTE = re.compile(r"^(https?|s3|gs|az|abfs|oss):/+(?=[^/])", re.IGNORECASE)
 PLACEHOLDERS = {"z", "x", "y", "-y", "s", "r"}  # of tiles; all else in braces is a key
-SECRET = re.compile(r"(key|token|secret|signature|password|credential|^sig$|^auth)", re.IGNORECASE)
+SECRET = re.compile(
+    r"(key|token|secret|signature|passw|pwd|credential|connectid|app_?code|^sig$|^auth|^tk$)", re.IGNORECASE)
 IMAGES = (".tif", ".tiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg")
 LOGGERS = ("rasterio._env", "rasterio._err", "rasterio._io", "rasterio._base")  # where GDAL's messages go
 
@@ -65,7 +66,8 @@ def with_keys(address: str) -> str:
     for name in keys_of(address):
         value = os.environ.get(name)
         if not value:
-            raise InputError(f"the address needs the environment variable {name}; set it to your key")
+            raise InputError(f"the address needs the environment variable {name}; set it to your key, or take "
+                             f"{{{name}}} out where it is none: of tiles {{z}}, {{x}}, {{y}} and {{-y}} are known")
         _hide(value)
         address = address.replace(f"{{{name}}}", value)
     return address
@@ -76,7 +78,8 @@ def open_secret(address: str) -> str | None:
     parts = urlsplit(address)
     query = parse_qs(parts.query)
     found = [name for name, values in query.items() if SECRET.search(name) and "{" not in values[0]]
-    return found[0] if found else "password" if parts.password else None
+    user = parts.netloc.rpartition("@")[0]
+    return found[0] if found else "password" if user and not re.fullmatch(r"(\{\w+\}:?)+", user) else None
 
 
 def public_address(path: str | Path) -> str:
@@ -103,13 +106,13 @@ _hiding = _Hiding()
 
 def _hide(value: str) -> None:
     """Keeps a key out of messages and logs from now on."""
-    _hiding.values.add(value)
+    _hiding.values |= {value, quote(value, safe=""), quote_plus(value)}  # as a query holds it
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_hiding)
 
 
 def hide_keys(text: str) -> str:
     """A text without the keys that were used."""
-    for value in _hiding.values:
+    for value in sorted(_hiding.values, key=len, reverse=True):
         text = text.replace(value, "***")
     return text

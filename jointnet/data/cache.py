@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from jointnet.data.place_files import tile_folder
@@ -23,17 +26,29 @@ WHAT = {
 def kept() -> dict[str, int]:
     """Kind of what is kept -> its bytes. Datasets, which may lie in the same folder, are the user's and not counted."""
     parts = [cache_folder() / kind for kind in WHAT if (cache_folder() / kind).is_dir()]
-    return {part.name: sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in parts}
+    return {part.name: sum(size for _, size, _ in _files_in(part)) for part in parts}
+
+
+def _files_in(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """(time, bytes, file) of each; another process may delete some meanwhile, which are passed over."""
+    for path in folder.rglob("*"):
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        if stat.S_ISREG(found.st_mode):
+            yield found.st_mtime, found.st_size, path
 
 
 def forget_oldest_tiles(most: int = MOST) -> None:
     """Deletes the tiles that were fetched longest ago, until the others take no more bytes than that."""
-    held = [(f.stat().st_mtime, f.stat().st_size, f) for f in tile_folder().rglob("*") if f.is_file()]
+    held = list(_files_in(tile_folder()))
     surplus = sum(size for _, size, _ in held) - most
     for _, size, file in sorted(held):
         if surplus <= 0:
             return
-        file.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone, or others' to delete: tiles too many are no reason to stop
+            file.unlink()
         surplus -= size
 
 

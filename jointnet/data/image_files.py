@@ -47,6 +47,7 @@ FAILURES = {
     r"timed out|timeout": "it took too long to answer",
     r"could ?n.t connect|failed to connect|connection (refused|reset)": "it cannot be reached",
     r"could not resolve": "its name is not known; check the address and the network",
+    r"incorrect size": "its tiles have another size than 256 px; take its address of such, often the one without @2x",
     r"ReadBlockFromFile|not recognized|not a supported": "what came is no image, perhaps a page that asks to log in",
 }
 
@@ -180,7 +181,7 @@ def _tiles_under(warped: WarpedVRT, window: Window) -> Iterator[Window]:
 
 def what_failed(error: BaseException) -> str:
     """GDAL's reason in a few words, without the address, which may hold a key."""
-    text = " ".join(str(e) for e in (error, error.__cause__, error.__context__) if e is not None)
+    text = " ".join(str(e) for e in _chain(error))
     status = re.search(r"(?:status code|response code|response_code)\D{0,3}([1-5]\d\d)", text)
     if status:
         return f"its answer was HTTP {status[1]}"
@@ -188,3 +189,10 @@ def what_failed(error: BaseException) -> str:
         if re.search(pattern, text, re.IGNORECASE):
             return reason
     return re.sub(r"(https?://|/vsi)\S+", "(address)", hide_keys(str(error)))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it came from: GDAL names the first of them last."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

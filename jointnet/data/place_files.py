@@ -74,11 +74,19 @@ def is_place(path: str | Path) -> bool:
 
 
 def write_place(place: Place) -> Path:
-    """The file of a place in the cache, in a folder of its own digest; one that is there stays, with its day."""
+    """The file of a place in the cache, in a folder of its own digest; one that is there stays, with its day.
+
+    Raises:
+        PlaceError: if the cache cannot be written to.
+    """
     path = cache_folder() / "places" / place.digest[:16] / f"{place.name}{SUFFIX}"
-    if not path.exists():
-        with written_whole(path) as draft:
-            draft.write_text(json.dumps({"format": FORMAT, **_plain(place)}, indent=1) + "\n", encoding="utf-8")
+    try:
+        if not path.exists():
+            with written_whole(path) as draft:
+                draft.write_text(json.dumps({"format": FORMAT, **_plain(place)}, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PlaceError(f"the place cannot be kept in {cache_folder()} ({error.strerror}); set the environment "
+                         f"variable JOINTNET_CACHE to a folder that you may write to") from error
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import numbers
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ from jointnet.data.services import (
     tile_range,
     zoom_for,
 )
-from jointnet.files import cache_folder
+from jointnet.errors import InputError
+from jointnet.files import cache_folder, check_file_name
 from jointnet.progress import tqdm
 
 MOST_TILES = 4_096  # of one place, unless more are asked for: politeness, and a guard against a slip of the hand
 PROBES, PROBE = 3, 32  # spots along a side that are looked at before anything else, and their side in pixels
 SAVED = 1_024  # side of the windows in which a place is saved, in pixels
+WIDEST = 1_000_000.0  # metres of a square around a point
 STEEPEST = 84.0  # degrees of latitude: UTM ends there, and Web Mercator soon after
 
 
@@ -119,8 +122,8 @@ def plan_place(where: Sequence[float], source: str | None = None, gsd: float = 0
 
     Arguments and `PlaceError` as `open_place`.
     """
-    if not (np.isfinite(gsd) and gsd > 0):
-        raise PlaceError(f"gsd={gsd} must be metres per pixel, above 0")
+    if not (_is_number(gsd) and gsd > 0):
+        raise PlaceError(f"gsd={gsd!r} must be metres per pixel, a number above 0")
     box = _box(where, width)
     service = find_service(source, box)
     crs = _utm(box)
@@ -139,38 +142,49 @@ def plan_place(where: Sequence[float], source: str | None = None, gsd: float = 0
 
 def _checked_name(name: str) -> str:
     """A name that can be a file's."""
-    if not name or set(name) & set('/\\:*?"<>|') or name.startswith("."):
-        raise PlaceError(f"name={name!r} becomes the name of files; use letters, digits, - and _")
+    try:
+        check_file_name(name, "the place")
+    except InputError as error:
+        raise PlaceError(f"name={name!r} becomes the name of files; {error}") from error
     return name
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _box(where: Sequence[float], width: float | None) -> tuple[float, float, float, float]:
     """(west, south, east, north) in degrees, checked."""
-    numbers = tuple(float(value) for value in where)
-    if len(numbers) not in (2, 4) or not all(map(math.isfinite, numbers)):
-        raise PlaceError(f"where={tuple(where)} must be (west, south, east, north) in degrees, or (longitude, "
-                         f"latitude) with width=")
-    if len(numbers) == 2:
-        numbers = _square(numbers, width)
+    try:
+        given = tuple(float(value) for value in where)
+    except (TypeError, ValueError):
+        given = ()
+    if len(given) not in (2, 4) or not all(map(math.isfinite, given)):
+        raise PlaceError(f"where={where!r} must be (west, south, east, north) in degrees, or (longitude, latitude) "
+                         f"with width=")
+    if max(map(abs, given)) > 360:
+        raise PlaceError(f"where={given} must be degrees, as (11.39, 47.26); these look like metres of a map's grid")
+    if len(given) == 2:
+        given = _square(given, width)
     elif width is not None:
         raise PlaceError("width= belongs to a (longitude, latitude); four numbers have a size of their own")
-    west, south, east, north = numbers
+    west, south, east, north = given
     if east > 180 or west < -180 or (west > east and west - east > 180):
-        raise PlaceError(f"where={numbers} crosses the line of 180 degrees; open both sides of it, one after the other")
+        raise PlaceError(f"where={given} crosses the line of 180 degrees; open both sides of it, one after the other")
     if not (west < east and south < north):
-        raise PlaceError(f"where={numbers} is empty; the order is west, south, east, north")
+        raise PlaceError(f"where={given} is empty; the order is west, south, east, north")
     if south < -STEEPEST or north > STEEPEST:
-        raise PlaceError(f"where={numbers} lies beyond {STEEPEST:.0f} degrees of latitude, where services end; "
+        raise PlaceError(f"where={given} lies beyond {STEEPEST:.0f} degrees of latitude, where services end; "
                          f"check the order: longitude comes first")
     if east - west > 6:
-        raise PlaceError(f"where={numbers} is {east - west:.0f} degrees wide, more than a UTM zone; open a part of it")
+        raise PlaceError(f"where={given} is {east - west:.0f} degrees wide, more than a UTM zone; open a part of it")
     return west, south, east, north
 
 
 def _square(middle: tuple[float, float], width: float | None) -> tuple[float, float, float, float]:
     """The box around a square of so many metres."""
-    if width is None or not width > 0:
-        raise PlaceError(f"where={middle} is a point; give width= in metres, for example width=600")
+    if not (_is_number(width) and 0 < width <= WIDEST):
+        raise PlaceError(f"where={middle} is a point; give width= in metres, for example width=600, not {width!r}")
     lon, lat = middle
     if not -180 <= lon <= 180 or not -STEEPEST <= lat <= STEEPEST:
         raise PlaceError(f"where={middle} must be (longitude, latitude) in degrees; longitude comes first")
@@ -194,17 +208,20 @@ def _around(place: Place) -> tuple[float, float, float, float]:
 
 def check_size(plan: PlacePlan, most: int) -> None:
     """Raises PlaceError if a place takes more tiles than that; the message names the size that would do."""
+    if not (_is_number(most) and most >= 1):
+        raise PlaceError(f"most_tiles={most!r} must be a number of tiles, 1 or more")
     if plan.tiles <= most:
         return
     width, height = plan.size
     gsd, (west, south, east, north) = plan.place.transform[0], plan.box
     middle = (west + east) / 2, (south + north) / 2
     fits = math.sqrt(most) * TILE * ground_pixel(plan.place.zoom, middle[1])
-    while plan_place(middle, plan.source, gsd, fits).tiles > most:
-        fits *= 0.98
+    while fits > gsd and plan_place(middle, plan.source, gsd, fits).tiles > most:
+        fits *= 0.98  # down to a pixel: around the edge of a tile there may be no square on so few
+    smaller = f"a square of {fits:.0f} m, " if fits > gsd else ""
     raise PlaceError(
-        f"{width:.0f} x {height:.0f} m at {gsd} m per pixel are {plan.tiles:,} tiles, more than {most:,}; take a "
-        f"square of {fits:.0f} m, a larger gsd=, or most_tiles={plan.tiles} if the provider allows it")
+        f"{width:.0f} x {height:.0f} m at {gsd} m per pixel are {plan.tiles:,} tiles, more than {most:,}; take "
+        f"{smaller}a larger gsd=, or most_tiles={plan.tiles} if the provider allows it")
 
 
 def _probe(path: Path, place: Place) -> None:

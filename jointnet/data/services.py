@@ -24,6 +24,8 @@ PATIENCE = "60"  # seconds until a request is given up, where GDAL_HTTP_TIMEOUT 
 TILE = 256  # pixels
 FOR_EVER = 315_360_000  # seconds, ten years: GDAL would ask for each tile again after a week
 HALF = math.pi * 6_378_137.0  # of the Web Mercator square, in metres
+OTHER_WORDS = {"zoom": "z", "TileMatrix": "z", "TileCol": "x", "TileRow": "y"}
+OF_A_WINDOW = ("service", "request", "version", "srs", "crs", "bbox", "width", "height", "transparent")  # GDAL's own
 FINEST = 22  # zoom; a finer square has more pixels than GDAL counts
 
 
@@ -149,13 +151,26 @@ def find_service(source: str | None, box: tuple[float, float, float, float]) -> 
         found = next((service for service in TABLE if service.covers(box)), None)
         if found is None:
             raise PlaceError(
-                f"no provider of our list ({', '.join(s.name for s in TABLE)}) is certain to cover {_degrees(box)}; "
-                f"name one with source=, for example the address of tiles with {{z}} {{x}} {{y}}, or of a WMS")
+                f"no provider of our list ({', '.join(s.name for s in TABLE)}) is certain to cover {_degrees(box)}"
+                f"{_swapped(box, TABLE)}; name one with source=, for example the address of tiles with {{z}} {{x}} "
+                f"{{y}}, or of a WMS")
         return found
+    if not isinstance(source, str) or not source:
+        raise PlaceError(f"source={source!r} must be a name or an address, in quotes; leave it out for one of our list")
     if "://" in source:
-        return _of_address(source)
+        return _of_address(_as_ours(source))
     ours = next((service for service in TABLE if service.name == source.lower()), None)
+    if ours and not ours.covers(box) and (hint := _swapped(box, (ours,))):
+        raise PlaceError(f"{ours.name} has nothing at {_degrees(box)}{hint}")
     return ours or _of_list(source)
+
+
+def _swapped(box: tuple[float, float, float, float], services: Sequence[Service]) -> str:
+    """What to say of a box that one of some services would cover if its axes were swapped; "" of others."""
+    west, south, east, north = box
+    if max(abs(west), abs(east)) > 90 or not any(s.covers((south, west, north, east)) for s in services):
+        return ""
+    return " - longitude comes first, and here they seem to be swapped"
 
 
 def _degrees(box: Sequence[float]) -> str:
@@ -188,9 +203,24 @@ def _without_key(known: Mapping[str, Any]) -> str:
     return text
 
 
+def _as_ours(address: str) -> str:
+    """An address as other programs write it, with our placeholders.
+
+    They are those of OpenStreetMap's editors and of templates in JavaScript, and the names of a WMTS document.
+    """
+    address = re.sub(r"\{switch:([^,{}]*)[^{}]*\}", r"\1", address.replace("${", "{"))
+    for theirs, ours in OTHER_WORDS.items():
+        address = re.sub(rf"\{{{theirs}\}}", f"{{{ours}}}", address, flags=re.IGNORECASE)
+    return address
+
+
 def _of_address(address: str) -> Service:
     """A service of an address, named after its host."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise PlaceError(f"{address!r} is not an address of a service: {error}") from error
     query = {name.lower(): values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     secret = open_secret(address)
     if secret:
@@ -201,8 +231,8 @@ def _of_address(address: str) -> Service:
         raise PlaceError(f"{address!r} is not an address of a service; it starts with https://")
     if "{z}" in address and "{x}" in address and ("{y}" in address or "{-y}" in address):
         return Service(host, address.replace("{s}", "a").replace("{r}", ""))
-    if "layers" in query:
-        return Service(host, address, "wms")
+    if query.get("layers"):
+        return Service(host, _without_window(address), "wms")
     if "layer" in query or "wmts" in address.lower():
         return Service(host, address, "wmts")
     raise PlaceError(f"{address!r} is neither an address of tiles, with {{z}}, {{x}} and {{y}}, nor of a WMS, with "
@@ -262,14 +292,19 @@ def _tms_text(address: str) -> str:
     return f'<Service name="TMS"><ServerUrl>{escape(server)}</ServerUrl></Service>'
 
 
+def _without_window(address: str) -> str:
+    """The address of a WMS without what is said anew for each window, as {bbox}, which is no name of a key."""
+    parts = urlsplit(address)
+    kept = [part for part in parts.query.split("&") if part.partition("=")[0].lower() not in OF_A_WINDOW]
+    return urlunsplit((*parts[:3], "&".join(kept), ""))
+
+
 def _wms_text(address: str) -> str:
     """GetMap of a WMS: its layers from the address, PNG with a transparent ground unless the address says otherwise."""
-    parts = urlsplit(address)
-    asked = {name.lower(): values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    layers, form = asked.pop("layers"), asked.pop("format", "image/png")
-    styles = asked.pop("styles", "")
-    for name in ("service", "request", "version", "srs", "crs", "bbox", "width", "height", "transparent"):
-        asked.pop(name, None)
+    parts = urlsplit(_without_window(address))
+    asked = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    own = {name.lower(): asked.pop(name) for name in list(asked) if name.lower() in ("layers", "format", "styles")}
+    layers, form, styles = own["layers"], own.get("format") or "image/png", own.get("styles", "")
     server = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(asked), "")) + ("&" if asked else "?")
     return (f'<Service name="WMS"><Version>1.1.1</Version><ServerUrl>{escape(server)}</ServerUrl><SRS>EPSG:3857</SRS>'
             f"<ImageFormat>{escape(form)}</ImageFormat><Layers>{escape(layers)}</Layers><Styles>{escape(styles)}"

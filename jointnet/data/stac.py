@@ -27,10 +27,12 @@ def image_of_item(path: str | Path) -> tuple[str, str]:
               or asset.href.lower().split("?")[0].endswith((".tif", ".tiff", ".jp2", ".vrt"))}
     name = next((n for n in PREFERRED if n in images), None) or (next(iter(images)) if len(images) == 1 else None)
     if name is None:
-        listed = ", ".join(f"{n} ({a.href})" for n, a in images.items()) or "its files"
+        listed = ", ".join(f"{n} ({public_address(a.get_absolute_href() or a.href)})"
+                           for n, a in images.items()) or "its files"
         raise PlaceError(f"the STAC item {public_address(address)} has no asset called visual or image; name the "
                          f"address of one of {listed}")
-    providers = [provider["name"] for provider in item.properties.get("providers", []) if provider.get("name")]
+    told = item.properties.get("providers") or []
+    providers = [provider["name"] for provider in told if isinstance(provider, dict) and provider.get("name")]
     return images[name].get_absolute_href() or images[name].href, ", ".join(providers)
 
 
@@ -44,9 +46,13 @@ def _item(address: str) -> pystac.Item:
     if not answer.ok:
         raise PlaceError(f"{public_address(address)} cannot be opened: its answer was HTTP {answer.status_code}; "
                          f"check the address")
+    held = None
     try:
-        item = pystac.Item.from_dict(json.loads(answer.text), href=address)
-    except (ValueError, KeyError, TypeError, pystac.STACError) as error:
-        raise PlaceError(f"{public_address(address)} is not a STAC item; name one, or the address of an image"
+        held = json.loads(answer.text)
+        item = pystac.Item.from_dict(held, href=address)
+    except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, pystac.STACTypeError) as error:
+        found = held.get("type") if isinstance(held, dict) else None
+        what = f" but a {found}" if found in ("Collection", "Catalog", "FeatureCollection") else ""
+        raise PlaceError(f"{public_address(address)} is not a STAC item{what}; name one, or the address of an image"
                          ) from error
     return item

@@ -13,7 +13,7 @@ from jointnet.data.place_files import read_place, tile_folder
 from jointnet.data.places import PlaceWarning, open_place, plan_place
 from jointnet.data.raster import RasterError, ServiceError, open_raster, read_info, read_raster
 from jointnet.data.services import PlaceError
-from tests.loopback import Provider, draw_original
+from tests.loopback import Provider, draw_original, encode
 
 
 @pytest.fixture(autouse=True)
@@ -195,10 +195,44 @@ def test_saving_a_place_that_is_mostly_missing_writes_nothing(provider, tmp_path
     ((47.4, 111), 50, "longitude comes first"),
     ((11, 47, 12), None, "must be"),
     ((11, 47, float("nan"), 48), None, "must be"),
+    ("11.39,47.26", 60, "must be"), (("11,39", "47,26"), 60, "must be"), (None, 60, "must be"),
+    (((47, 11), (48, 12)), None, "must be"), ({"west": 11, "south": 47}, 60, "must be"),
+    ((11, 47), "60", "give width= in metres.*not '60'"), ((11, 47), float("inf"), "give width= in metres"),
+    ((682_000, 5_237_000), 60, "must be degrees"), ((6.8e5, 5.2e6, 6.9e5, 5.3e6), None, "must be degrees"),
 ])
 def test_a_place_that_is_none_is_a_sentence(where, width, says):
     with pytest.raises(PlaceError, match=says):
         plan_place(where, "http://127.0.0.1:9/{z}/{x}/{y}", width=width)
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    ({"gsd": "0.3"}, "gsd='0.3' must be metres"), ({"gsd": None}, "gsd=None must be metres"),
+    ({"name": 5}, "becomes the name of files"), ({"name": "a\nb"}, "becomes the name of files"),
+    ({"name": "x" * 300}, "becomes the name of files"), ({"name": ".."}, "becomes the name of files"),
+    ({"most_tiles": 0}, "most_tiles=0 must be"), ({"most_tiles": "9"}, "most_tiles='9' must be"),
+])
+def test_an_option_of_a_place_that_cannot_be_is_a_sentence(options, says):
+    with pytest.raises(PlaceError, match=says):
+        open_place((11.39, 47.26), "http://127.0.0.1:9/{z}/{x}/{y}", width=60, **options)
+
+
+def test_where_no_square_is_small_enough_none_is_advised():
+    # (0, 0) is the corner of four tiles, so that every square around it needs four
+    with pytest.raises(PlaceError, match="more than 3; take a larger gsd="):
+        open_place((0, 0), "http://127.0.0.1:9/{z}/{x}/{y}", width=60, most_tiles=3)
+
+
+def test_a_cache_that_cannot_be_written_to_is_a_sentence(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JOINTNET_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(PlaceError, match="set the environment variable JOINTNET_CACHE to a folder"):
+        open_place((11.39, 47.26), "http://127.0.0.1:9/{z}/{x}/{y}", width=60)
+
+
+def test_tiles_of_another_size_are_told_from_a_page_that_asks_to_log_in(provider, monkeypatch):
+    monkeypatch.setattr(provider, "tile", lambda z, x, y: encode(np.full((512, 512, 3), 9, np.uint8)))
+    with pytest.raises(ServiceError, match="its tiles have another size than 256 px"):
+        open_place((11.39, 47.26), provider.tiles + "?size=512", width=30)
 
 
 def test_a_place_that_is_too_large_is_refused_with_the_size_that_would_do(provider):
@@ -259,6 +293,16 @@ def test_tiles_that_were_fetched_longest_ago_are_forgotten_when_there_are_too_ma
     forget_oldest_tiles(most=210)  # 300 bytes: one goes
     assert kept() == {"tiles": 200}
     assert sorted(path.name for path in tile_folder().rglob("*") if path.is_file()) == ["middle", "newest"]
+
+
+def test_tiles_that_another_process_deletes_meanwhile_are_passed_over(monkeypatch):
+    tile_folder().mkdir(parents=True)
+    (tile_folder() / "kept").write_bytes(bytes(100))
+    gone = tile_folder() / "gone"
+    monkeypatch.setattr("pathlib.Path.rglob", lambda folder, _: iter([gone, folder / "kept"]))
+    assert kept() == {"tiles": 100}
+    forget_oldest_tiles(most=50)
+    assert not (tile_folder() / "kept").exists()
 
 
 def test_an_image_at_an_address_is_read_by_windows(provider, original):

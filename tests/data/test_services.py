@@ -106,3 +106,58 @@ def test_an_address_outlives_pathlib_which_makes_one_slash_of_two():
 def test_what_is_written_of_an_address_holds_no_key():
     address = "https://user:pass@a.org/c.tif?sig=abc&version=2&X-Amz-Signature=def"
     assert public_address(address) == "https://a.org/c.tif?version=2"
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [
+    ("https://{switch:a,b}.a.org/{zoom}/{x}/{y}.png", "https://a.a.org/{z}/{x}/{y}.png"),  # OpenStreetMap's editors
+    ("https://a.org/${z}/${x}/${y}.png", "https://a.org/{z}/{x}/{y}.png"),  # a template of JavaScript
+    ("https://a.org/wmts/photo/web/{TileMatrix}/{TileRow}/{TileCol}.jpeg", "https://a.org/wmts/photo/web/{z}/{y}/{x}.jpeg"),
+    ("https://a.org/wms?LAYERS=photo&SRS={proj}&WIDTH={width}&BBOX={bbox-epsg-3857}&Map=m", "https://a.org/wms?LAYERS=photo&Map=m"),
+])
+def test_an_address_as_other_programs_write_it_is_understood(theirs, ours):
+    assert find_service(theirs, HERE) == find_service(ours, HERE)
+    assert find_service(theirs, HERE).keys == []
+    assert gdal_text(find_service(theirs, HERE), 19, "/tmp")
+
+
+def test_the_other_words_of_a_wms_keep_their_capitals_since_a_key_may_need_them(monkeypatch):
+    monkeypatch.setenv("PLACE_KEY", "sesame")
+    service = find_service("https://a.org/wms?Layers=photo&apiKey={PLACE_KEY}&FORMAT=image/jpeg", HERE)
+    text = gdal_text(service, 19, "/tmp")
+    assert "https://a.org/wms?apiKey=sesame&amp;<" in text
+    assert "<ImageFormat>image/jpeg<" in text
+
+
+@pytest.mark.parametrize("address", [
+    "https://sesame@a.org/{z}/{x}/{y}", "https://me:sesame@a.org/{z}/{x}/{y}", "https://a.org/{z}/{x}/{y}?tk=sesame",
+    "https://a.org/wms?layers=photo&connectId=sesame", "https://a.org/{z}/{x}/{y}?pwd=sesame",
+])
+def test_other_forms_of_a_key_are_refused_too(address):
+    with pytest.raises(PlaceError, match="which would be written into files") as caught:
+        find_service(address, HERE)
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_key_is_hidden_as_a_query_holds_it_too(monkeypatch):
+    monkeypatch.setenv("PLACE_KEY", "open sesame/47==")
+    with_keys("https://a.org/?key={PLACE_KEY}")
+    assert hide_keys("?key=open+sesame%2F47%3D%3D&a=open%20sesame%2F47%3D%3D") == "?key=***&a=***"
+
+
+@pytest.mark.parametrize(("source", "says"), [
+    ("http://[::1/{z}/{x}/{y}", "is not an address of a service: Invalid IPv6 URL"),
+    ("https://a.org:port/{z}/{x}/{y}", "is not an address of a service: Port"),
+    ("https://a.org/wms?layers=", "neither an address of tiles"),
+    (5, "source=5 must be a name or an address"), ("", "source='' must be a name or an address"),
+])
+def test_a_source_that_is_none_is_a_sentence(source, says):
+    with pytest.raises(PlaceError, match=says):
+        find_service(source, HERE)
+
+
+def test_a_place_with_its_axes_swapped_is_told_so_where_our_table_can_know_it():
+    swapped = (47.26, 11.39, 47.27, 11.40)  # Innsbruck, latitude first: off Somalia
+    for source in (None, "basemap.at"):
+        with pytest.raises(PlaceError, match="longitude comes first, and here they seem to be swapped"):
+            find_service(source, swapped)
+    assert find_service("basemap.at", (11.57, 48.13, 11.58, 48.14)).name == "basemap.at"  # Munich: for it to say

@@ -155,6 +155,32 @@ def stac_item(assets: dict) -> bytes:
     }).encode()
 
 
+@pytest.mark.parametrize(("held", "says"), [
+    ({"type": "Collection", "id": "a", "links": [], "description": "d", "stac_version": "1.0.0", "license": "x",
+      "extent": {"spatial": {"bbox": [[0, 0, 1, 1]]}, "temporal": {"interval": [[None, None]]}}}, "but a Collection"),
+    ({"type": "Catalog", "id": "a", "links": [], "description": "d", "stac_version": "1.0.0"}, "but a Catalog"),
+    ({"type": "FeatureCollection", "features": []}, "but a FeatureCollection"),
+    ({"type": "Feature", "geometry": None, "properties": {}}, "is not a STAC item; name one"),
+    ([1], "is not a STAC item; name one"), ("text", "is not a STAC item; name one"),
+])
+def test_what_is_no_stac_item_is_a_sentence_that_says_what_it_is(provider, held, says):
+    provider.files["/other.json"] = json.dumps(held).encode()
+    with pytest.raises(PlaceError, match=says):
+        remote_scene(f"{provider.url}/other.json")
+
+
+def test_a_stac_item_with_odd_providers_is_read_and_assets_are_named_without_their_signatures(provider):
+    item = json.loads(stac_item({"visual": {"href": "./a.tif", "type": "image/tiff"}}))
+    item["properties"]["providers"] = None
+    provider.files["/odd.json"] = json.dumps(item).encode()
+    assert remote_scene(f"{provider.url}/odd.json").credit == ""
+    signed = {"href": "./b.tif?sig=sesame", "type": "image/tiff"}
+    provider.files["/two.json"] = stac_item({"red": signed, "nir": signed})
+    with pytest.raises(PlaceError, match=rf"red \({provider.url}/b.tif\)") as caught:
+        remote_scene(f"{provider.url}/two.json")
+    assert "sesame" not in str(caught.value)
+
+
 def test_the_address_of_a_stac_item_is_that_of_its_image(provider, original, tmp_path):
     visual = {"href": "./town.tif", "type": "image/tiff; application=geotiff"}
     provider.files["/item.json"] = stac_item({"thumbnail": {"href": "./t.png", "type": "image/png"}, "visual": visual})
