@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import geopandas as gpd
@@ -21,10 +22,10 @@ from jointnet.data.plain_names import plainly_named
 from jointnet.data.raster import Grid
 from jointnet.data.scene import LABELS_ENDING, Scene
 from jointnet.data.shapes import shapes_of_class
-from jointnet.data.vectors import PIXELS, read_shapes
+from jointnet.data.vectors import PIXELS, check_meets, read_shapes
 from jointnet.files import settle, written_whole
 
-Layers = Mapping[str, gpd.GeoDataFrame]
+Layers = Mapping[str, gpd.GeoDataFrame | pd.DataFrame]
 
 
 def label_path(scene: Scene) -> Path:
@@ -49,16 +50,20 @@ def write_labels(path: Path, shapes: Iterable[Shape], grid: Grid, classes: Seque
         grid: of the scene.
         classes: layers that are written even if they are empty: an empty layer says that nothing of it was found.
         others: further layers, as they are.
+
+    Raises:
+        LabelError: if another program has the file open, with changes that are not in it yet.
     """
+    check_closed(path)
     shapes = list(shapes)
     layers = dict.fromkeys([*classes, *(s.layer for s in shapes), DONE])
     tables = {name: _table([s for s in shapes if s.layer == name], grid) for name in layers}
     with written_whole(path) as draft, plainly_named(draft) as plain, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)  # of an image without: in its pixels
         for name, table in {**tables, **(others or {})}.items():
-            empty = "LineString" if name in LINES else "Polygon"
+            bare = table.empty and isinstance(table, gpd.GeoDataFrame)
             pyogrio.write_dataframe(table, plain, layer=name, driver="GPKG",
-                                    geometry_type=empty if table.empty else None)
+                                    geometry_type=("LineString" if name in LINES else "Polygon") if bare else None)
     return path
 
 
@@ -70,20 +75,43 @@ def read_labels(path: Path, grid: Grid, classes: Sequence[str]) -> tuple[list[Sh
     """
     settle(path)
     shapes: list[Shape] = []
-    others: dict[str, gpd.GeoDataFrame] = {}
+    others: dict[str, gpd.GeoDataFrame | pd.DataFrame] = {}
     for layer in all_layers(path):
         (table, notes), name = read_layer(layer), str(layer.name)
         if name in (*classes, DONE):
             shapes += to_pixels(shapes_of_class(table, None if name == DONE else name, str(layer), notes), grid, name)
         else:
             others[name] = table
-    return shapes, others
+    return shapes, others | _plain_tables(path)
+
+
+def _plain_tables(path: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a file that have no shapes, as the one in which QGIS keeps the styles of layers."""
+    with plainly_named(path) as plain:
+        return {name: pyogrio.read_dataframe(plain, layer=name)
+                for name, form in pyogrio.list_layers(plain) if form is None}
 
 
 def read_vector_file(path: Path, grid: Grid, class_name: str) -> list[Shape]:
     """The shapes of a class in any vector file that lie on a grid, in its pixels. Errors as `read_shapes`."""
     table = read_shapes(path, grid, class_name, None if grid.crs else PIXELS)
     return to_pixels(table, grid, class_name)
+
+
+def begin_with(source: Path | gpd.GeoDataFrame, grid: Grid, class_name: str) -> list[Shape]:
+    """The shapes of a class in a vector file or a table, in pixels of a grid, some of which lie there.
+
+    Raises:
+        LabelError: as `read_shapes`, or if all of them lie elsewhere.
+    """
+    if isinstance(source, Path):
+        check_meets(source, grid, class_name)
+        return read_vector_file(source, grid, class_name)
+    shapes = to_pixels(shapes_of_class(source, class_name, "the table to begin with"), grid, class_name)
+    if shapes and not any(s.geometry.intersects(shapely.box(0, 0, grid.width, grid.height)) for s in shapes):
+        raise LabelError(f"none of the {len(shapes)} shapes to begin with lies on the image; check their CRS, and that "
+                         f"x stands before y")
+    return shapes
 
 
 def to_pixels(table: gpd.GeoDataFrame, grid: Grid, layer: str) -> list[Shape]:
@@ -109,7 +137,31 @@ def _table(shapes: Sequence[Shape], grid: Grid) -> gpd.GeoDataFrame:
     places = shapely.transform(np.array([s.geometry for s in shapes], object),
                                lambda xy: np.column_stack(t @ (xy[:, 0], xy[:, 1]))) if shapes else []
     columns = pd.DataFrame([dict(s.columns) for s in shapes])
+    columns.columns = _names_for_geopackage(columns.columns)
     return gpd.GeoDataFrame(columns.convert_dtypes() if columns.size else None, geometry=places, crs=grid.crs)
 
 
-__all__ = ["label_path", "read_labels", "read_vector_file", "to_pixels", "write_labels"]
+def _names_for_geopackage(names: Iterable[object]) -> list[str]:
+    """Names of columns, with a number behind those that a GeoPackage cannot hold: its own, and the same in capitals."""
+    found: list[str] = []
+    taken = {"fid", "geom"}
+    for name in map(str, names):
+        tries = chain([name], (f"{name}_{number}" for number in count(2)))
+        free = next(one for one in tries if one.lower() not in taken)
+        taken.add(free.lower())
+        found.append(free)
+    return found
+
+
+def check_closed(path: Path) -> None:
+    """Raises LabelError for a GeoPackage with changes beside it: another program has it open, or died over it.
+
+    A new file in its place would lose them, or be taken for the one that they belong to.
+    """
+    for beside in (path.with_name(path.name + ending) for ending in ("-wal", "-journal")):
+        if beside.exists() and beside.stat().st_size:
+            raise LabelError(f"{path.name} is open in another program, as QGIS, which has changes of it in "
+                             f"{beside.name}: save and close it there, and run the cell again")
+
+
+__all__ = ["begin_with", "check_closed", "label_path", "read_labels", "read_vector_file", "to_pixels", "write_labels"]

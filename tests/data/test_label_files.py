@@ -1,7 +1,10 @@
 """Files of labels: what was drawn comes back to the pixel, with the area in which it is complete."""
 
+import sqlite3
+
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import shapely
@@ -44,6 +47,38 @@ def test_columns_of_the_file_and_layers_of_other_names_are_kept(tmp_path):
     found, others = read_labels(path, grid, ("buildings",))
     assert found[0].columns == {"storeys": 3, "name": "hall"}
     assert list(others) == ["remarks"] and others["remarks"]["note"].tolist() == ["look"]
+
+
+@pytest.mark.parametrize("columns", [{"fid": 1}, {"FID": "a"}, {"geom": 2}, {"Name": 1, "name": "b"}, {5: 1}])
+def test_columns_that_a_geopackage_cannot_hold_get_another_name(tmp_path, columns):
+    """A GeoPackage that QGIS saved as GeoJSON has a column `fid`; both parts of a shape that was cut have the same."""
+    shapes = [Shape("buildings", HOUSE, columns), Shape("buildings", HOUSE, columns)]
+    path = write_labels(tmp_path / "a_labels.gpkg", shapes, grid_of())
+    found, _ = read_labels(path, grid_of(), ("buildings",))
+    assert [list(s.columns.values()) for s in found] == [list(columns.values())] * 2
+
+
+def test_changes_that_another_program_has_not_saved_yet_are_not_lost(tmp_path):
+    """QGIS keeps them in a file beside the GeoPackage (SQLite's write-ahead log)."""
+    path = write_labels(tmp_path / "a_labels.gpkg", [Shape("buildings", HOUSE)], grid_of())
+    other = sqlite3.connect(path)
+    other.execute("pragma journal_mode=wal")
+    other.execute("update gpkg_contents set description='mine' where table_name='buildings'")
+    other.commit()
+    with pytest.raises(LabelError, match="a_labels.gpkg is open in another program, as QGIS"):
+        write_labels(path, [], grid_of())
+    other.close()
+    with sqlite3.connect(path) as file:
+        assert file.execute("select count(*) from gpkg_contents where description='mine'").fetchone() == (1,)
+    write_labels(path, [], grid_of())
+
+
+def test_the_styles_that_qgis_keeps_in_the_file_are_kept(tmp_path):
+    path = write_labels(tmp_path / "a_labels.gpkg", [Shape("buildings", HOUSE)], grid_of())
+    pyogrio.write_dataframe(pd.DataFrame({"styleQML": ["<qgis/>"]}), path, layer="layer_styles")
+    shapes, others = read_labels(path, grid_of(), ("buildings",))
+    write_labels(path, shapes, grid_of(), others=others)
+    assert pyogrio.read_dataframe(path, layer="layer_styles")["styleQML"].tolist() == ["<qgis/>"]
 
 
 def test_a_vector_file_in_another_crs_is_opened_in_pixels(tmp_path):

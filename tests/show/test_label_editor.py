@@ -11,7 +11,7 @@ from PIL import Image
 import jointnet
 from jointnet import LabelEditor
 from jointnet.data.label_files import read_labels
-from jointnet.data.layers import LabelError
+from jointnet.data.layers import LabelError, LabelWarning
 from jointnet.errors import InputError
 from jointnet.show.layers import COLOURS, rgb
 from tests.show.known_scene import BUILDINGS, buildings_mask, draw_scene, known_polygons
@@ -194,3 +194,39 @@ def test_another_place_can_be_named(scene, tmp_path):
     editor = LabelEditor(scene, path=tmp_path / "mine" / "second.gpkg")
     tell(editor, type="add", layer="buildings", points=SQUARE)
     assert len(gpd.read_file(tmp_path / "mine" / "second.gpkg", layer="buildings")) == 1
+
+
+def test_a_table_of_odd_shapes_is_mended_and_what_is_left_out_is_said(scene):
+    at = scene.info.transform
+    bow = shapely.Polygon([at @ p for p in ((1, 1), (9, 9), (9, 1), (1, 9))])
+    odd = gpd.GeoSeries([bow, None, shapely.Point(*(at @ (5, 5)))], crs=scene.info.crs)
+    with pytest.warns(LabelWarning, match=r"1 feature \(1\) without a shape left out.*1 point .*invalid and repaired"):
+        editor = LabelEditor(scene, begin=odd)
+    assert [s.geometry.area for s in editor.editor.of("buildings")] == pytest.approx([16, 16])  # two triangles
+    tell(editor, type="cut", layer="buildings", points=[4, 0, 6, 0, 6, 10, 4, 10])
+    assert editor.error == ""
+
+
+@pytest.mark.parametrize("form", ["table", "file"])
+def test_shapes_to_begin_with_that_lie_elsewhere_are_refused(scene, tmp_path, form):
+    far = gpd.GeoDataFrame(geometry=[shapely.box(1, 1, 2, 2)], crs=4326)
+    far.to_file(tmp_path / "far.geojson")
+    with pytest.raises(LabelError, match="lies on"):
+        LabelEditor(scene, begin=far if form == "table" else tmp_path / "far.geojson")
+
+
+def test_what_cannot_be_begun_with_or_written_to_is_a_sentence(scene, tmp_path):
+    with pytest.raises(InputError, match="begin is a int"):
+        LabelEditor(scene, begin=5)
+    with pytest.raises(LabelError, match="1 shapes of roads are no centre lines"):
+        LabelEditor(scene, begin=known_polygons().iloc[:1], classes="roads")
+    known_polygons().to_file(tmp_path / "mine.geojson")
+    before = (tmp_path / "mine.geojson").read_bytes()
+    with pytest.raises(LabelError, match="kept as a GeoPackage, not in mine.geojson.*give another file as begin="):
+        LabelEditor(scene, path=tmp_path / "mine.geojson")
+    assert (tmp_path / "mine.geojson").read_bytes() == before
+
+
+def test_layers_that_are_kept_and_not_shown_are_said(scene):
+    known_polygons().to_file(scene.image.with_name("vienna1_labels.gpkg"), layer="houses")
+    assert LabelEditor(scene).said.startswith("gone on with vienna1_labels.gpkg; its houses stay as they are, unseen")

@@ -19,9 +19,9 @@ import traitlets
 from PIL import Image, ImageDraw
 
 from jointnet.data.edits import DONE, LINES, Changes, EditError, Shape, ShapeEditor
-from jointnet.data.label_files import label_path, read_labels, read_vector_file, to_pixels, write_labels
+from jointnet.data.label_files import Layers, begin_with, check_closed, label_path, read_labels, write_labels
 from jointnet.data.layers import LabelError
-from jointnet.data.scene import Scene, as_scene
+from jointnet.data.scene import Scene, as_scene, shorten
 from jointnet.errors import InputError, JointNetError
 from jointnet.predict.outputs import ScenePrediction
 from jointnet.predict.vectors.outlines import regularise
@@ -54,8 +54,8 @@ class LabelEditor(SceneExplorer):
         bands: as in `SceneExplorer`.
 
     Raises:
-        LabelError: if the file that is there, or `begin`, cannot be read.
-        InputError: if there is no class.
+        LabelError: if the file that is there, or `begin`, cannot be read, lies elsewhere, or is of another form.
+        InputError: if there is no class, or `begin` is nothing to begin with.
     """
 
     _esm = code_of(*PARTS, "outline", "hands", "labels")
@@ -77,19 +77,22 @@ class LabelEditor(SceneExplorer):
         bands: Sequence[int] | None = None,
     ) -> None:
         scene = as_scene(scene)
-        self._layer_names = (classes,) if isinstance(classes, str) else tuple(classes)
-        if not self._layer_names or DONE in self._layer_names:
+        self._layer_names = (classes,) if isinstance(classes, str) else tuple(dict.fromkeys(classes))
+        if not self._layer_names or not all(isinstance(n, str) and n != DONE for n in self._layer_names):
             raise InputError(f"classes={classes!r} are not what can be labelled; choose 'buildings', 'roads' or both")
         self.path = label_path(scene) if path is None else Path(path)
+        if self.path.suffix.lower() != ".gpkg":
+            raise LabelError(f"labels are kept as a GeoPackage, not in {self.path.name}; name a file that ends in "
+                             f".gpkg, and give another file as begin= to begin with it")
         super().__init__(scene, probability, truth=False, class_name=None if probability is not None else
                          self._layer_names[0], max_size=max_size, height=height, bands=bands)
-        self._others: Mapping[str, gpd.GeoDataFrame] = {}
+        self._others: Layers = {}
         self._seen = _state(self.path)
-        self.editor = ShapeEditor(self._open(begin))
+        self.editor = ShapeEditor(_editable(self._open(begin)))
         self.layers = [{"name": name, "colour": colour, "lines": name in LINES} for name, colour in self._colours_of()]
         self.layer, self.active = "image", self._layer_names[0]
         self._tell(f"{len(self.editor.shapes)} shapes; kept in {self.path.name} after the first edit"
-                   if not self.path.exists() else f"gone on with {self.path.name}")
+                   if not self.path.exists() else f"gone on with {self.path.name}{self._unseen()}")
 
     @property
     def title(self) -> str:
@@ -135,6 +138,7 @@ class LabelEditor(SceneExplorer):
 
     def _check_own(self) -> None:
         """Raises LabelError if the file is no more what this editor read or wrote: someone else works on it."""
+        check_closed(self.path)
         if _state(self.path) != self._seen:
             raise LabelError(f"{self.path.name} was changed elsewhere, and stays as it is there: run the cell again to "
                              f"go on with it")
@@ -154,6 +158,11 @@ class LabelEditor(SceneExplorer):
                 pen.line(line if shape.layer in LINES else line + line[:2], colours.get(shape.layer, "white"), 2)
         return encode(np.asarray(picture))
 
+    def _unseen(self) -> str:
+        """What to say of the layers of the file that are kept and not shown."""
+        unseen = [name for name, table in self._others.items() if isinstance(table, gpd.GeoDataFrame)]
+        return f"; its {shorten(unseen)} stay as they are, unseen: classes= names what is shown" * bool(unseen)
+
     def _open(self, begin: Begin) -> list[Shape]:
         """What to begin with: the file that is there, or what was given."""
         if self.path.exists():
@@ -172,10 +181,13 @@ class LabelEditor(SceneExplorer):
         return {self._layer_names[0]: begin}
 
     def _shapes_in(self, source: Any, name: str) -> list[Shape]:
-        if isinstance(source, gpd.GeoDataFrame):
-            parts = source.explode(index_parts=False)
-            return to_pixels(parts[~parts.geometry.is_empty], self._scene.info, name)
-        return read_vector_file(Path(source), self._scene.info, name)
+        if isinstance(source, gpd.GeoSeries):
+            source = source.to_frame("geometry")
+        if not isinstance(source, gpd.GeoDataFrame | str | Path):
+            raise InputError(f"begin is a {type(source).__name__}; give a prediction, a vector file or a table of "
+                             f"polygons")
+        table = source if isinstance(source, gpd.GeoDataFrame) else Path(source)
+        return begin_with(table, self._scene.info, name)
 
     def _colours_of(self) -> list[tuple[str, str]]:
         named = [(name, COLOURS["outline"] if name == "buildings" else class_colours(name, i)[0])
@@ -229,6 +241,16 @@ class LabelEditor(SceneExplorer):
         """Shapes as the browser gets them: number -> {layer, rings: [[col, row, ...], ...]}, or None."""
         return {str(number): shape and {"layer": shape.layer, "rings": _rings_of(shape.geometry)}
                 for number, shape in changes.items()}
+
+
+def _editable(shapes: list[Shape]) -> list[Shape]:
+    """The shapes; LabelError where a layer of lines holds others, or another holds lines, which an edit would spoil."""
+    wrong = [s for s in shapes if isinstance(s.geometry, shapely.LineString) != (s.layer in LINES)]
+    if wrong:
+        needed = "centre lines" if wrong[0].layer in LINES else "polygons"
+        raise LabelError(f"{len(wrong)} shapes of {wrong[0].layer} are no {needed}, as they are drawn here; keep them "
+                         f"in a file or a layer of their own")
+    return shapes
 
 
 def _state(path: Path) -> tuple[int, int] | None:
