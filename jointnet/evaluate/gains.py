@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointnet.data.raster import kept_raster
+from jointnet.data.raster import RasterReader, kept_raster, read_info
 from jointnet.data.scene import Dataset, Scene, Window
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts, count_pixels
 from jointnet.evaluate.scores import Scores
+from jointnet.predict.rasters import VALUES, class_bands
 
 RESAMPLES = 2000
+GRID_TOLERANCE = 0.01  # pixels by which the corners of a mask and its image may differ
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,10 @@ def compare_blocks(before: str | Path, after: str | Path, blocks: Dataset, class
     Args:
         before, after: mask rasters of the whole image, as `predict_scene(...).mask`.
         blocks: what `open_dataset("folder", ..., validation=...)` gives; its validation blocks are compared.
-        class_name: class of the labels; the rasters' first band.
+        class_name: class of the labels, and of the band of rasters that have several.
 
     Raises:
-        InputError: if there is no validation block, or a raster has another size than the image.
+        InputError: if there is no validation block, or a raster is no mask of the whole image.
     """
     scenes = [s for s in blocks if s.split == "validation"]
     if not scenes:
@@ -112,20 +114,32 @@ def compare_scores(before: Scores, after: Scores) -> Gain:
 def _paired(names: Sequence[str], before: Sequence[Counts], after: Sequence[Counts]) -> Gain:
     """The pieces of which a pixel counts."""
     kept = [i for i, counts in enumerate(before) if counts.total]
+    if not kept:
+        raise InputError("no pixel counts in any of these pieces of ground; mark more as done, or label other blocks")
     pick: Callable = lambda values: tuple(values[i] for i in kept)  # noqa: E731
     return Gain(pick(names), pick(before), pick(after))
 
 
 def _count(path: str | Path, scene: Scene, window: Window, class_name: str) -> Counts:
     """Pixels of a window of a scene's image against a mask of the whole image."""
-    raster = kept_raster(Path(path))
-    if window[0] + window[2] > raster.info.height or window[1] + window[3] > raster.info.width:
-        raise InputError(f"{path} is {raster.info.height} x {raster.info.width} px and does not hold {scene.name}; "
-                         f"give the mask of the whole image")
+    raster = _mask_of(Path(path), scene)
     top, left = scene.part[:2] if scene.part else (0, 0)
     inside = (window[0] - top, window[1] - left, window[2], window[3])
-    predicted = (raster.read(window, [1])[..., 0] > 0) & raster.read_valid(window)
+    band = class_bands(path, class_name)[class_name] + 1
+    predicted = (raster.read(window, [band])[..., 0] > 0) & raster.read_valid(window)
     return count_pixels(scene.read_labels(class_name, inside), predicted, scene.read_valid(inside, class_name))
+
+
+def _mask_of(path: Path, scene: Scene) -> RasterReader:
+    """The open mask of a scene's whole image; InputError if the raster is another's, or holds probabilities."""
+    raster, image = kept_raster(path), read_info(scene.image)
+    if raster.info.shape != image.shape or (raster.info.on_earth and not raster.info.transform.almost_equals(
+            image.transform, GRID_TOLERANCE * abs(image.transform.a))):
+        raise InputError(f"{path} is {raster.info.height} x {raster.info.width} px and does not lie on {scene.name}, "
+                         f"whose image has {image.height} x {image.width} px; give the mask of the whole image")
+    if VALUES in (raster.info.tags or {}) or raster.info.dtype.startswith("float"):
+        raise InputError(f"{path} holds probabilities; give the mask that was predicted with them")
+    return raster
 
 
 def _pooled(counts: Sequence[Counts], score: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,18 @@ def mixed(before: keras.Model, after: keras.Model, share: float = 0.5) -> keras.
         a new network, with a card without scores, as nobody has measured it.
 
     Raises:
-        InputError: if the two have not the same form, or the share is not between 0 and 1.
+        InputError: if the two have not the same form or classes, or the share is not between 0 and 1.
     """
-    if not 0 <= share <= 1:
-        raise InputError(f"share={share}; give the part of the new weights, from 0 to 1")
+    if not (isinstance(share, Real) and 0 <= share <= 1):
+        raise InputError(f"share={share!r}; give the part of the new weights, from 0 to 1")
+    for network in (before, after):
+        if not isinstance(network, keras.Model):
+            raise InputError(f"a {type(network).__name__} cannot be mixed; give Keras networks, as load_model(...) or "
+                             f"train(...).model")
+    known = [card_of(network).classes for network in (before, after)]
+    if known[0] != known[1]:
+        raise InputError(f"one network knows {', '.join(known[0])}, the other {', '.join(known[1])}; mix one with what "
+                         f"training made of it")
     pairs = list(zip(before.get_weights(), after.get_weights(), strict=False))
     if len(before.weights) != len(after.weights) or any(b.shape != a.shape for b, a in pairs):
         raise InputError("the two networks have not the same form; mix one with what training made of it")

@@ -112,6 +112,7 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence
     _check_alike(parts)
     training = [scene for part in parts for scene in part]
     if model is not None:
+        _check_bands(card, training[0])
         written = "images" if is_first() else f"images_{place()[0]}"  # each of several processes writes its own
         both = at_own_scale(card, [*training, *validation], Path(out) / written)
         training, validation = both[: len(training)], both[len(training) :]
@@ -231,15 +232,22 @@ def _train(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.P
 
 def _card_to_begin_with(start: keras.Model | Card | str, classes: tuple[str, ...]) -> Card:
     """What is to be trained; a network without a card gets the classes and the patch size of its preset."""
+    if not isinstance(start, keras.Model | Card | str):
+        raise InputError(f"{start!r} is nothing to train: name a preset ({', '.join(PRESETS)}), or give a Card or a "
+                         f"network, as of load_model(...)")
     preset = start.preset if isinstance(start, Card) else start
     if isinstance(preset, str) and preset not in PRESETS:
-        raise InputError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model")
+        raise InputError(f"preset {preset!r} is unknown; choose from {', '.join(PRESETS)}, or pass a model, as "
+                         f"load_model(...) gives it")
     if isinstance(start, Card):
         return start
     if isinstance(start, str):
         return Card(preset=start, classes=classes, patch_size=PATCH_SIZE[start])
     card = card_of(start)
     if getattr(start, "card", None) is not None:
+        if tuple(classes) not in (("buildings",), card.classes):  # the first is what stands where nobody said any
+            raise TrainingError(f"the network knows {', '.join(card.classes)} and goes on with that; classes="
+                                f"{','.join(classes)} belong to a new network, begun with a preset's name")
         return card
     card = replace(card, patch_size=PATCH_SIZE[card.preset])
     return replace(card, classes=classes, thresholds={}) if len(classes) == len(card.classes) else card
@@ -372,6 +380,13 @@ def _described(part: Dataset, classes: Sequence[str]) -> str:
 def _before(card: Card) -> list[str]:
     """What a network that goes on was trained on before; nothing of a new one."""
     return [f"before that, as {card.name}: {card.data}"] if card.data else []
+
+
+def _check_bands(card: Card, scene: Scene) -> None:
+    """Raises TrainingError if images have other bands than the network that goes on with them."""
+    if scene.info.bands != card.bands:
+        raise TrainingError(f"{scene.image} has {scene.info.bands} bands and the network takes {card.bands}; write its "
+                            f"images with the bands that it knows, or begin a new network with a preset's name")
 
 
 def _check_alike(parts: Sequence[Dataset]) -> None:

@@ -103,6 +103,9 @@ def _check_image(image: np.ndarray, settings: Settings) -> None:
         raise PredictionError(f"an image is (height, width, bands) with at least one pixel, not {image.shape}")
     if image.dtype != np.uint8:
         raise PredictionError(f"an image is uint8, 0 to 255, not {image.dtype}; scale it to 8 bits first")
+    if settings.bands not in (None, image.shape[-1]) and image.shape[0] == settings.bands:
+        raise PredictionError(f"the image is {image.shape}, its bands first; the network takes (height, width, "
+                              f"{settings.bands}): give np.moveaxis(image, 0, -1)")
     if settings.bands is not None and image.shape[-1] != settings.bands:
         raise PredictionError(f"the image has {image.shape[-1]} bands and the network takes {settings.bands}; "
                               f"choose them, for example image[..., :{settings.bands}]")

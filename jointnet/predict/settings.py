@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,8 @@ def shown_shape(shape: tuple[int, int], pixel: tuple[float, float] | None, setti
     Raises:
         PredictionError: if a pixel has no size.
     """
-    if pixel is not None and not min(pixel) > 0:
-        raise PredictionError(f"gsd={pixel[0]} must be metres per pixel, above 0")
+    if pixel is not None and not all(isinstance(side, Real) and 0 < side < math.inf for side in pixel):
+        raise PredictionError(f"gsd={pixel[0]!r} must be metres per pixel, above 0")
     wanted, assumed = settings.gsd, settings.assumed_gsd
     if wanted is None or assumed is None:
         return None

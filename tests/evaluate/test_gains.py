@@ -15,7 +15,8 @@ from jointnet.data.scene import Scene
 from jointnet.errors import InputError
 from jointnet.evaluate.agreement import agreement
 from jointnet.evaluate.counts import Counts
-from jointnet.evaluate.gains import Gain, compare_blocks
+from jointnet.evaluate.gains import Gain, _paired, compare_blocks
+from jointnet.predict.rasters import create_mask
 from tests.data.known_grid import grid_of
 
 
@@ -109,3 +110,32 @@ def test_no_common_ground_is_refused(tmp_path):
     house = [shapely.box(4, 4, 14, 14)]
     with pytest.raises(InputError, match="label one block together"):
         people(tmp_path, (house, shapely.box(0, 0, 20, 64)), (house, shapely.box(40, 0, 64, 64)))
+
+
+def test_a_raster_that_is_no_mask_of_the_image_is_refused(town):
+    """Each of these was scored without a word, as wrong as it was."""
+    dataset = jointnet.open_dataset("folder", root=town, validation=0.25)
+    mask, grid = np.zeros((256, 256), np.uint8), grid_of(256, 256)
+    write_raster(town / "good.tif", mask, grid)
+    write_raster(town / "larger.tif", np.zeros((300, 300), np.uint8), grid_of(300, 300))
+    write_raster(town / "elsewhere.tif", mask, grid_of(256, 256, 0.3, 32633, 700_000.0, 5_300_000.0))
+    write_raster(town / "probability.tif", mask.astype(np.float32), grid)
+    for name, says in (("larger", "300 x 300 px and does not lie on a"), ("elsewhere", "does not lie on a"),
+                       ("probability", "holds probabilities")):
+        with pytest.raises(InputError, match=says):
+            compare_blocks(town / "good.tif", town / f"{name}.tif", dataset)
+
+
+def test_the_band_of_the_class_is_compared(town):
+    """Roads stand first in this mask, and nothing in their band is a house."""
+    dataset = jointnet.open_dataset("folder", root=town, validation=0.25)
+    truth = replace(dataset[0], counted=None).read_labels()
+    grid = replace(grid_of(256, 256), bands=2, tags={})
+    with create_mask(town / "both.tif", grid, 2, {"classes": ["roads", "buildings"]}, "run") as raster:
+        raster.write(np.stack([truth * 0, truth * np.uint8(255)], -1), 0, 0)
+    assert compare_blocks(town / "both.tif", town / "both.tif", dataset).before[0].iou == 1
+
+
+def test_where_no_pixel_counts_that_is_said():
+    with pytest.raises(InputError, match="no pixel counts"):
+        _paired(["a"], [Counts()], [Counts()])

@@ -21,6 +21,7 @@ from jointnet.network.fine_tuning import (
     mixed,
     settled,
 )
+from jointnet.network.training import TrainingError
 from jointnet.options import TrainOptions
 from tests.data.known_grid import grid_of
 
@@ -147,3 +148,28 @@ def test_networks_of_another_form_are_not_mixed():
         mixed(*networks)
     with pytest.raises(InputError, match="from 0 to 1"):
         mixed(networks[0], networks[0], 1.5)
+
+
+def test_what_cannot_be_mixed_is_a_sentence():
+    one, other = (jointnet.build_jointnet("tiny", growth_rates=(4, 4, 4), dilation_rates=(1,)) for _ in range(2))
+    other.card = Card(classes=("roads",))
+    with pytest.raises(InputError, match="one network knows buildings, the other roads"):
+        mixed(one, other)
+    with pytest.raises(InputError, match="a str cannot be mixed"):
+        mixed("buildings-small", one)
+    with pytest.raises(InputError, match="share='0.5'"):
+        mixed(one, one, "0.5")
+
+
+def test_a_network_goes_on_with_its_own_bands_and_classes_only(town, tmp_path):
+    network = jointnet.build_jointnet("tiny", bands=4, growth_rates=(4, 4, 4), dilation_rates=(1,))
+    network.card = Card(preset="tiny", bands=4, growth_rates=(4, 4, 4), dilation_rates=(1,))
+    dataset = jointnet.open_dataset("folder", root=town, validation=0.25)
+    with pytest.raises(TrainingError, match="has 3 bands and the network takes 4"):
+        jointnet.train(network, dataset, tmp_path / "run")
+    with pytest.raises(TrainingError, match="the network knows buildings and goes on with that; classes=roads"):
+        jointnet.train(network, dataset, tmp_path / "run", classes=("roads",))
+    for nothing in (None, tmp_path / "best.weights.h5"):
+        with pytest.raises(InputError, match="is nothing to train: name a preset"):
+            jointnet.train(nothing, dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -163,9 +163,16 @@ def test_an_array_at_the_networks_own_gsd_is_shown_as_it_is():
     np.testing.assert_allclose(predict_array(other, image, gsd=0.5), network(image), atol=1e-6)
 
 
-def test_an_array_of_no_size_on_the_ground_is_refused():
+@pytest.mark.parametrize("gsd", [0, -0.3, float("nan"), float("inf"), "0.3"])
+def test_an_array_of_no_size_on_the_ground_is_refused(gsd):
     with pytest.raises(PredictionError, match="above 0"):
-        predict_array(network, np.ones((8, 8, 3), np.uint8), gsd=0)
+        predict_array(network, np.ones((8, 8, 3), np.uint8), gsd=gsd)
+
+
+def test_an_array_with_its_bands_first_as_rasterio_reads_is_told_so():
+    """The advice to choose three of its bands, which are columns, would be followed to a wrong answer."""
+    with pytest.raises(PredictionError, match=r"its bands first; .* give np.moveaxis\(image, 0, -1\)"):
+        predict_array(network, np.ones((3, 40, 50), np.uint8))
 
 
 def test_a_photograph_without_a_georeference_has_the_gsd_that_the_card_takes_for_it(tmp_path, image):
