@@ -17,7 +17,7 @@ from jointnet.data.scene import Dataset, Scene, Window
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts, count_pixels
 from jointnet.evaluate.scores import Scores
-from jointnet.predict.rasters import VALUES, class_bands
+from jointnet.predict.rasters import class_bands, is_probability
 
 RESAMPLES = 2000
 GRID_TOLERANCE = 0.01  # pixels by which the corners of a mask and its image may differ
@@ -137,7 +137,7 @@ def _mask_of(path: Path, scene: Scene) -> RasterReader:
             image.transform, GRID_TOLERANCE * abs(image.transform.a))):
         raise InputError(f"{path} is {raster.info.height} x {raster.info.width} px and does not lie on {scene.name}, "
                          f"whose image has {image.height} x {image.width} px; give the mask of the whole image")
-    if VALUES in (raster.info.tags or {}) or raster.info.dtype.startswith("float"):
+    if is_probability(raster.info):
         raise InputError(f"{path} holds probabilities; give the mask that was predicted with them")
     return raster
 

@@ -155,6 +155,11 @@ def _tags(grid: Grid, made_with: Mapping[str, Any], run: str) -> dict[str, str]:
     return {RUN: run, SETTINGS: json.dumps(made_with, sort_keys=True), **credits}
 
 
+def is_probability(info: Grid) -> bool:
+    """Whether a raster holds probabilities rather than a mask, by its tags or its type."""
+    return VALUES in (info.tags or {}) or info.dtype.startswith("float")
+
+
 def run_of(path: str | Path) -> str | None:
     """The checksum of what a raster of ours was made with; None of other files, damaged ones and none."""
     try:
