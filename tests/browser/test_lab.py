@@ -149,9 +149,9 @@ from jointnet.show.cities import show_cities
 from jointnet.show.places import PlaceExplorer
 from jointnet.data.scene import Dataset
 from jointnet.data.services import Service
-from jointnet.show import maps
+from jointnet.show import map_panel
 from tests.browser.test_hostile_names import HOSTILE, SLASHED
-maps.MOST_POLYGONS = 1  # so that the small print speaks of a crowd
+map_panel.MOST_POLYGONS = 1  # so that the small print speaks of a crowd
 labels = {SLASHED: scene.labels["buildings"]}
 hostile = replace(scene, name=SLASHED, city=SLASHED, drawn=False, credit=SLASHED, labels=labels)
 shapes = {SLASHED: known_polygons(), HOSTILE: known_polygons().iloc[:0]}
@@ -179,11 +179,10 @@ def test_maps_show_hostile_names_and_run_none(lab, new_page):
         page.wait_for_timeout(700)
         assert ask_kernel(page, do) == "None"
     page.wait_for_function("n => document.querySelectorAll('.leaflet-container').length >= n", arg=3, timeout=60_000)
-    page.wait_for_timeout(1000)
+    page.wait_for_function(  # in small print, in the place's credit and error, of a city
+        "name => document.body.innerText.split(name).length - 1 >= 4", arg=SLASHED, timeout=60_000)
     check(page)
     assert page.inner_text(".jn-offline").startswith("The basemap did not come")  # of port 9, where nobody answers
-    text = page.inner_text("body")
-    assert text.count(SLASHED) >= 4  # of small print, of the place's credit and error, of a city
 
 
 TILES = """
