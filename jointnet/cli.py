@@ -316,7 +316,10 @@ def cache(
     from jointnet.files import cache_folder
 
     if clear is not None:
-        forget(*(() if clear == "all" else names(clear) or ()))
+        kinds = names(clear) or ()
+        if not kinds:
+            raise InputError(f"--clear {clear!r} names nothing; choose from {', '.join(WHAT)}, or all")
+        forget(*(() if clear == "all" else kinds))
     held = kept()
     for kind, size in held.items():
         typer.echo(f"{kind:16}{size / 1e6:10.1f} MB  {WHAT.get(kind, '')}")

@@ -72,6 +72,9 @@ def test_clearing_the_cache_leaves_datasets_that_lie_beside_it(tmp_path):
     assert "2.0 MB in" in jointnet("cache").output
     assert jointnet("cache", "--clear", "all").output.startswith("0.0 MB in")
     assert (tmp_path / "cache" / "inria" / "file").exists()
+    (tmp_path / "cache" / "tiles").mkdir()
+    assert "names nothing; choose from tiles" in jointnet("cache", "--clear", "").output  # a variable that was not set
+    assert (tmp_path / "cache" / "tiles").exists()
     assert "holds no inria" in jointnet("cache", "--clear", "inria").output
 
 

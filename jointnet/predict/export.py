@@ -13,6 +13,7 @@ from jointnet.predict.convert import openvino_model, traced
 
 FORMATS = {"openvino": ".xml", "savedmodel": "", "onnx": ".onnx"}
 CARD_KEY = "jointnet_card"
+OF_SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "variables", "assets", "assets.extra"}
 
 
 def export(model: Any, path: str | Path, format: str | None = None, size: int | None = None) -> Path:
@@ -40,6 +41,8 @@ def export(model: Any, path: str | Path, format: str | None = None, size: int | 
         raise InputError(f"format {format!r} is unknown; choose from {', '.join(FORMATS)}")
     if path.suffix != FORMATS[format]:
         raise InputError(f"{path} must end in {FORMATS[format] or 'a folder name without a suffix'} for {format}")
+    if path.is_dir():
+        _check_replaceable(path)
     if isinstance(model, str | Path):
         from jointnet.network.weights import load_model
 
@@ -50,6 +53,14 @@ def export(model: Any, path: str | Path, format: str | None = None, size: int | 
     with written_whole(path, *companions) as draft:
         write(model, draft, size or card.patch_size, json.dumps(asdict(card)))
     return path
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raises InputError for a folder with other files than a SavedModel's, which would be gone with it."""
+    others = sorted(p.name for p in folder.iterdir() if p.name not in OF_SAVED_MODEL)
+    if others:
+        raise InputError(f"{folder} is there and holds other files, as {others[0]}, which an export would delete; name "
+                         f"a new folder")
 
 
 def _format_of(path: Path) -> str:

@@ -86,6 +86,8 @@ def predict_many(model: Any, sources: Sequence, out: str | Path, scheduler: str 
     out = Path(out)
     wanted = chosen(PredictOptions, options)
     names = _names(sources)
+    if workers is not None and not workers > 0:
+        raise PredictionError(f"workers={workers} must be a number of processes, 1 or more")
     report = ManyReport(len(names))
     busy = f"another run is predicting many scenes into {out} just now; wait until it is done, or choose another folder"
     with (alone_in(out, REPORT, busy), _client(scheduler, workers, len(names)) as client,

@@ -82,7 +82,7 @@ def predict_scene(
     model = resolve(model)
     settings = settings_of(model)
     with block_cache(CACHE), open_source(source, settings, wanted.bounds, wanted.gsd, wanted.bands) as scene:
-        size = wanted.size or settings.window_for(scene.shape)
+        size = settings.window_for(scene.shape) if wanted.size is None else wanted.size
         overlap = settings.overlap if wanted.overlap is None else wanted.overlap
         wanted = replace(wanted, size=size, overlap=overlap)
         grid = WindowGrid(*scene.shape, size, stride_of(size, overlap))

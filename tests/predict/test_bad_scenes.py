@@ -169,6 +169,14 @@ def test_an_array_of_no_size_on_the_ground_is_refused(gsd):
         predict_array(network, np.ones((8, 8, 3), np.uint8), gsd=gsd)
 
 
+def test_windows_of_no_size_are_refused(scene_path, tmp_path):
+    """Before, 0 was taken for "not given"."""
+    with pytest.raises(ValueError, match="a window of 0 px must be a positive multiple of 8 px"):
+        predict_array(network, np.ones((8, 8, 3), np.uint8), size=0)
+    with pytest.raises(ValueError, match="a window of 0 px must be a positive multiple of 8 px"):
+        predict_scene(network, scene_path, tmp_path / "out", size=0, progress=False)
+
+
 def test_an_array_with_its_bands_first_as_rasterio_reads_is_told_so():
     """The advice to choose three of its bands, which are columns, would be followed to a wrong answer."""
     with pytest.raises(PredictionError, match=r"its bands first; .* give np.moveaxis\(image, 0, -1\)"):

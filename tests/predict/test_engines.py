@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jointnet.cli import app
+from jointnet.errors import InputError
 from jointnet.network.card import Card
 from jointnet.network.model import build_jointnet
 from jointnet.network.weights import save_model
@@ -153,3 +154,12 @@ def test_exports_of_unknown_kind_or_name_are_refused(model, tmp_path):
         export(model, tmp_path / "network.pt", "torch")
     with pytest.raises(ValueError, match=r"must end in \.xml"):
         export(model, tmp_path / "network.bin", "openvino")
+
+
+def test_an_export_never_takes_the_place_of_a_folder_with_other_files(tmp_path):
+    """`jointnet export NAME papers` would have deleted all papers."""
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "thesis.txt").write_text("years")
+    with pytest.raises(InputError, match="papers is there and holds other files, as thesis.txt"):
+        export("sample-buildings", tmp_path / "papers")
+    assert (tmp_path / "papers" / "thesis.txt").read_text() == "years"

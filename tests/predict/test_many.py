@@ -88,6 +88,13 @@ def test_two_scenes_of_one_name_are_refused(tmp_path):
         predict_many(slow_network, [tmp_path / "a" / "town.tif", tmp_path / "b" / "town.tif"], tmp_path / "out")
 
 
+@pytest.mark.parametrize("workers", [0, -3])
+def test_no_worker_at_all_is_refused(tmp_path, workers):
+    with pytest.raises(PredictionError, match=f"workers={workers} must be"):
+        predict_many(slow_network, [tmp_path / "a.tif"], tmp_path / "out", workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_scene_at_all_is_refused(tmp_path):
     with pytest.raises(PredictionError, match="at least one image"):
         predict_many(slow_network, [], tmp_path / "out")
