@@ -211,13 +211,24 @@ def refuse_to_replace(result: ScenePrediction) -> None:
         FileExistsError: if there are some.
     """
     for path in (result.probability, result.mask):
-        if path.exists() and run_of(path) != _digest(result):
+        if path.exists() and (run := run_of(path)) != _digest(result):
             raise FileExistsError(f"{path} exists and was made with other settings; pass overwrite=True (--overwrite), "
-                                  f"or another folder")
-    for path in result.layers.values():
-        if path.exists() and read_notes(path).get("made_with") != _vector_settings(result):
+                                  f"or another folder" if run else _foreign(path))
+    for layer, path in result.layers.items():
+        made_with = read_notes(path).get("made_with")
+        if path.exists() and made_with != _vector_settings(result):
             raise FileExistsError(f"{path} exists and was made with other settings; delete it to have it made anew "
-                                  f"from the rasters, or pass overwrite=True (--overwrite) to make everything anew")
+                                  f"from the rasters, or pass overwrite=True (--overwrite) to make everything anew"
+                                  if made_with else _foreign(path))
+        beside = [p for p in result.vectors(layer)[1:] if p.exists()]
+        if beside and not path.exists() and not has_rasters(result):  # of a run that was killed, the rasters are there
+            raise FileExistsError(_foreign(beside[0]))
+
+
+def _foreign(path: Path) -> str:
+    """What to say of a file that is in the way and that no prediction wrote, as labels beside their image."""
+    return (f"{path} exists and is of no prediction, or damaged; as it may be labels, predict into another folder, or "
+            f"pass overwrite=True (--overwrite) to lose it")
 
 
 def open_spool(result: ScenePrediction) -> Spool:

@@ -72,7 +72,7 @@ def predict_scene(
         RasterError: if the image cannot be read or the folder not be written to.
         ServiceError: if imagery did not come over the network; the same call goes on with what was done.
         PredictionError: if image, part or settings do not fit the network.
-        FileExistsError: if the folder holds a prediction of that name made with other settings.
+        FileExistsError: if the folder holds a prediction of that name made with other settings, or another file there.
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
     began = time.perf_counter()

@@ -109,6 +109,16 @@ def test_a_disk_that_is_full_later_loses_no_row_and_no_raster(scene_path, tmp_pa
     assert content(tmp_path / "out") == content(whole)
 
 
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_labels_that_lie_beside_the_image_under_the_name_of_an_output_are_left_alone(scene_path, name):
+    labels = scene_path.with_name(name)
+    labels.write_bytes(b"hours of work")
+    with pytest.raises(FileExistsError, match=f"{name} exists and is of no prediction.*predict into another folder"):
+        predict(scene_path, scene_path.parent)
+    assert labels.read_bytes() == b"hours of work"
+    assert files(scene_path.parent) == sorted(["town.tif", name])
+
+
 def test_small_disks_of_every_size_lose_no_row_and_show_no_half_file(tmp_path):
     """Noise, which no compression shrinks: 512 x 256 px need about 200 kB of rows, 450 kB with the raster's drafts."""
     noise = np.random.default_rng(0).integers(1, 256, (512, 256, 3), np.uint8)
