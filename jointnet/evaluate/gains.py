@@ -17,7 +17,7 @@ from jointnet.data.scene import Dataset, Scene, Window
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts, count_pixels
 from jointnet.evaluate.scores import Scores
-from jointnet.predict.rasters import class_bands, is_probability
+from jointnet.predict.rasters import class_bands, is_probability, read_foreground
 
 RESAMPLES = 2000
 GRID_TOLERANCE = 0.01  # pixels by which the corners of a mask and its image may differ
@@ -126,7 +126,7 @@ def _count(path: str | Path, scene: Scene, window: Window, class_name: str) -> C
     top, left = scene.part[:2] if scene.part else (0, 0)
     inside = (window[0] - top, window[1] - left, window[2], window[3])
     band = class_bands(path, class_name)[class_name] + 1
-    predicted = (raster.read(window, [band])[..., 0] > 0) & raster.read_valid(window)
+    predicted = read_foreground(raster, window, [band])[..., 0]
     return count_pixels(scene.read_labels(class_name, inside), predicted, scene.read_valid(inside, class_name))
 
 

@@ -83,8 +83,42 @@ def meaning_of(info: Grid, path: str | Path) -> Meaning:
         raise RasterError(f"{path} holds {info.dtype} values and does not say which of them is a probability of 1; "
                           f"convert it to float32 from 0 to 1, for example with: gdal_translate -ot Float32 -scale 0 "
                           f"65535 0 1")
-    is_ours = not {SETTINGS, VALUES}.isdisjoint(info.tags or {}) or info.nodata == NODATA
+    # A mask of ours holds the settings, too; what 255 means there is the class, so it is read as another program's.
+    is_ours = VALUES in (info.tags or {}) or info.nodata == NODATA
     return OURS if is_ours else Meaning(255, info.nodata)
+
+
+def read_foreground(raster: RasterReader, window: tuple[int, int, int, int] | None = None,
+                    bands: Sequence[int] | None = None) -> np.ndarray:
+    """Where a mask of any program shows its class: bool (height, width, bands), False where it says no-data.
+
+    Raises:
+        PredictionError: if it holds probabilities, or calls no-data what may be the class: 1 or 255.
+    """
+    if VALUES in (raster.info.tags or {}):
+        raise PredictionError(f"{raster.path} holds probabilities, a mask is needed: give NAME_mask.tif")
+    values = raster.read(window, bands, resampling="nearest")
+    valid = raster.read_valid(window)[..., None]
+    hidden = values[np.broadcast_to(~valid, values.shape)]
+    if np.isin(hidden, (1, 255)).any():
+        raise PredictionError(f"{raster.path} calls {hidden[np.isin(hidden, (1, 255))][0]} no-data and holds it: is "
+                              f"that the class? Then take the declaration away (gdal_edit.py -unsetnodata); else write "
+                              f"0 there, for example with: gdalwarp -dstnodata 0")
+    return foreground(values, str(raster.path)) & valid
+
+
+def foreground(values: np.ndarray, name: str = "the mask") -> np.ndarray:
+    """Where the values of a mask are not 0: bool, of the same shape; what is no number shows nothing.
+
+    Raises:
+        PredictionError: if they are probabilities: numbers between 0 and 1.
+    """
+    if values.dtype.kind != "f":
+        return values != 0
+    if ((values > 0) & (values < 1)).any():
+        raise PredictionError(f"{name} holds numbers between 0 and 1, as probabilities do; a mask is needed: cut them "
+                              f"at a threshold")
+    return (values != 0) & np.isfinite(values)
 
 
 def to_values(probability: np.ndarray, valid: np.ndarray, dtype: str = "uint8") -> np.ndarray:
@@ -176,8 +210,8 @@ def made_with(path: str | Path) -> dict[str, Any]:
 def class_bands(source: str | Path | np.ndarray, class_name: str | Sequence[str] | None = None) -> dict[str, int]:
     """Class -> index of its band, of a prediction.
 
-    A file of one band is of the class that is asked for. Planes of an array that nobody names are called as the classes
-    of a network without a card.
+    A file of one band is of the class that is asked for, unless it says buildings and is asked for roads, or the
+    reverse. Planes of an array that nobody names are called as the classes of a network without a card.
 
     Args:
         source: raster file or array (height, width[, classes]).
@@ -193,9 +227,11 @@ def class_bands(source: str | Path | np.ndarray, class_name: str | Sequence[str]
             raise PredictionError(f"class_name names {len(class_name)} classes ({', '.join(class_name)}), {what} has "
                                   f"{count} bands")
         return {name: band for band, name in enumerate(class_name)}
-    if count == 1 and class_name is not None:
-        return {class_name: 0}
     names = () if isinstance(source, np.ndarray) else tuple(made_with(source).get("classes", ()))
+    if count == 1 and class_name is not None:
+        if len(names) == 1 and {names[0], class_name} == set(class_names(2)):  # else it may be another word for it
+            raise PredictionError(f"{what} is of {names[0]}, not of {class_name}; name the class that was predicted")
+        return {class_name: 0}
     if not names and count > 1 and not isinstance(source, np.ndarray):
         raise PredictionError(f"{what} has {count} bands and does not say of which classes; name them in order where "
                               f"class_name takes several, or give a file of one band, for example of: gdal_translate "
@@ -215,8 +251,11 @@ def stored_thresholds(path: str | Path, classes: Mapping[str, int]) -> dict[str,
         path: the raster.
         classes: class -> index of its band.
     """
-    stored = made_with(path).get("thresholds", [])
-    return {name: float(stored[band]) for name, band in classes.items() if band < len(stored)}
+    held = made_with(path)
+    stored = held.get("thresholds", [])
+    by_name = dict(zip(held.get("classes", ()), stored, strict=False))  # of a file that lost some of its bands, too
+    by_band = {name: stored[band] for name, band in classes.items() if band < len(stored)}
+    return {name: float(by_name.get(name, by_band.get(name))) for name in classes if name in {*by_name, *by_band}}
 
 
 def class_thresholds(source: str | Path | np.ndarray | None, classes: Mapping[str, int],

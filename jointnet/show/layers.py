@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from jointnet.data.raster import Affine, Grid, open_raster, read_info
+from jointnet.data.raster import Affine, Grid, RasterReader, open_raster, read_info
 from jointnet.data.scene import Scene, as_scene
 from jointnet.errors import InputError
 from jointnet.evaluate.error_rasters import ERROR_COLOURS
-from jointnet.predict.rasters import Meaning, meaning_of, to_bytes
+from jointnet.predict.rasters import Meaning, foreground, meaning_of, read_foreground, to_bytes
 
 # Okabe & Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 COLOURS = {
@@ -123,13 +123,45 @@ def read_layer(
     Raises:
         ValueError: if it has another size than the scene.
     """
+    if isinstance(source, np.ndarray):
+        return _of_array(source, scene, window, max_size, resampling, bands)
+    return _of_file(source, scene, window, max_size, lambda raster, inside: raster.read(inside, bands, resampling))
+
+
+def read_mask_layer(
+    source: Layer, scene: Shown, window: Window | None = None, max_size: int = PHOTO_LIMIT,
+    bands: Sequence[int] | None = None,
+) -> np.ndarray:
+    """bool (height, width, bands): where a mask file or array shows its class. Arguments and errors as `read_layer`.
+
+    Raises:
+        PredictionError: if it holds probabilities, or hides what may be the class; see `read_foreground`.
+    """
+    if isinstance(source, np.ndarray):
+        return foreground(_of_array(source, scene, window, max_size, "nearest", bands))
+    return _of_file(source, scene, window, max_size, lambda raster, inside: read_foreground(raster, inside, bands))
+
+
+def _of_array(
+    source: np.ndarray, scene: Shown, window: Window | None, max_size: int, resampling: str,
+    bands: Sequence[int] | None,
+) -> np.ndarray:
+    """`read_layer` of an array."""
+    row, col, height, width = window or (0, 0, *scene.info.shape)
+    check_size(source.shape[:2], scene, "the array")
+    data = source[row : row + height, col : col + width]
+    data = data[..., None] if data.ndim == 2 else data
+    shape = fit((height, width), max_size)
+    return resize(data if bands is None else data[..., [b - 1 for b in bands]], shape, resampling)
+
+
+def _of_file(
+    source: str | Path, scene: Shown, window: Window | None, max_size: int,
+    read: Callable[[RasterReader, Window], np.ndarray],
+) -> np.ndarray:
+    """What `read` gives of a file, resampled so that a window of the scene is no larger than `max_size`."""
     row, col, height, width = window or (0, 0, *scene.info.shape)
     shape = fit((height, width), max_size)
-    if isinstance(source, np.ndarray):
-        check_size(source.shape[:2], scene, "the array")
-        data = source[row : row + height, col : col + width]
-        data = data[..., None] if data.ndim == 2 else data
-        return resize(data if bands is None else data[..., [b - 1 for b in bands]], shape, resampling)
     is_image = isinstance(scene, Scene) and Path(source) == Path(scene.image)
     top, left = (scene.part or (0, 0))[:2] if is_image else (0, 0)
     info = read_info(source, expand=is_image)
@@ -139,7 +171,7 @@ def read_layer(
     with open_raster(source, None if whole == info.shape else whole, expand=is_image) as raster:
         sy, sx = whole[0] / info.height, whole[1] / info.width
         first = min(round((top + row) * sy), whole[0] - shape[0]), min(round((left + col) * sx), whole[1] - shape[1])
-        return raster.read((*first, *shape), bands, resampling)
+        return read(raster, (*first, *shape))
 
 
 def read_probability_layer(

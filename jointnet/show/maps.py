@@ -15,12 +15,12 @@ import geopandas as gpd
 import numpy as np
 
 from jointnet.data.degrees import WGS84, past_180
-from jointnet.data.raster import RasterError, project_points
-from jointnet.data.scene import VECTOR_SUFFIXES, Dataset, Scene, as_scene
+from jointnet.data.raster import RasterError, open_raster, project_points, read_info
+from jointnet.data.scene import Dataset, Scene, as_scene, is_vector
 from jointnet.data.vectors import read_features
 from jointnet.data.web_mercator import warp_to_web_mercator
 from jointnet.errors import InputError
-from jointnet.predict.rasters import class_bands, class_thresholds, to_bytes
+from jointnet.predict.rasters import class_bands, class_thresholds, foreground, read_foreground, to_bytes
 from jointnet.show.layers import (
     COLOURS,
     Box,
@@ -29,6 +29,7 @@ from jointnet.show.layers import (
     as_rgb,
     class_colours,
     data_url,
+    fit,
     meaning_of_layer,
     origin_of,
     paint,
@@ -37,6 +38,9 @@ from jointnet.show.map_panel import PHOTOGRAPH, Panel
 from jointnet.show.scene_map import SceneMap
 from jointnet.show.stills import WIDTH as STILL_WIDTH
 from jointnet.show.tile_server import why_no_tiles
+
+LOOKED_AT = 512  # longest side of a mask file's sample that tells whether it is one, in pixels
+STRIP = 512  # rows of labels that are read together
 
 
 def show_map(
@@ -169,22 +173,47 @@ def _add_masks(panel: Panel, source: Layer, scene: Scene, max_size: int) -> None
 
 def _add_mask(panel: Panel, source: Layer, scene: Scene, name: str, colour: str, max_size: int, band: int = 0) -> None:
     """A mask in one colour."""
+    if not isinstance(source, np.ndarray):
+        with open_raster(source, fit(read_info(source).shape, LOOKED_AT)) as raster:
+            read_foreground(raster)  # refuses what is no mask
     pixels, valid, bounds = _warped(source, scene, max_size, "nearest")
-    panel.picture(name, paint((pixels[..., band] > 0) & valid, colour), bounds, 0.6, (colour,))
+    panel.picture(name, paint(foreground(pixels[..., band]) & valid, colour), bounds, 0.6, (colour,))
 
 
 def _add_truth(panel: Panel, scene: Scene, truth: bool | str | Path, max_size: int) -> None:
     """The scene's labels, or the ones given: vectors as outlines, masks as pictures."""
-    labels: Mapping[str, Any] = scene.vectors or scene.labels
-    sources = labels if truth is True else {"truth": truth}
-    for number, (name, paths) in enumerate(sources.items()):
-        for path in paths if isinstance(paths, tuple) else (paths,):
-            label = name if truth is not True else f"true {name}"
-            colour = COLOURS["truth"] if truth is not True else class_colours(name, number)[1]
-            if Path(path).suffix.lower() in VECTOR_SUFFIXES:
-                _add_polygons(panel, path, scene, label, colour)
-            else:
-                _add_mask(panel, path, scene, label, colour, max_size)
+    if isinstance(truth, bool):
+        for number, class_name in enumerate(scene.vectors or scene.labels):
+            _add_labels(panel, scene, class_name, class_colours(class_name, number)[1], max_size)
+    elif is_vector(Path(truth)):
+        _add_polygons(panel, truth, scene, "truth", COLOURS["truth"])
+    else:
+        _add_mask(panel, truth, scene, "truth", COLOURS["truth"], max_size)
+
+
+def _add_labels(panel: Panel, scene: Scene, class_name: str, colour: str, max_size: int) -> None:
+    """The labels of a class; of masks, what their values mean, and where they lie, as training takes them."""
+    found = (scene.vectors or scene.labels)[class_name]
+    files = found if isinstance(found, tuple) else (found,)
+    for path in filter(is_vector, files):
+        _add_polygons(panel, path, scene, f"true {class_name}", colour)
+    if not all(map(is_vector, files)):
+        truth = _small_truth(scene, class_name, max_size)
+        pixels, valid, bounds = warp_to_web_mercator(truth, scene.info.resized(*truth.shape), max_size, "nearest")
+        panel.picture(f"true {class_name}", paint((pixels[..., 0] > 0) & valid, colour), bounds, 0.6, (colour,))
+
+
+def _small_truth(scene: Scene, class_name: str, max_size: int) -> np.ndarray:
+    """uint8 {0, 1} of a class, no side over `max_size` pixels, read a strip of the scene at a time."""
+    (height, width), (rows, columns) = scene.info.shape, fit(scene.info.shape, max_size)
+    row = ((np.arange(rows) + 0.5) * height / rows).astype(int)
+    column = ((np.arange(columns) + 0.5) * width / columns).astype(int)
+    parts = []
+    for top in range(0, height, STRIP):
+        window = (top, 0, min(STRIP, height - top), width)
+        kept = row[(row >= top) & (row < top + window[2])] - top
+        parts.append(scene.read_labels(class_name, window)[kept][:, column])
+    return np.concatenate(parts)
 
 
 def add_outlines(panel: Panel, polygons: Shapes, scene: Scene) -> None:

@@ -81,8 +81,8 @@ def two_classes(tmp_path, make_scene):
     scene = make_scene("s", roads, class_name="roads")
     tags = {"JOINTNET_SETTINGS": json.dumps({"classes": ["buildings", "roads"], "thresholds": [0.9, 0.4]})}
     stored = np.stack([np.full((1, 4), 254), np.array([[0, 127, 254, 51]])], -1).astype(np.uint8)
-    prediction = Prediction(probability=write_raster(tmp_path / "s_probability.tif", stored, scene.info, tags=tags))
-    return scene, prediction
+    file = write_raster(tmp_path / "s_probability.tif", stored, scene.info, nodata=255, tags=tags)
+    return scene, Prediction(probability=file)
 
 
 def test_the_band_and_the_threshold_of_the_class_are_taken(two_classes):

@@ -1,6 +1,7 @@
 """The format of a prediction's rasters: what is written is read, and what other programs wrote means one thing."""
 
 import json
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -11,8 +12,10 @@ from jointnet.data.raster import Affine, Grid, RasterError, write_raster
 from jointnet.data.scene import Scene
 from jointnet.evaluate.inputs import Prediction, read_strips
 from jointnet.predict.rasters import (
+    VALUES,
     class_bands,
     class_thresholds,
+    create_mask,
     create_probability,
     made_with,
     read_probability,
@@ -20,9 +23,11 @@ from jointnet.predict.rasters import (
     to_bytes,
     to_values,
 )
-from jointnet.predict.settings import with_temperature
+from jointnet.predict.settings import PredictionError, with_temperature
+from jointnet.predict.vectors.centre_lines import centre_lines_of_raster
 from jointnet.predict.vectors.polygons import vectorize_raster
-from jointnet.show.widgets import SceneExplorer
+from jointnet.show.figures import show_overlay
+from jointnet.show.widgets import ChangeExplorer, SceneExplorer
 
 GRID = Grid(4, 1, 1, "uint8", None, Affine.identity())
 
@@ -77,6 +82,36 @@ def test_every_reader_agrees_on_the_raster_of_another_program(tmp_path):
     np.testing.assert_array_equal(to_bytes(np.array([0, 127, 254, 255], np.uint8)), [0, 128, 255, 0])
 
 
+def test_a_mask_of_ours_that_is_taken_for_its_probability_shows_what_it_shows(tmp_path):
+    with create_mask(tmp_path / "m.tif", GRID, 1, {"classes": ["buildings"], "thresholds": [0.6]}, "f00d") as raster:
+        raster.write(np.array([[0, 255, 255, 0]], np.uint8))
+    np.testing.assert_array_equal(read_probability(tmp_path / "m.tif")[0, :, 0], [0, 1, 1, 0])  # 255 is no no-data here
+
+
+def test_probabilities_that_are_taken_for_a_mask_are_refused_by_every_reader(tmp_path):
+    scene = Scene("a", written(tmp_path / "a.tif", np.full((1, 4, 3), 90, np.uint8)))
+    ours = written(tmp_path / "p.tif", np.array([[0, 30, 254, 255]], np.uint8), nodata=255, tags={VALUES: "p * 254"})
+    theirs = written(tmp_path / "f.tif", np.array([[0, 0.1, 0.9, np.nan]], np.float32))
+    for path, says in ((ours, "p.tif holds probabilities, a mask is needed"), (theirs, "numbers between 0 and 1")):
+        for read in (lambda p: vectorize_raster(p), lambda p: centre_lines_of_raster(p),
+                     lambda p: SceneExplorer(scene, mask=p), lambda p: ChangeExplorer(scene, p, p),
+                     lambda p: show_overlay(scene, p), lambda p: next(read_strips(
+                         replace(scene, labels={"buildings": scene.image}), Prediction(p), "buildings"))):
+            with pytest.raises(PredictionError, match=says):
+                read(path)
+    with pytest.raises(PredictionError, match="the mask holds numbers between 0 and 1"):
+        SceneExplorer(scene, mask=np.array([[0, 0.1, 0.9, 1]]))
+
+
+def test_a_mask_whose_no_data_may_be_its_class_is_refused_and_one_whose_background_is_no_data_is_not(tmp_path):
+    values = np.array([[0, 255, 255, 0]], np.uint8)
+    with pytest.raises(PredictionError, match="calls 255 no-data and holds it: is that the class?"):
+        vectorize_raster(written(tmp_path / "a.tif", values, nodata=255))
+    assert vectorize_raster(written(tmp_path / "b.tif", values, nodata=0)).area_px.tolist() == [2]
+    floats = np.array([[0, 1, -9999, np.nan]], np.float32)
+    assert vectorize_raster(written(tmp_path / "c.tif", floats, nodata=-9999)).area_px.tolist() == [1]
+
+
 def test_several_bands_without_names_are_refused_by_every_reader(tmp_path):
     scene = Scene("a", written(tmp_path / "a.tif", np.full((1, 4, 3), 90, np.uint8)))
     path = written(tmp_path / "two.tif", np.zeros((1, 4, 2), np.uint8))
@@ -109,6 +144,20 @@ def test_classes_have_the_names_and_thresholds_that_the_file_states(two_classes)
     assert class_thresholds(two_classes, class_bands(two_classes)) == {"roads": 0.3, "buildings": 0.5}
     assert class_thresholds(two_classes, {"buildings": 1}, 0.7) == {"buildings": 0.7}
     assert class_thresholds(two_classes, class_bands(two_classes), {"roads": 0.4}) == {"roads": 0.4, "buildings": 0.5}
+
+
+def test_buildings_are_not_taken_for_roads_and_an_own_word_for_a_class_is_no_matter(tmp_path):
+    for name, asked in (("buildings", "roads"), ("roads", "buildings")):
+        path = written(tmp_path / f"{name}.tif", [[0, 1]], tags={"JOINTNET_SETTINGS": json.dumps({"classes": [name]})})
+        with pytest.raises(PredictionError, match=f"{name}.tif is of {name}, not of {asked}"):
+            class_bands(path, asked)
+        assert class_bands(path, "roofs") == {"roofs": 0}
+
+
+def test_a_band_that_was_taken_out_of_several_keeps_the_threshold_of_its_class(tmp_path):
+    tags = {"JOINTNET_SETTINGS": json.dumps({"classes": ["buildings", "roads"], "thresholds": [0.9, 0.4]})}
+    path = written(tmp_path / "roads.tif", [[0, 1]], tags=tags)
+    assert class_thresholds(path, class_bands(path, "roads")) == {"roads": 0.4}
 
 
 def test_an_array_has_the_usual_classes_or_those_that_are_given():

@@ -15,6 +15,7 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from jointnet.data.masks import MaskGroup
 from jointnet.data.raster import Grid, RasterError, write_raster
 from jointnet.data.scene import Dataset
 from jointnet.data.web_mercator import warp_to_web_mercator
@@ -149,6 +150,23 @@ def test_polygons_in_another_crs_land_on_their_buildings(scene, polygons):
     row, col, end, stop = BUILDINGS[0]
     expected = {TO_DEGREES.transform(LEFT + c * GSD, TOP - r * GSD) for r in (row, end) for c in (col, stop)}
     assert {(round(x, 8), round(y, 8)) for x, y in ring} == {(round(x, 8), round(y, 8)) for x, y in expected}
+
+
+def test_labels_are_shown_as_their_values_mean_and_shrunk_without_being_read_whole(scene, tmp_path):
+    truth = scene.read_labels()
+    file = write_raster(tmp_path / "kinds.tif", 2 - truth, grid())  # 1 is a building, 2 is all else
+    labelled = replace(scene, labels={"buildings": file}, masks={"buildings": MaskGroup((file,), (1,))})
+    for size in (2048, 40):
+        shown = decode(pictures(show_map(labelled, max_size=size))["true buildings"])
+        expected = decode(pictures(show_map(scene, max_size=size))["true buildings"])
+        np.testing.assert_array_equal(shown, expected)
+        assert (shown[..., 3] > 0).mean() == pytest.approx(truth.mean(), abs=0.05)
+
+
+def test_a_mask_of_probabilities_is_refused_by_the_map(scene, tmp_path):
+    path = write_raster(tmp_path / "p.tif", np.full((HEIGHT, WIDTH), 0.3, np.float32), grid())
+    with pytest.raises(ValueError, match="p.tif holds numbers between 0 and 1, as probabilities do"):
+        show_map(scene, mask=path)
 
 
 def test_a_slider_moves_the_opacity_and_a_switch_hides_the_layer(scene):

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import ProbabilityReader, open_probability
+from jointnet.predict.rasters import ProbabilityReader, open_probability, read_foreground
 from jointnet.predict.vectors.polygons import local_crs, to_world
 from jointnet.predict.vectors.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
 
@@ -89,7 +89,7 @@ def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path |
         width = raster.info.width
 
         def read_mask(start: int, end: int) -> np.ndarray:
-            return raster.read((start, 0, end - start, width), [band])[..., 0]
+            return read_foreground(raster, (start, 0, end - start, width), [band])[..., 0]
 
         def read_rows(values: ProbabilityReader, start: int, end: int) -> np.ndarray:
             return values.read((start, 0, end - start, width), [band])[..., 0]

@@ -13,7 +13,7 @@ import shapely
 
 from jointnet.data.degrees import on_earth
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import open_probability
+from jointnet.predict.rasters import open_probability, read_foreground
 from jointnet.predict.vectors.polygonize import Tracer
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def polygon_tables(mask_path: str | Path, probability_path: str | Path | None = 
         for row in range(0, grid.height, STRIP):
             window = (row, 0, min(STRIP, grid.height - row), grid.width)
             values = None if probability is None else probability.read(window, [band])[..., 0]
-            tracer.add(mask.read(window, [band])[..., 0], values)
+            tracer.add(read_foreground(mask, window, [band])[..., 0], values)
             is_last = row + STRIP >= grid.height
             waiting.append(tracer.finish() if is_last else tracer.take())
             count += len(waiting[-1][0])

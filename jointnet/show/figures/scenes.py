@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from jointnet.data.scene import Scene
 from jointnet.errors import InputError
 from jointnet.evaluate.error_rasters import ERROR_CODES, ERROR_NAMES, error_codes, error_rgba
-from jointnet.predict.rasters import class_bands, to_probability
+from jointnet.predict.rasters import class_bands, foreground, to_probability
 from jointnet.show.figures.drawing import (
     PROBABILITY,
     add_legend,
@@ -41,6 +41,7 @@ from jointnet.show.layers import (
     paint,
     read_image,
     read_layer,
+    read_mask_layer,
     resize,
 )
 
@@ -109,12 +110,12 @@ def show_overlay(
     axis = axes[0]
     draw_image(axis, read(None))
     if truth is not None and mask is not None:
-        codes = error_codes(read(truth) > 0, read(mask) > 0)
+        codes = error_codes(read(truth, True), read(mask, True))
         axis.imshow(error_rgba(codes), alpha=opacity, interpolation="nearest")
         add_legend(axis, {ERROR_NAMES[k]: COLOURS[k] for k in ERRORS})
     elif mask is not None:
-        axis.imshow(paint(read(mask), COLOURS["prediction"]), alpha=opacity, interpolation="nearest")
-        axis.imshow(paint(outline(read(mask)), COLOURS["prediction"]), interpolation="nearest")
+        axis.imshow(paint(read(mask, True), COLOURS["prediction"]), alpha=opacity, interpolation="nearest")
+        axis.imshow(paint(outline(read(mask, True)), COLOURS["prediction"]), interpolation="nearest")
         add_legend(axis, {"predicted": COLOURS["prediction"]})
     elif probability is not None:
         values = np.nan_to_num(to_probability(read(probability), meaning_of_layer(probability)))
@@ -248,11 +249,11 @@ def show_errors(scene: Scene | str | Path, prediction: Layer, truth: Layer | Non
     shown = as_shown(scene)
     _, _, height, width = window or (0, 0, *shown.info.shape)
     full = max(height, width)
-    true = _truth(shown, class_name, window) if truth is None else read_layer(truth, shown, window, full)[..., 0]
+    true = _truth(shown, class_name, window) if truth is None else read_mask_layer(truth, shown, window, full)[..., 0]
     image = read_image(shown, window, max_size)
-    mask = read_layer(prediction, shown, window, full)[..., class_bands(prediction, class_name)[class_name]]
+    mask = read_mask_layer(prediction, shown, window, full)[..., class_bands(prediction, class_name)[class_name]]
     valid = shown.read_valid(window, class_name if truth is None else None)
-    codes = error_codes(true > 0, mask > 0, valid)
+    codes = error_codes(true > 0, mask, valid)
     figure, axes = new_figure(1, 2, 5.6, image.shape[0] / image.shape[1], space=1)
     for axis in axes:
         draw_image(axis, image)
@@ -283,27 +284,32 @@ def _truth(shown: Shown, class_name: str, window: Window | None) -> np.ndarray:
 
 def _reader(
     image: Scene | str | Path | np.ndarray, max_size: int
-) -> tuple[Callable[[Layer | None], np.ndarray], str, str]:
-    """(function from a layer, None for the image, to its pixels; name; origin) of `show_overlay`'s first argument."""
+) -> tuple[Callable[..., np.ndarray], str, str]:
+    """(function from a layer, None for the image, to its pixels; name; origin) of `show_overlay`'s first argument.
+
+    The function's second argument says that the layer is a mask, of which it gives where it shows its class.
+    """
     if isinstance(image, np.ndarray):
         shape = fit(image.shape[:2], max_size)
 
-        def read(layer: Layer | None) -> np.ndarray:
+        def read(layer: Layer | None, is_mask: bool = False) -> np.ndarray:
             if layer is None:
                 return resize(as_rgb(image), shape, "average")
             layer = np.asarray(layer)
             if layer.shape[:2] != image.shape[:2]:
                 raise InputError(f"the layer is {layer.shape[:2]} px, its image {image.shape[:2]}; they must be equal")
-            return resize(plane(layer), shape, "nearest")
+            sized = resize(plane(layer), shape, "nearest")
+            return foreground(sized) if is_mask else sized
 
         return read, "", ""
     scene = as_shown(image)
-    return (
-        lambda layer: read_image(scene, None, max_size) if layer is None else plane(
-            read_layer(layer, scene, None, max_size)),
-        _name(scene),
-        origin_of(scene),
-    )
+
+    def read_on_scene(layer: Layer | None, is_mask: bool = False) -> np.ndarray:
+        if layer is None:
+            return read_image(scene, None, max_size)
+        return plane((read_mask_layer if is_mask else read_layer)(layer, scene, None, max_size))
+
+    return read_on_scene, _name(scene), origin_of(scene)
 
 
 def _name(scene: Shown) -> str:

@@ -31,7 +31,7 @@ from jointnet.show.layers import (
     paint,
     probability_table,
     read_image,
-    read_layer,
+    read_mask_layer,
     read_probability_layer,
     resize,
 )
@@ -266,7 +266,7 @@ class SceneExplorer(Explorer):
         bands = [self._class_bands[class_name or self.class_name] + 1]
         if self._has_probability:
             return read_probability_layer(source, self._scene, window, max_size, bands)[..., 0]
-        return np.where(read_layer(source, self._scene, window, max_size, bands=bands)[..., 0] > 0, 255, 0).astype("u1")
+        return np.where(read_mask_layer(source, self._scene, window, max_size, bands)[..., 0], 255, 0).astype("u1")
 
     @property
     def _has_truth(self) -> bool:
@@ -296,7 +296,7 @@ class SceneExplorer(Explorer):
         if own:
             truth = resize(self._scene.read_labels(class_name or self.class_name, window), shape, "nearest")
         else:
-            truth = read_layer(source, self._scene, window, max_size)[..., 0]
+            truth = read_mask_layer(source, self._scene, window, max_size)[..., 0]
         labels_of = (class_name or self.class_name) if own else None
         valid = resize(self._scene.read_valid(window, labels_of), shape, "nearest")
         return np.where(valid, truth > 0, NOT_COUNTED).astype(np.uint8)
