@@ -7,6 +7,7 @@ import datetime
 import functools
 import importlib.util
 import json
+import math
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -101,6 +102,8 @@ def train(model_or_preset: keras.Model | Card | str, dataset: Dataset | Sequence
     join()
     model = model_or_preset if isinstance(model_or_preset, keras.Model) else None
     wanted = settled(chosen(TrainOptions, options), model is not None)
+    _check_fit(wanted)
+    _check_patches(wanted)
     card = _card_to_begin_with(model_or_preset, classes)
     patch_size = wanted.patch_size or card.patch_size
     if patch_size % 8:
@@ -161,12 +164,27 @@ def fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDa
     join()
     wanted = chosen(FitOptions, options)
     wanted = replace(wanted, learning_rate=wanted.learning_rate or NEW["learning_rate"])
+    _check_fit(wanted)
+    with first_in_run(Path(out)):
+        return _fit(card, batches, validation, Path(out), epochs, model, wanted)
+
+
+def _check_fit(wanted: FitOptions) -> None:
+    """Raises InputError for options that no training can go by, before anything is made."""
     if wanted.schedule not in SCHEDULES:
         raise InputError(f"schedule {wanted.schedule!r} is unknown; choose from {', '.join(SCHEDULES)}")
     if wanted.average is not None and not 0 < wanted.average < 1:
         raise InputError(f"average={wanted.average}; give the share that is kept at each step, as 0.998")
-    with first_in_run(Path(out)):
-        return _fit(card, batches, validation, Path(out), epochs, model, wanted)
+    if wanted.learning_rate is not None and not 0 < wanted.learning_rate < math.inf:
+        raise InputError(f"learning_rate={wanted.learning_rate} must be a number above 0, as 0.001")
+
+
+def _check_patches(wanted: TrainOptions) -> None:
+    """Raises InputError for patches that cannot be drawn."""
+    if not 0 <= wanted.foreground_share <= 1:
+        raise InputError(f"foreground_share={wanted.foreground_share} must be a share of the patches, from 0 to 1")
+    if not 0 <= wanted.colour_jitter < 1:
+        raise InputError(f"colour_jitter={wanted.colour_jitter} must be a share, from 0 to below 1, as 0.2")
 
 
 def _fit(card: Card, batches: keras.utils.PyDataset, validation: keras.utils.PyDataset, out: Path, epochs: int,

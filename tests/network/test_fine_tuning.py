@@ -173,3 +173,15 @@ def test_a_network_goes_on_with_its_own_bands_and_classes_only(town, tmp_path):
         with pytest.raises(InputError, match="is nothing to train: name a preset"):
             jointnet.train(nothing, dataset, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    ({"schedule": "foo"}, "schedule 'foo' is unknown; choose from"), ({"average": 1.5}, "average=1.5; give the share"),
+    ({"learning_rate": -1}, "learning_rate=-1 must be"), ({"learning_rate": float("nan")}, "learning_rate=nan must be"),
+    ({"foreground_share": 3}, "foreground_share=3 must be"), ({"colour_jitter": -1}, "colour_jitter=-1 must be"),
+])
+def test_an_option_that_no_training_can_go_by_is_refused_before_anything_is_made(town, tmp_path, options, says):
+    dataset = jointnet.open_dataset("folder", root=town, validation=0.25)
+    with pytest.raises(InputError, match=says):
+        jointnet.train("tiny", dataset, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
