@@ -77,6 +77,29 @@ def settle(path: str | Path) -> None:
         _clear(folder, Path(path))
 
 
+def state_of(path: str | Path) -> tuple[tuple[int, int] | None, ...]:
+    """(size, time of change) of a file and of those beside it that say more of it; None for what is not there.
+
+    A shapefile has its columns and its CRS beside it, a raster what hides its pixels and what GDAL noted of it: to
+    change a value there leaves the file itself as it was.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".shp":
+        parts = [path, *(path.with_suffix(end) for end in (".dbf", ".DBF", ".prj"))]
+    else:
+        parts = [path, Path(f"{path}.msk"), Path(f"{path}.aux.xml")]
+    return tuple(map(_size_and_time, parts))
+
+
+def _size_and_time(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def put_in_place(draft: str | Path, path: str | Path) -> None:
     """Gives a finished file, which grew under another name on the same disk, its own, over what was there."""
     _rename(Path(draft), Path(path))

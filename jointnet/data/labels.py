@@ -36,6 +36,7 @@ from jointnet.data.vectors import (
     read_shapes,
     shapes_near,
 )
+from jointnet.files import state_of
 
 ROAD_WIDTH = 6.0  # metres, where neither the caller nor a column says: a road of two lanes
 WIDTH_COLUMN = "width_m"
@@ -202,8 +203,7 @@ def _near(
     """The shapes of a file around an image; a file that serves many images is read once, if it is not too large."""
     kept = None
     if grid.crs is not None and grid.on_earth and not counts_beyond_180(grid.bounds, grid.crs):
-        state = path.stat()
-        kept = kept_shapes(path, (state.st_size, state.st_mtime_ns), class_name, layer)
+        kept = kept_shapes(path, state_of(path), class_name, layer)
     if kept is None:
         crs = missing_crs(path, grid, class_name, layer)
         if crs is not None:

@@ -21,6 +21,7 @@ import pyproj
 
 from jointnet.data.plain_names import plainly_named
 from jointnet.errors import InputError
+from jointnet.files import state_of
 
 CLASSES = ("buildings", "roads")
 DONE = "done"  # a layer of this name, beside others, shows where their labels are complete
@@ -105,8 +106,9 @@ def all_layers(path: Path) -> tuple[Layer, ...]:
     Raises:
         LabelError: if the file cannot be read.
     """
-    state = path.stat()
-    return _all_layers(path, (state.st_size, state.st_mtime_ns))
+    if not path.exists():
+        raise LabelError(f"{path} does not exist; check the path")
+    return _all_layers(path, state_of(path))
 
 
 def classes_in(path: Path) -> tuple[str, ...]:
@@ -151,7 +153,7 @@ def read_column(layer: Layer, column: str) -> np.ndarray | None:
 
 
 @lru_cache(maxsize=1024)
-def _all_layers(path: Path, _state: tuple[int, int]) -> tuple[Layer, ...]:
+def _all_layers(path: Path, _state: tuple) -> tuple[Layer, ...]:
     """Every layer of a file that has shapes."""
     _check_own_shapes(path)
     if path.suffix.lower() in PARQUET:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from jointnet.data.scene import Scene
-from jointnet.files import cache_folder, written_whole
+from jointnet.files import cache_folder, state_of, written_whole
 
 CELL = 32  # side of a cell, in pixels
 RULES = 3  # edition of what is counted, and how; another number makes every index anew
@@ -97,9 +97,10 @@ def _fingerprint(scene: Scene, classes: Sequence[str]) -> str:
     for class_name in classes:
         found = scene.labels.get(class_name, ())
         files += found if isinstance(found, tuple) else [found]
-    stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
+    stats = [(str(Path(file).resolve()), state_of(file)) for file in files]
     masks = [repr(scene.masks[c].values) for c in classes if c in scene.masks and scene.masks[c].files]
-    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.counted, scene.line_width, masks,
+    layers = [scene.layers.get(c) for c in classes]
+    text = json.dumps([stats, list(classes), scene.nodata, scene.part, scene.counted, scene.line_width, masks, layers,
                        RULES, CELL])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

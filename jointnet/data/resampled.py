@@ -60,7 +60,8 @@ def _write(scene: Scene, gsd: float, path: Path) -> tuple[Path, Grid, Grid]:
 def _marked(pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Pixels with 0 where there is no imagery, and nowhere else."""
     black = valid[..., None] & (pixels == 0)
-    return np.where(valid[..., None], np.where(black, 1, pixels), 0).astype(pixels.dtype)
+    least = 1 if pixels.dtype.kind in "iu" else np.finfo(pixels.dtype).tiny
+    return np.where(valid[..., None], np.where(black, least, pixels), 0).astype(pixels.dtype)
 
 
 def _scaled(window: Window, scale: tuple[float, float]) -> Window:

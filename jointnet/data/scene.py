@@ -17,6 +17,7 @@ from jointnet.data.masks import MaskGroup, MaskValues, read_mask_window, values_
 from jointnet.data.nodata import valid_pixels
 from jointnet.data.raster import Grid, kept_raster, read_info
 from jointnet.errors import InputError, NotFoundError
+from jointnet.files import state_of
 
 if TYPE_CHECKING:  # what reads vector files brings GeoPandas, which whoever has none of them keeps
     import geopandas as gpd
@@ -266,8 +267,7 @@ class Scene:
     def _once(self, key: Any, make: Any, *arguments: Any) -> Any:
         """What `make` gives of a label file, kept until that file changes; no two threads make at once."""
         path = key if isinstance(key, Path) else key[0]
-        found = path.stat() if path.exists() else None
-        state = found and (found.st_size, found.st_mtime_ns)
+        state = state_of(path)
         kept = self._made.get(key)
         if kept is None or kept[0] != state:
             with _MAKING:

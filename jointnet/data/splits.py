@@ -161,12 +161,15 @@ def split_in_blocks(
         ValueError: if the scene has fewer than two blocks, or the shares leave nothing to train on.
     """
     _check_shares(validation, test)
+    if gap < 0 or (block is not None and block < 1):
+        raise InputError(f"block={block} must be 1 px or more, and gap={gap} 0 or more: blocks may not overlap")
     block = fitting_block(scene.info.shape, validation, test) if block is None else block
     rows, cols = _cuts(scene.info.height, block, gap), _cuts(scene.info.width, block, gap)
     if len(rows) * len(cols) < 2:
         raise InputError(
-            f"{scene.name} of {scene.info.height} x {scene.info.width} px holds one block of {block} px; "
-            f"choose smaller blocks"
+            f"{scene.name} of {scene.info.height} x {scene.info.width} px holds one block of {block} px"
+            f"{f' where {gap} px are left between them' if gap else ''}; choose smaller blocks"
+            f"{' or a smaller gap' if gap else ''}"
         )
     top, left = scene.part[:2] if scene.part else (0, 0)
     parts = [(top + r, left + c, h, w) for r, h in rows for c, w in cols]

@@ -81,6 +81,13 @@ def stretched(dataset: Dataset, stretch: str | Sequence[float]) -> Dataset:
     return replace(dataset, scenes=tuple(replace(s, stretch=limits) for s in dataset))
 
 
+def in_bytes(scene: Scene) -> Scene:
+    """A scene whose image is read as 0 to 255: as it is, or stretched by itself where nobody has said how."""
+    if scene.info.dtype == "uint8" or scene.stretch is not None:
+        return scene
+    return replace(scene, stretch=_of_samples([scene], "scene"))
+
+
 def of_card(kept: Mapping[str, Any], image: RasterReader, bands: Sequence[int]) -> Stretch:
     """The stretch that a card asks for, for the bands of an image that the network is shown.
 

@@ -79,7 +79,7 @@ def read_shapes(
 
 @lru_cache(maxsize=8)
 def kept_shapes(
-    path: Path, _state: tuple[int, int], class_name: str | None = None, layer: str | None = None
+    path: Path, _state: tuple, class_name: str | None = None, layer: str | None = None
 ) -> tuple[gpd.GeoDataFrame, ...] | None:
     """Every footprint and centre line of a file, a table a layer; None for one with too many, or without a CRS."""
     layers = layers_of(path, class_name, layer)

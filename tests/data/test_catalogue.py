@@ -494,6 +494,11 @@ def test_a_block_can_be_cut_again(wide):
 def test_one_block_cannot_be_split(wide):
     with pytest.raises(ValueError, match=r"61 x 83 px holds one block of 60 px; choose smaller blocks"):
         split_in_blocks(wide, 60)
+    with pytest.raises(ValueError, match=r"30 px where 90 px are left between them; .* a smaller gap"):
+        split_in_blocks(wide, 30, gap=90)
+    for block, gap in ((0, 0), (30, -4)):
+        with pytest.raises(ValueError, match=rf"block={block} must be 1 px or more, and gap={gap} 0 or more"):
+            split_in_blocks(wide, block, gap=gap)
 
 
 def test_scenes_that_share_ground_across_splits_are_found(tmp_path, draw_tile):

@@ -17,7 +17,8 @@ from shapely.geometry import LineString, box
 
 from jointnet.data.catalogue import open_dataset
 from jointnet.data.degrees import past_180, to_degrees
-from jointnet.data.raster import Grid, RasterError, RasterWarning, kept_raster, open_raster, read_info
+from jointnet.data.raster import Grid, RasterError, RasterWarning, kept_raster, open_raster, read_info, write_raster
+from jointnet.data.resampled import resample_scenes
 from jointnet.data.scene import Dataset, Scene
 from jointnet.data.splits import find_leaks, fitting_block, split_in_blocks
 from jointnet.data.stretch import Stretch, stretched
@@ -219,3 +220,13 @@ def test_one_image_of_any_size_is_cut_into_blocks_that_fit(shape, side, blocks):
     assert {p.split for p in parts} == {"train", "validation"}
     with pytest.raises(InputError, match="1 x 1 px cannot be cut"):
         fitting_block((1, 1))
+
+
+def test_black_stays_black_where_fractions_are_brought_to_another_gsd(tmp_path):
+    pixels = np.full((16, 16, 1), 0.5, np.float32)
+    pixels[:8, :8], pixels[:, 12:] = 0, np.nan
+    grid = Grid(16, 16, 1, "float32", CRS.from_epsg(32633), Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
+    scene = Scene("a", write_raster(tmp_path / "a.tif", pixels, grid, nodata=float("nan")))
+    (small,) = resample_scenes([scene], 1.0, tmp_path / "small")
+    assert small.read()[1, 1, 0] == pytest.approx(0, abs=1e-6)  # and not 1, the whitest there is
+    assert small.read_valid()[1, :5].all() and not small.read_valid()[1, 6:].any()

@@ -1,14 +1,17 @@
 """Patches read from drawn GeoTIFFs: in their place, weighted, and the same for the same seed."""
 
 import io
+import os
 from dataclasses import replace
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
+from shapely import LineString, box
 
 from jointnet.backend import keras
 from jointnet.data.augment import SYMMETRIES, jitter_colours, turn, turn_back
@@ -194,6 +197,28 @@ def test_a_changed_mask_is_counted_anew(scene, tmp_path):
     mask[0:3, 50:60] = 255
     write_raster(scene.labels["buildings"], mask, GRID)
     assert index_scene(scene, ["buildings"], tmp_path / "kept").foreground.sum() == 30
+
+
+def test_another_layer_of_the_same_file_and_columns_that_changed_are_counted_anew(scene, tmp_path):
+    file, houses = tmp_path / "town.gpkg", gpd.GeoDataFrame(geometry=[box(5, 10, 10, 15), box(20, 10, 30, 20)])
+    left, bottom = GRID.bounds[:2]
+    placed = houses.translate(left, bottom).set_crs(GRID.crs)
+    for name, shapes in (("old", placed[:1]), ("new", placed)):
+        shapes.to_file(file, layer=name)
+    labelled = replace(scene, labels={"buildings": file}, masks={})
+    counts = [index_scene(replace(labelled, layers={"buildings": name}), ["buildings"], tmp_path / "kept") for name in (
+        "old", "new", "old")]
+    assert counts[1].foreground.sum() > counts[0].foreground.sum() == counts[2].foreground.sum()
+    shape = tmp_path / "roads.shp"
+    lines = gpd.GeoDataFrame({"width_m": [2.0]}, geometry=[LineString([(10, 10), (25, 20)])]).translate(left, bottom)
+    for width in (2.0, 8.0):
+        state = shape.stat() if shape.exists() else None
+        gpd.GeoDataFrame({"width_m": [width]}, geometry=lines.set_crs(GRID.crs)).to_file(shape)
+        if state:
+            os.utime(shape, ns=(state.st_atime_ns, state.st_mtime_ns))  # as of a table in which a value was changed
+        streets = replace(scene, labels={"roads": shape}, masks={})
+        counts.append(index_scene(streets, ["roads"], tmp_path / "kept"))
+    assert counts[-1].foreground.sum() > 2 * counts[-2].foreground.sum()
 
 
 def kept_as(**arrays):
