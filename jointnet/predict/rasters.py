@@ -24,6 +24,7 @@ NODATA = 255  # and this for "no imagery"; in a float32 raster NaN does
 RUN, SETTINGS, VALUES = "JOINTNET_RUN", "JOINTNET_SETTINGS", "JOINTNET_VALUES"  # names of our tags
 CREDITS = ("JOINTNET_CREDIT", "JOINTNET_TERMS", "JOINTNET_SOURCE")  # tags of imagery that go with what it shows
 TYPES = ("uint8", "float32")
+BEYOND = 1e-5  # probabilities may lie so far outside 0 to 1: they are sums of float32 weights
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,16 @@ def to_probability(values: np.ndarray, meaning: Meaning = OURS) -> np.ndarray:
 
 
 def to_bytes(values: np.ndarray, meaning: Meaning = OURS) -> np.ndarray:
-    """Pixels as uint8 for the screen: 255 stands for 1, and 0 for no imagery, too; same shape."""
-    return np.round(np.clip(np.nan_to_num(to_probability(values, meaning)), 0, 1) * 255).astype(np.uint8)
+    """Pixels as uint8 for the screen: 255 stands for 1, and 0 for no imagery, too; same shape.
+
+    Raises:
+        PredictionError: if they are not between 0 and 1, as percentages are not.
+    """
+    probability = np.nan_to_num(to_probability(values, meaning))
+    if probability.size and not (probability.min() >= -BEYOND and probability.max() <= 1 + BEYOND):
+        raise PredictionError(f"probabilities must lie in 0 to 1, these in {probability.min():g} to "
+                              f"{probability.max():g}; divide percentages by 100")
+    return np.round(np.clip(probability, 0, 1) * 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=16)

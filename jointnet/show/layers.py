@@ -94,11 +94,20 @@ def read_image(
     scene: Shown, window: Window | None = None, max_size: int = PHOTO_LIMIT, bands: Sequence[int] | None = None
 ) -> np.ndarray:
     """uint8 (height, width, 3) of a scene's window, shrunk to `max_size` pixels, no-data white."""
-    pixels = as_rgb(read_layer(scene.image, scene, window, max_size, "average", bands))
-    if scene.nodata is None:
+    stored = read_layer(scene.image, scene, window, max_size, "average", bands)
+    pixels = stretched_as(scene, stored, bands)
+    if scene.nodata is None and stored.dtype == np.uint8:
+        return as_rgb(pixels)
+    valid = resize(scene.read_valid(window), pixels.shape[:2], "nearest")
+    return np.where(valid[..., None], as_rgb(pixels, valid), 255).astype(np.uint8)
+
+
+def stretched_as(scene: Shown, pixels: np.ndarray, bands: Sequence[int] | None = None) -> np.ndarray:
+    """An image's pixels as a network is shown them, where the scene says how; else as they are."""
+    stretch = scene.stretch if isinstance(scene, Scene) else None
+    if stretch is None:
         return pixels
-    shown = resize(scene.read_valid(window).astype(np.uint8), pixels.shape[:2], "nearest")
-    return np.where(shown[..., None] > 0, pixels, 255).astype(np.uint8)
+    return (stretch if bands is None else stretch.of(bands))(pixels)
 
 
 def class_colours(class_name: str, number: int = 0) -> tuple[str, str]:
@@ -210,17 +219,24 @@ def round_length(metres: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= metres * (1 + 1e-9)))
 
 
-def as_rgb(pixels: np.ndarray) -> np.ndarray:
+def as_rgb(pixels: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
     """uint8 (height, width, 3) of any image: one band as grey, of more than three the first three, others stretched.
 
-    Values other than uint8 are stretched from their 2nd to their 98th percentile.
+    Values other than uint8 are stretched from their 2nd to their 98th percentile; what is no number becomes 0.
+
+    Args:
+        pixels: (height, width[, bands]).
+        valid: bool (height, width), which pixels have a say in the percentiles; all without it.
     """
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     pixels = np.repeat(pixels[..., :1], 3, axis=-1) if pixels.shape[-1] < 3 else pixels[..., :3]
     if pixels.dtype == np.uint8:
         return pixels
-    low, high = np.percentile(pixels, (2, 98))
-    return np.round(np.clip((pixels - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
+    seen = pixels if valid is None else pixels[valid]
+    seen = seen[np.isfinite(seen)]
+    low, high = np.percentile(seen, (2, 98)) if seen.size else (0.0, 1.0)
+    shares = np.nan_to_num((pixels - low) / max(high - low, 1e-9), nan=0.0)
+    return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 
 def resize(data: np.ndarray, shape: tuple[int, int], resampling: str) -> np.ndarray:

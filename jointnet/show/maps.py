@@ -33,6 +33,7 @@ from jointnet.show.layers import (
     meaning_of_layer,
     origin_of,
     paint,
+    stretched_as,
 )
 from jointnet.show.map_panel import PHOTOGRAPH, Panel
 from jointnet.show.scene_map import SceneMap
@@ -135,7 +136,7 @@ def add_scene(panel: Panel, scene: Scene, max_size: int, tiles: bool = False) ->
     served = tiles and scene.part is None
     size = STILL_WIDTH if served else max_size
     pixels, valid, bounds = warp_to_web_mercator(scene.image, scene.info, size, "bilinear", expand=True)
-    painted = np.dstack([as_rgb(pixels), np.where(valid, 255, 0).astype(np.uint8)])
+    painted = np.dstack([as_rgb(stretched_as(scene, pixels), valid), np.where(valid, 255, 0).astype(np.uint8)])
     if served:
         panel.tiles(scene.name, scene.image, range(1, min(scene.info.bands, 3) + 1), bounds)
         panel.map.beneath.append((data_url(painted), bounds, 1.0))

@@ -52,6 +52,21 @@ def test_a_scene_is_shown_with_its_own_colours_and_its_share_of_buildings(scene)
     assert "vienna1, 0.5 m per pixel" in texts(figure)
 
 
+def test_the_share_of_buildings_is_of_the_ground_that_is_labelled(scene):
+    counted = replace(scene, counted=((0, 0, 120, 40),))
+    share = scene.read_labels()[:, :40].mean()
+    assert f"buildings: {share:.1%} of the ground" in texts(figures.show_scene(counted))
+    nothing = replace(scene, counted=())
+    assert "buildings: no ground that is labelled" in texts(figures.show_scene(nothing))
+
+
+def test_probabilities_over_an_image_are_no_mask(scene):
+    with pytest.raises(ValueError, match="numbers between 0 and 1, as probabilities do"):
+        figures.show_overlay(scene, mask=scene.read_labels() * 0.4)
+    with pytest.raises(ValueError, match="numbers between 0 and 1, as probabilities do"):
+        figures.show_errors(scene, scene.read_labels() * 0.4)
+
+
 def test_a_window_shows_that_part_only(scene):
     image = figures.show_scene(scene, window=(70, 100, 40, 50)).axes[0].images[0].get_array()
     assert image.shape[:2] == (40, 50)

@@ -69,10 +69,12 @@ def show_scene(
         draw_image(axis, image)
     axes[0].set_title(_name(shown))
     if labelled and isinstance(shown, Scene):
-        truth = resize(shown.read_labels(class_name, window), image.shape[:2], "nearest")
+        whole, valid = shown.read_labels(class_name, window), shown.read_valid(window, class_name)
+        truth = resize(whole, image.shape[:2], "nearest")
         axes[1].imshow(paint(truth, COLOURS["truth"]), alpha=0.45, interpolation="nearest")
         axes[1].imshow(paint(outline(truth), COLOURS["truth"]), interpolation="nearest")
-        axes[1].set_title(f"{class_name}: {truth.mean():.1%} of the ground")
+        axes[1].set_title(f"{class_name}: {whole[valid].mean():.1%} of the ground" if valid.any() else
+                          f"{class_name}: no ground that is labelled")
     add_scale_bar(axes[0], _gsd(shown, image, window))
     return finished(figure, origin_of(shown))
 

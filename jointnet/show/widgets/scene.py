@@ -397,7 +397,10 @@ def _outlines(polygons: str | Path | gpd.GeoDataFrame, scene: Shown) -> tuple[np
     if placed and table.crs is None:
         raise InputError("the polygons state no CRS, so their place is unknown; set it with polygons.set_crs(...)")
     from jointnet.data.datums import to_image
+    from jointnet.data.vectors import check_crs
 
+    if not placed:
+        check_crs(table.crs, info, "the polygons")
     shapes = shapely.get_parts((to_image(table.geometry, info) if placed else table.geometry).dropna().to_numpy())
     areal = shapely.get_dimensions(shapes) == 2
     lines = shapely.get_parts(np.concatenate([shapely.boundary(shapes[areal]), shapes[~areal]]))

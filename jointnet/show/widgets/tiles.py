@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import traitlets
 
-from jointnet.data.scene import Scene
+from jointnet.data.scene import Scene, shorten
 from jointnet.errors import InputError
 from jointnet.show.widgets.base import code_of, pack, shows_errors
 from jointnet.show.widgets.scene import PARTS, STRIP, SceneExplorer
@@ -30,7 +31,7 @@ class TileBrowser(SceneExplorer):
         bands: 1-based numbers of the bands to show as red, green, blue.
 
     Raises:
-        ValueError: if there is no scene, or none of the name.
+        ValueError: if there is no scene, none of the name, or several of one name.
     """
 
     _esm = code_of(*PARTS, "tiles")
@@ -50,7 +51,11 @@ class TileBrowser(SceneExplorer):
         height: int = 520,
         bands: Sequence[int] | None = None,
     ) -> None:
+        scenes = list(scenes)
         self._scenes = {s.name: s for s in scenes}
+        if len(self._scenes) < len(scenes):
+            twice = [name for name, count in Counter(s.name for s in scenes).items() if count > 1]
+            raise InputError(f"several tiles are called {shorten(twice)}; show them apart, as with select(split=...)")
         if not self._scenes:
             raise InputError("there is no tile to look at; the dataset or the selection is empty")
         self._shown_class = class_name
