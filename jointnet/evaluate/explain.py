@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from jointnet.data.scene import Scene
+from jointnet.data.stretch import in_bytes
 from jointnet.errors import InputError
 from jointnet.evaluate.inputs import Prediction, read_strips, strip_rows
 from jointnet.evaluate.objects import MATCH_IOU, Overlaps, find_overlaps
@@ -46,6 +47,7 @@ def object_features(
     Raises:
         ValueError: as `evaluate`.
     """
+    scene = in_bytes(scene)
     masks = np.zeros((3, *scene.info.shape), bool)
     for strip in read_strips(scene, prediction, class_name, threshold, probabilities=False):
         masks[:, strip.row : strip.row + len(strip.truth)] = strip.truth, strip.predicted, strip.valid

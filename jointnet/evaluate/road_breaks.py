@@ -8,6 +8,7 @@ import pandas as pd
 import shapely
 
 from jointnet.data.scene import Scene
+from jointnet.data.stretch import in_bytes
 from jointnet.evaluate.paths import SNAP, SPACING, node_lines, path_score
 from jointnet.evaluate.roads import ARC_SEGMENTS, BUFFER, Lines, in_metres, metric_crs, unit_of
 
@@ -71,7 +72,7 @@ def look_along(scene: Scene, lines: gpd.GeoDataFrame, bands: tuple[int, int, int
         lines: table of lines in any CRS; for a scene without georeference, in (column, row) pixels.
         bands: 1-based numbers of red, green and blue.
     """
-    image = scene.read(None, bands)
+    image = in_bytes(scene).read(None, bands)
     placed = scene.info.crs is not None
     shapes = (lines.to_crs(scene.info.crs) if placed else lines).geometry
     if placed:

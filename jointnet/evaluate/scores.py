@@ -195,8 +195,12 @@ def evaluate(
 
     Raises:
         ValueError: if there is no prediction, one lies on another grid than its scene, or a threshold is asked for
-            where there is a mask only.
+            where there is a mask only, or a tolerance or a width holds no pixel.
     """
+    if not rho >= 0:
+        raise InputError(f"rho={rho} must be pixels, 0 or more; {RHO:g} is usual")
+    if not boundary_width >= 1:
+        raise InputError(f"boundary_width={boundary_width} must be 1 px or more: a narrower band holds no pixel")
     found = find_predictions(predictions, dataset)
     scored = [s for s in dataset if s.name in found and class_name in s.labels]
     tiles = tuple(score_scene(s, found[s.name], class_name, threshold, rho, boundary_width, boundary_edge, detail)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -73,15 +75,20 @@ def check_submission(path: str | Path, tiles: Sequence[str] = TEST_TILES, side: 
         missing = sorted(wanted - set(names))
         if missing:
             faults.append(f"{len(missing)} of {len(wanted)} tiles are missing: {', '.join(missing)}")
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
+        if twice:
+            faults.append(f"{len(twice)} files are there more than once: {', '.join(twice)}")
         foreign = sorted(set(names) - wanted)
         if foreign:
             faults.append(f"{len(foreign)} files do not belong: {', '.join(foreign)}; names are as {tiles[0]}.tif, "
                           f"without folders")
         for name in sorted(wanted & set(names)):
             try:
-                faults += _faults(Path(archive.extract(name, folder)), name, side)
-            except zipfile.BadZipFile as error:
-                faults.append(f"{name}: damaged inside the zip ({error})")
+                file = Path(archive.extract(name, folder))
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                faults.append(f"{name}: damaged or locked inside the zip ({error})")
+            else:
+                faults += _faults(file, name, side)
             (Path(folder) / name).unlink(missing_ok=True)
         return faults
 

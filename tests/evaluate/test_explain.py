@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from jointnet.data.raster import write_raster
 from jointnet.evaluate.explain import FEATURES, explain_recall, object_features, recall_by
 from jointnet.evaluate.inputs import find_predictions
 
@@ -90,3 +93,12 @@ def test_a_scene_without_objects_gives_an_empty_table(make_scene, make_predictio
     scene = make_scene("s", np.zeros((5, 5), bool))
     prediction = find_predictions(make_prediction(scene, np.eye(5, dtype=bool)), dataset_of(scene))["s"]
     assert object_features(scene, prediction).empty
+
+
+def test_an_image_of_16_bits_is_as_bright_as_the_same_in_8(toy, tmp_path):
+    scene, prediction = toy
+    path = write_raster(tmp_path / "deep.tif", scene.read().astype(np.uint16) * 257, scene.info)
+    found = object_features(replace(scene, image=path), prediction)
+    # From the 2nd percentile, the shadow's 10 or the crown's 50, to the 98th, 150 or the roof's 204: shares of that.
+    assert found["brightness"].between(0, 1).all() and found["brightness"].iloc[0] > found["brightness"].iloc[1]
+    assert found["shadow"].iloc[0] == object_features(*toy)["shadow"].iloc[0]

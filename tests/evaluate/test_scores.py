@@ -172,3 +172,12 @@ def test_scoring_in_strips_gives_the_scores_of_the_whole(monkeypatch, make_scene
     monkeypatch.setattr("jointnet.evaluate.inputs.STRIP_PIXELS", 1)
     assert len(strip_rows(1100, 9)) == 3
     assert evaluate(folder, dataset_of(scene)).to_json() == whole
+
+
+def test_a_band_too_narrow_for_a_pixel_and_a_tolerance_below_0_are_refused(make_scene, make_prediction, dataset_of):
+    scene = make_scene("s", half(4, 4, 2))
+    folder = make_prediction(scene, half(4, 4, 3))
+    for asked, says in (({"boundary_width": 0.5}, "boundary_width=0.5 must be 1 px or more"),
+                        ({"rho": -1}, "rho=-1 must be pixels, 0 or more")):
+        with pytest.raises(ValueError, match=says):
+            evaluate(folder, dataset_of(scene), **asked)

@@ -1,4 +1,5 @@
 import re
+import warnings
 import zipfile
 from dataclasses import replace
 
@@ -96,3 +97,17 @@ def test_missing_and_foreign_files_are_named(tmp_path):
 def test_a_file_that_is_no_zip_is_refused(tmp_path):
     (tmp_path / "entry.zip").write_bytes(b"x")
     assert "not a zip file" in check_submission(tmp_path / "entry.zip")[0]
+
+
+def test_a_compressed_file_that_is_damaged_and_one_that_is_there_twice_are_named(tmp_path):
+    path = tmp_path / "entry.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # zipfile's own, of two files of one name
+        for name in ("sfo1.tif", "tyrol-e36.tif", "tyrol-e36.tif"):
+            archive.writestr(name, np.random.default_rng(0).bytes(500) + bytes(500))
+    content = bytearray(path.read_bytes())
+    content[45:60] = b"\xff" * 15  # of the first file's deflated bytes: the header before them has 30 and its name 8
+    path.write_bytes(content)
+    faults = check_submission(path, TILES, SIDE)
+    assert faults[0] == "1 files are there more than once: tyrol-e36.tif"
+    assert faults[1].startswith("sfo1.tif: damaged or locked inside the zip")

@@ -17,8 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import ProbabilityReader, open_probability, read_foreground
-from jointnet.predict.vectors.polygons import local_crs, to_world
+from jointnet.predict.rasters import ProbabilityReader, foreground, open_probability, read_foreground
+from jointnet.predict.vectors.polygons import check_on_grid, check_same_size, local_crs, to_world
 from jointnet.predict.vectors.skeleton import Skeleton, find_skeleton, skeleton_of_strips, trace_lines
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ def centre_lines(mask: np.ndarray, grid: Grid, probability: np.ndarray | None = 
         cleaning: see `Cleaning`.
         gsd: metres per pixel of an image without a georeference; its lines stay in pixels.
     """
-    values = None if probability is None else np.asarray(probability)
+    mask, values = np.asarray(mask), None if probability is None else np.asarray(probability)
+    check_on_grid(grid, mask, values)
     read = None if values is None else lambda start, end: values[start:end]
-    find = partial(find_skeleton, np.asarray(mask))
+    find = partial(find_skeleton, foreground(mask))
     return _lines(find, grid, read, scene, cleaning or Cleaning(), gsd)
 
 
@@ -87,6 +88,8 @@ def centre_lines_of_raster(mask_path: str | Path, probability_path: str | Path |
         nullcontext() if probability_path is None else open_probability(probability_path)
     ) as probability:
         width = raster.info.width
+        if probability is not None:
+            check_same_size(mask_path, raster.info, probability_path, probability.raster.info)
 
         def read_mask(start: int, end: int) -> np.ndarray:
             return read_foreground(raster, (start, 0, end - start, width), [band])[..., 0]

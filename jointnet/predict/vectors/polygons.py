@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyproj
@@ -13,7 +13,8 @@ import shapely
 
 from jointnet.data.degrees import on_earth
 from jointnet.data.raster import Grid, open_raster
-from jointnet.predict.rasters import open_probability, read_foreground
+from jointnet.predict.rasters import foreground, open_probability, read_foreground
+from jointnet.predict.settings import PredictionError
 from jointnet.predict.vectors.polygonize import Tracer
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def vectorize(mask: np.ndarray, grid: Grid, probability: np.ndarray | None = Non
         scene: name that goes into every row.
         min_area: smallest patch that is kept, in m2 (pixels where the grid has no CRS).
     """
+    check_on_grid(grid, mask, probability)
     tracer = Tracer(mask.shape[1])
-    tracer.add(mask, probability)
+    tracer.add(foreground(mask), probability)
     return _table(tracer.finish(), grid, scene, min_area, probability is not None)
 
 
@@ -87,6 +89,8 @@ def polygon_tables(mask_path: str | Path, probability_path: str | Path | None = 
         nullcontext() if probability_path is None else open_probability(probability_path)
     ) as probability:
         grid, waiting, count = mask.info, [], 0
+        if probability is not None:
+            check_same_size(mask_path, grid, probability_path, probability.raster.info)
         tracer = Tracer(grid.width)
         for row in range(0, grid.height, STRIP):
             window = (row, 0, min(STRIP, grid.height - row), grid.width)
@@ -99,6 +103,21 @@ def polygon_tables(mask_path: str | Path, probability_path: str | Path | None = 
                 patches = tuple(np.concatenate(parts) for parts in zip(*waiting, strict=True))
                 yield _table(patches, grid, scene, min_area, probability is not None)
                 waiting, count = [], 0
+
+
+def check_on_grid(grid: Grid, mask: np.ndarray, probability: np.ndarray | None = None) -> None:
+    """Raises PredictionError unless a mask, and a probability where there is one, are (height, width) of a grid."""
+    for name, values in (("mask", mask), ("probability", probability)):
+        if values is not None and values.shape != grid.shape:
+            raise PredictionError(f"the {name} is {values.shape} and its grid {grid.shape} (height, width); give the "
+                                  f"grid of what it was made from, and of several classes one: [..., 0]")
+
+
+def check_same_size(mask_path: Any, mask: Grid, probability_path: Any, probability: Grid) -> None:
+    """Raises PredictionError unless a mask raster and its probability raster have one size."""
+    if mask.shape != probability.shape:
+        raise PredictionError(f"{mask_path} is {mask.shape} and {probability_path} {probability.shape} (height, width);"
+                              f" give the probabilities that the mask was cut from")
 
 
 def to_world(polygons: np.ndarray, grid: Grid) -> np.ndarray:

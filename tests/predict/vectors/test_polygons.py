@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 
 from jointnet.data.raster import Grid, read_mask, write_raster
 from jointnet.predict.vectors import files
+from jointnet.predict.vectors.centre_lines import centre_lines, centre_lines_of_raster
 from jointnet.predict.vectors.files import create_vectors, read_notes, write_vectors
 from jointnet.predict.vectors.outlines import Tidying, iou_between, regularise, simplify
 from jointnet.predict.vectors.polygons import mask_polygons, polygon_tables, vectorize, vectorize_raster
@@ -212,3 +213,19 @@ def test_without_a_georeference_polygons_are_tidied_in_pixels(mask):
     (row,) = tidying(vectorize(mask, grid_of(None))).itertuples()  # the shed has 4 px
     assert row.area_px == 584
     assert tidying.kept["min_area"] == round(584 / 588, 4)
+
+
+def test_a_mask_on_the_grid_of_another_image_and_a_probability_in_its_place_are_refused(mask, tmp_path):
+    with pytest.raises(ValueError, match=r"the mask is \(50, 50\) and its grid \(100, 100\)"):
+        vectorize(mask[::2, ::2], grid_of())
+    with pytest.raises(ValueError, match=r"the mask is \(100, 100, 1\).*of several classes one"):
+        vectorize(mask[..., None], grid_of())
+    with pytest.raises(ValueError, match=r"the probability is \(50, 50\)"):
+        centre_lines(mask, grid_of(), mask[::2, ::2])
+    with pytest.raises(ValueError, match="numbers between 0 and 1"):
+        vectorize(mask * 0.3, grid_of())
+    path = write_raster(tmp_path / "mask.tif", mask * 255, grid_of())
+    larger = write_raster(tmp_path / "p.tif", np.zeros((200, 200), np.uint8), grid_of(size=200))
+    for read in (vectorize_raster, centre_lines_of_raster):
+        with pytest.raises(ValueError, match=r"p.tif \(200, 200\).*give the probabilities that the mask was cut from"):
+            read(path, larger)
