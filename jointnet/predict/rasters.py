@@ -263,8 +263,8 @@ def stored_thresholds(path: str | Path, classes: Mapping[str, int]) -> dict[str,
     held = made_with(path)
     stored = held.get("thresholds", [])
     by_name = dict(zip(held.get("classes", ()), stored, strict=False))  # of a file that lost some of its bands, too
-    by_band = {name: stored[band] for name, band in classes.items() if band < len(stored)}
-    return {name: float(by_name.get(name, by_band.get(name))) for name in classes if name in {*by_name, *by_band}}
+    found = {name: stored[band] for name, band in classes.items() if band < len(stored)} | by_name
+    return {name: float(found[name]) for name in classes if name in found}
 
 
 def class_thresholds(source: str | Path | np.ndarray | None, classes: Mapping[str, int],
