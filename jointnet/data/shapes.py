@@ -99,7 +99,9 @@ def _of_class(table: gpd.GeoDataFrame, class_name: str | None, notes: list[str])
     said = said if mine is not None else {k: v for k, v in said.items() if k in TAGS.values()}
     if not said:
         return table
-    other = np.any(list(said.values()), axis=0) & ~(False if mine is None else mine)
+    other = np.any(list(said.values()), axis=0)
+    if mine is not None:
+        other &= ~mine
     if other.any():
         notes.append(f"{features_said(table.index[other], 'feature')} tagged as something else left out")
     return table[~other]

@@ -70,6 +70,15 @@ def test_tags_of_openstreetmap_say_what_a_feature_is():
     assert len(shapes_of_class(named, "buildings")) == 2
 
 
+def test_streets_alone_are_told_as_such_when_buildings_are_looked_for():
+    """A file of OpenStreetMap's ways without a column `building`: two streets, and a shape without a tag."""
+    ways = table(STREET, HOUSE, STREET, highway=["service", None, "primary"])
+    with pytest.warns(LabelWarning, match=r"2 features \(0, 2\) tagged as something else left out"):
+        assert shapes_of_class(ways, "buildings").index.tolist() == [1]
+    with pytest.raises(LabelError, match=r"no shape that can be drawn as buildings: 2 features \(0, 2\) tagged"):
+        shapes_of_class(ways.iloc[[0, 2]], "buildings")
+
+
 def test_collections_are_taken_apart_and_heights_dropped():
     high = Polygon([(0, 0, 9), (2, 0, 9), (2, 2, 9), (0, 2, 9)])
     nested = GeometryCollection([GeometryCollection([HOUSE]), MultiPolygon([high, box(4, 4, 5, 5)])])
