@@ -85,7 +85,9 @@ def state_of(path: str | Path) -> tuple[tuple[int, int] | None, ...]:
     """
     path = Path(path)
     if path.suffix.lower() == ".shp":
-        parts = [path, *(path.with_suffix(end) for end in (".dbf", ".DBF", ".prj"))]
+        parts = [path, *(path.with_suffix(end) for end in (".dbf", ".DBF", ".prj", ".PRJ", ".cpg", ".CPG"))]
+    elif path.suffix.lower() == ".gpkg":
+        parts = [path, Path(f"{path}-wal")]  # where changes lie while QGIS has it open
     else:
         parts = [path, Path(f"{path}.msk"), Path(f"{path}.aux.xml")]
     return tuple(map(_size_and_time, parts))

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from jointnet.data.layers import LabelError, Layer, denies_class, names_class, read_column
 from jointnet.data.shapes import TAGS, features_said
+from jointnet.files import state_of
 
 CLASS_COLUMNS = ("class", "class_name", "classname", "category", "label", "class_id", "label_id")
 TYPE_COLUMNS = ("fclass", "subtype", "type", "kind", "object")  # which may as well tell houses from garages
@@ -40,7 +42,7 @@ def features_of_class(
     """
     if class_name is None or TAGS.get(class_name) in [f.lower() for f in layer.fields]:
         return table  # OpenStreetMap's own tags say it better
-    column, values, left = _said(layer, class_name, layer.path.stat().st_mtime_ns)
+    column, values, left = _said(layer, class_name, state_of(layer.path))
     if column is None:
         return table
     if not left:
@@ -55,7 +57,7 @@ def features_of_class(
 
 
 @lru_cache(maxsize=64)
-def _said(layer: Layer, class_name: str, _state: int) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+def _said(layer: Layer, class_name: str, _state: tuple) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
     """The column of a layer that tells classes, its values and those of other classes; None where none needs telling.
 
     A column without values of other classes is worth telling only where it cannot be known what its values mean.
@@ -81,7 +83,9 @@ def _said(layer: Layer, class_name: str, _state: int) -> tuple[str | None, tuple
 
 
 def _word(value: Any) -> str:
-    """A cell as it is compared: its text in small letters, "" of an empty one."""
+    """A cell as it is compared: its text in small letters, "" of an empty one, several words with commas between."""
+    if np.ndim(value):  # a list of words, as GeoJSON may have it
+        return ", ".join(filter(None, map(_word, value)))
     return "" if pd.isna(value) else str(value).strip().lower()
 
 

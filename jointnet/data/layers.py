@@ -77,12 +77,13 @@ def layers_of(path: str | Path, class_name: str | None = None, layer: str | None
 
     All are taken where their shapes are of one type. Tables without shapes, points, and layers that are named after
     another class are passed over, and for buildings lines, too, where there are polygons.
+    Empty layers are, too, but for one of the class's very name: it says that nothing of the class was found.
 
     Raises:
         LabelError: if the file cannot be read, has no such layer or no shapes, or does not tell which is meant.
 
     Warns:
-        LabelWarning: when several layers are taken together.
+        LabelWarning: when several layers are taken together, or the only one is named after another class.
     """
     path = Path(path)
     if not path.exists():
@@ -133,6 +134,8 @@ def read_layer(
             table = pyogrio.read_dataframe(
                 path, layer=layer.name, bbox=box, force_2d=True, fid_as_index=True, on_invalid="fix"
             )
+    except UnicodeDecodeError as error:
+        raise _not_decoded(layer, error) from error
     except _OPENING as error:
         raise LabelError(f"{layer} is damaged or cut short; make or fetch it again ({error})") from error
     if table.crs is None and layer.crs is not None:
@@ -142,14 +145,32 @@ def read_layer(
 
 
 def read_column(layer: Layer, column: str) -> np.ndarray | None:
-    """The values of one column, without the shapes; None where there is no such column."""
+    """The values of one column, without the shapes; None where there is no such column.
+
+    Raises:
+        LabelError: if its text is not in the encoding that the file names.
+    """
     if column not in layer.fields:
         return None
     if layer.path.suffix.lower() in PARQUET:
         return _read_parquet(layer.path)[column].to_numpy()
-    with plainly_named(layer.path) as path:
-        table = pyogrio.read_dataframe(path, layer=layer.name, columns=[column], read_geometry=False)
+    try:
+        with plainly_named(layer.path) as path:
+            table = pyogrio.read_dataframe(path, layer=layer.name, columns=[column], read_geometry=False)
+    except UnicodeDecodeError as error:
+        raise _not_decoded(layer, error) from error
     return table[column].to_numpy()
+
+
+def _not_decoded(layer: Layer, error: UnicodeDecodeError) -> LabelError:
+    beside = f", which {layer.path.with_suffix('.cpg').name} names: mend or remove that file"
+    return LabelError(f"the text in the columns of {layer} is not in {error.encoding}"
+                      f"{beside if layer.path.with_suffix('.cpg').exists() else ''}, or save the labels as GeoPackage")
+
+
+def _reason(error: Exception) -> str:
+    """What GDAL says, without pyogrio's advice, which is of no use here."""
+    return str(error).split("; It might help")[0].rstrip(".")
 
 
 @lru_cache(maxsize=1024)
@@ -165,7 +186,8 @@ def _all_layers(path: Path, _state: tuple) -> tuple[Layer, ...]:
     except BadZipFile as error:
         raise LabelError(f"{path} is no zip archive, or is cut short; make or fetch it again") from error
     except _OPENING as error:
-        raise LabelError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage or GeoJSON ({error})"
+        raise LabelError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage or GeoJSON (those "
+                         f"of annotation tools, as COCO, YOLO, LabelMe and CVAT, are not read; {_reason(error)})"
                          ) from error
     return tuple(
         Layer(path, name, len(names) == 1, _shapes(info["geometry_type"]), _crs(info), info["total_bounds"],
@@ -288,13 +310,18 @@ def _read_parquet(path: Path) -> gpd.GeoDataFrame:
 def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ...]:
     """The layers of a file that show a class; where the choice was not plain, one warning says so."""
     if len(found) == 1:
+        _warn_of_another(found[0], class_name)
         return found
+    empty = [one for one in found if class_name and one.features == 0 and one.name.lower() == class_name.lower()]
     filled = [one for one in found if one.features != 0 and not _denies(one, class_name)] or list(found)
     named = [one for one in filled if class_name and _is_named(one, class_name)]
     if len(named) == 1:
         return tuple(named)
     if len(named) > 1:
         raise _unclear(named, class_name)
+    if empty:  # as a LabelEditor says that nothing of the class was found
+        _warn_of_unused(found[0].path, empty, filled)
+        return tuple(empty)
     fit = [one for one in filled if one.shapes != "points" and not any(_is_named(one, c) for c in CLASSES)]
     if class_name == "buildings" and any(one.shapes == "polygons" for one in fit):
         fit = [one for one in fit if one.shapes in ("polygons", "shapes")]
@@ -306,6 +333,23 @@ def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ..
         warnings.warn(f"{found[0].path}: of its layers, {_listed(fit)} are taken as {class_name or 'labels'}{left}; "
                       "layer= picks one", LabelWarning, stacklevel=4)
     return tuple(fit)
+
+
+def _warn_of_another(layer: Layer, class_name: str | None) -> None:
+    """Warns of a file's only layer that is named after another class than the one looked for."""
+    other = next((c for c in CLASSES if _is_named(layer, c)), None)
+    if class_name and other and not _is_named(layer, class_name):
+        warnings.warn(f"{layer.path}: its layer {layer.name!r} is taken as {class_name}, though it is named after "
+                      f"{other}; if it shows these, give the labels of {class_name}", LabelWarning, stacklevel=5)
+
+
+def _warn_of_unused(path: Path, empty: Sequence[Layer], filled: Sequence[Layer]) -> None:
+    """Warns of polygons and lines in a file whose layer of the class is empty, where these are of no known class."""
+    unused = [one for one in filled if one.features and one.shapes != "points"
+              and not any(_is_named(one, c) for c in CLASSES)]
+    if unused:
+        warnings.warn(f"{path}: its layer {empty[0].name!r} is empty, so nothing is taken of {_listed(unused)}; layer= "
+                      "picks one of them", LabelWarning, stacklevel=5)
 
 
 def _is_named(layer: Layer, class_name: str) -> bool:
@@ -327,7 +371,7 @@ def names_class(text: str, class_name: str) -> bool:
 def denies_class(text: str, class_name: str) -> bool:
     """Whether a name says that it is not the class: "non_buildings"."""
     single = re.escape(class_name.lower().removesuffix("s"))
-    return bool(re.search(rf"(?<![a-z])(no|non|not|without|except)[^a-z]*{single}", text.lower()))
+    return bool(re.search(rf"(?<![a-z])(no|non|not|without|except)[^a-z]*((an?|any)[^a-z]+)?{single}", text.lower()))
 
 
 def _unclear(layers: Sequence[Layer], class_name: str | None) -> LabelError:

@@ -29,6 +29,12 @@ def test_of_a_file_with_buildings_and_trees_the_buildings_are_taken_and_the_tree
         assert mask[corner, corner] == 1
 
 
+def test_a_list_of_words_in_a_column_of_geojson_is_no_building_and_one_with_building_is(tmp_path):
+    path = file_of(tmp_path, "geojson", **{"class": [["tall", "building"], ["tree", "old"], ["tree"]]})
+    with pytest.warns(LabelWarning, match=r"1 feature \(1\) left out, whose class is 'tree, old'"):
+        assert rasterize_file(path, grid_of(), class_name="buildings").sum() == 4
+
+
 def test_what_a_column_says_is_decided_for_the_file_and_not_for_a_window(tmp_path):
     """The only building lies off the grid: shrubs, unknown here, are then not taken for buildings."""
     path = file_of(tmp_path, **{"class": ["shrub", "shrub", "building"]})
@@ -43,6 +49,13 @@ def test_what_a_column_says_is_decided_for_the_file_and_not_for_a_window(tmp_pat
 def test_a_street_is_a_road(tmp_path, kinds, taken):
     mask = place_file(file_of(tmp_path, kind=kinds), grid_of(), class_name="roads").burn(grid_of())
     assert mask.sum() == taken
+
+
+@pytest.mark.parametrize("denied", ["non-building", "not a building", "Not any building"])
+def test_what_is_said_to_be_no_building_is_none(tmp_path, denied):
+    path = file_of(tmp_path, category=["building", denied, "building"])
+    with pytest.warns(LabelWarning, match="1 feature .* left out"):
+        assert rasterize_file(path, grid_of(), class_name="buildings").sum() == 4
 
 
 def test_a_file_of_other_classes_alone_is_refused(tmp_path):

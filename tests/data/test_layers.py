@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import warnings
 import zipfile
+from contextlib import closing
 
 import geopandas as gpd
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from shapely import LineString, Point, box
 
 from jointnet.data.labels import rasterize_file
-from jointnet.data.layers import LabelError, LabelWarning, classes_in, layers_of, read_layer
+from jointnet.data.layers import LabelError, LabelWarning, classes_in, layers_of, read_column, read_layer
 from jointnet.data.plain_names import plainly_named
 from tests.data.known_grid import grid_of, on_grid
 
@@ -158,3 +160,62 @@ def test_a_file_that_does_not_count_its_features_is_read_all_the_same(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert rasterize_file(gml, grid_of(), class_name="buildings").sum() == 5
+
+
+def test_an_empty_layer_of_the_class_says_that_there_is_none(tmp_path):
+    """As a LabelEditor leaves it where a scene has roads and no buildings."""
+    town = write(tmp_path / "town.gpkg", buildings=(), roads=STREET)
+    assert chosen(town, "buildings") == ["buildings"]
+    assert rasterize_file(town, grid_of(), class_name="buildings", empty_ok=True).sum() == 0
+    more = write(tmp_path / "more.gpkg", buildings=(), trees=HOUSE)  # the trees were taken as buildings
+    with pytest.warns(LabelWarning, match=r"'buildings' is empty, so nothing is taken of trees \(polygons\); layer="):
+        assert chosen(more, "buildings") == ["buildings"]
+
+
+def test_an_only_layer_that_is_named_after_another_class_is_told(tmp_path):
+    town = write(tmp_path / "town.gpkg", road_surfaces=HOUSE)
+    with pytest.warns(LabelWarning, match="its layer 'road_surfaces' is taken as buildings, though it is named after"):
+        assert chosen(town, "buildings") == ["road_surfaces"]
+    assert chosen(town, "roads") == chosen(town, "buildings", "road_surfaces") == ["road_surfaces"]
+
+
+def test_a_crs_and_columns_that_came_to_a_shapefile_later_are_seen(tmp_path):
+    path, place = tmp_path / "a.shp", tmp_path / "a.prj"
+    gpd.GeoDataFrame({"id": [1]}, geometry=on_grid(HOUSE)).to_file(path)
+    crs = place.read_text()
+    place.unlink()
+    with pytest.raises(LabelError, match="have no CRS"):
+        rasterize_file(path, grid_of())
+    place.write_text(crs)  # the .shp itself stays as it is
+    assert rasterize_file(path, grid_of()).sum() == 4
+
+
+def test_text_in_another_encoding_than_the_file_names_is_told_as_such(tmp_path):
+    path = tmp_path / "a.shp"
+    gpd.GeoDataFrame({"art": ["B\u00e4ume"]}, geometry=on_grid(HOUSE)).to_file(path, encoding="ISO-8859-1")
+    path.with_suffix(".cpg").write_text("UTF-8")
+    with pytest.raises(LabelError, match=r"is not in utf-8, which a.cpg names: mend or remove that file"):
+        read_layer(layers_of(path)[0])
+    with pytest.raises(LabelError, match="is not in utf-8"):
+        read_column(layers_of(path)[0], "art")
+
+
+def test_files_of_annotation_tools_are_refused_by_name(tmp_path):
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps({"images": [], "annotations": [{"id": 1, "segmentation": [[0, 0, 9, 0, 9, 9]]}]}))
+    with pytest.raises(LabelError, match=r"as COCO, YOLO, LabelMe and CVAT, are not read; [^;]*format\)$"):
+        layers_of(path)
+
+
+def test_what_another_program_saved_and_has_open_still_is_seen(tmp_path):
+    """QGIS writes into the file's -wal meanwhile, and leaves the file itself as it was."""
+    path = write(tmp_path / "town.gpkg", buildings=HOUSE)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        assert layers_of(path)[0].features == 1
+        for table in other.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%AFTER DELETE%'").fetchall():
+            other.execute(f'DROP TRIGGER "{table[0]}"')  # they call functions that GDAL adds to SQLite
+        other.execute("DELETE FROM buildings")
+        other.execute("UPDATE gpkg_ogr_contents SET feature_count = 0")
+        other.commit()
+        assert layers_of(path)[0].features == 0
