@@ -328,6 +328,13 @@ def _iou(scores: dict) -> str:
     return " and ".join(f"{iou:.3f} ({name})" if len(each) > 1 else f"{iou:.3f}" for name, iou in each.items())
 
 
+def check_same(weights: WeightsFile) -> None:
+    """Raises WeightsError if a file holds other weights than when it was opened, as while a training goes on."""
+    if not weights.path.is_file() or file_digest(weights.path) != weights.sha256:
+        raise WeightsError(f"{weights.path.name} was removed or written anew since it was opened; open it again, or "
+                           f"work with a copy of it and its card while a training writes there")
+
+
 def card_path(path: Path) -> Path:
     """Where the card of a weights file lies."""
     return path.with_name(path.name.removesuffix(SUFFIX) + ".json")

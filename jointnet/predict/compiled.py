@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from jointnet.files import cache_folder, written_whole
-from jointnet.network.card import SUFFIX, WeightsFile, open_weights
+from jointnet.network.card import SUFFIX, WeightsFile, check_same, open_weights
 from jointnet.predict.convert import CompileError, halve_exactly, openvino_window
 
 ENDING = ".openvino.zip"
@@ -71,6 +71,7 @@ def read_compiled(weights: WeightsFile, size: int) -> Any:
 
     Raises:
         CompileError: if it is not there and cannot be made.
+        WeightsError: if the weights were exchanged since they were opened, and it is not there.
     """
     found = _read(compiled_beside(weights.path), weights, size)
     if found is not None:
@@ -81,6 +82,7 @@ def read_compiled(weights: WeightsFile, size: int) -> Any:
         _compile_apart(weights, size, cached)
         found = _read_cached(cached, weights, size)
     if found is None:
+        check_same(weights)
         raise CompileError(f"OpenVINO cannot read what was made of {weights.path.name}")
     return found
 
@@ -97,6 +99,7 @@ def compile_weights(name_or_path: str | Path, size: int | None = None, out: Path
     from jointnet.network.weights import load_model
 
     weights, model = open_weights(name_or_path), load_model(name_or_path)
+    check_same(weights)
     size = size or weights.card.patch_size
     graph = openvino_window(model, size)
     halve_exactly(graph)
@@ -198,4 +201,4 @@ def _write(path: Path, parts: dict[str, bytes]) -> None:
 
 def _cache() -> Path:
     """The folder of the networks that were made here."""
-    return cache_folder() / "compiled"
+    return cache_folder().absolute() / "compiled"  # the process that fills it works in another folder

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from jointnet.errors import InputError, MissingPackageError
-from jointnet.network.card import WeightsFile, open_weights
+from jointnet.network.card import WeightsFile, check_same, open_weights
 from jointnet.network.digest import is_keras, network_digest
 from jointnet.predict.compiled import compile_weights, compiled_beside, read_compiled, read_int8
 from jointnet.predict.convert import CompileError, openvino_window, traced
@@ -189,10 +189,16 @@ def _file_digest(weights: WeightsFile, size: int) -> str:
 
 
 def _loaded(weights: WeightsFile) -> Any:
-    """The Keras model of a weights file."""
+    """The Keras model of a weights file.
+
+    Raises:
+        WeightsError: if another network has taken its place since it was opened.
+    """
     from jointnet.network.weights import load_model
 
-    return load_model(weights.path)
+    model = load_model(weights.path)
+    check_same(weights)
+    return model
 
 
 def _keras_engine(model: Any, size: int) -> Engine:

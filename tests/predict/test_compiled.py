@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from threading import Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from jointnet.data.drawn import draw_scene
 from jointnet.data.raster import write_raster
 from jointnet.errors import InputError
-from jointnet.network.card import PUBLISHED, SUFFIX, Card, card_path, open_weights, published_weights
+from jointnet.network.card import PUBLISHED, SUFFIX, Card, WeightsError, card_path, open_weights, published_weights
 from jointnet.predict import compiled, engines
 from jointnet.predict.compiled import CompileWarning, compiled_beside, int8_beside, read_compiled
 from jointnet.predict.convert import CompileError
@@ -167,6 +169,39 @@ def test_a_damaged_or_stale_network_is_made_anew(small, cache, laid_down, parts,
         compiled._write(file, parts | {"made_of.json": json.dumps(made_of).encode()})
     read_compiled(weights, SIZE)
     assert laid_down == [SIZE, SIZE]
+
+
+@pytest.fixture
+def exchanged(tmp_path, cache, monkeypatch):
+    """Weights that were opened before others took their place; the process that makes networks is out of reach."""
+    path = tmp_path / f"best{SUFFIX}"
+    for name in ("sample-roads", "sample-buildings"):  # as a training writes a better epoch
+        if path.exists():
+            weights = open_weights(path)
+        shutil.copy(PUBLISHED / f"{name}{SUFFIX}", path)
+        shutil.copy(card_path(PUBLISHED / f"{name}{SUFFIX}"), card_path(path))
+    monkeypatch.setattr(compiled, "_compile_apart", lambda *_: None)
+    return weights
+
+
+def test_weights_that_were_exchanged_since_they_were_opened_are_not_taken_for_those(exchanged, monkeypatch):
+    with pytest.raises(WeightsError, match=r"best.weights.h5 was removed or written anew since it was opened"):
+        read_compiled(exchanged, SIZE)
+    loader = SimpleNamespace(load_model=lambda path: path)  # the Keras model of the others
+    monkeypatch.setitem(sys.modules, "jointnet.network.weights", loader)
+    with pytest.raises(WeightsError, match="written anew"):
+        make_engine(exchanged, "keras", SIZE)
+
+
+def test_a_cache_named_from_the_working_folder_is_found_by_the_process_that_fills_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOINTNET_CACHE", "mine")
+    asked = []
+    monkeypatch.setattr(compiled, "_compile_apart", lambda weights, size, out: asked.append(out))
+    weights = replace(open_weights("sample-roads"), path=tmp_path / f"alone{SUFFIX}", sha256="0" * 64)
+    with pytest.raises(WeightsError):
+        read_compiled(weights, SIZE)
+    assert asked[0].parent == tmp_path / "mine" / "compiled"
 
 
 def test_the_cache_forgets_what_was_used_longest_ago(small, cache, laid_down, monkeypatch):
