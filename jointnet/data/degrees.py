@@ -62,4 +62,4 @@ def _cut(shape: shapely.Geometry) -> shapely.Geometry:
     parts = parts[(shapely.get_dimensions(parts) == dimension) & ~shapely.is_empty(parts)]
     if len(parts) == 1:
         return parts[0]
-    return (shapely.multilinestrings if dimension == 1 else shapely.multipolygons)(parts)
+    return (shapely.multipoints, shapely.multilinestrings, shapely.multipolygons)[dimension](parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -226,8 +227,13 @@ def _half_width(table: gpd.GeoDataFrame, width: float | str | None) -> float:
     """Half of the widest line, in metres."""
     if isinstance(width, int | float):
         return width / 2
-    column = width or WIDTH_COLUMN
+    column = width or _width_column(table.columns)
     return _widest(table[column].to_numpy()) / 2 if column in table else ROAD_WIDTH / 2
+
+
+def _width_column(columns: Iterable[Any]) -> str:
+    """The column of widths in metres as it is spelt: databases and shapefiles like capitals."""
+    return next((c for c in map(str, columns) if c.lower() == WIDTH_COLUMN), WIDTH_COLUMN)
 
 
 def _widest(values: np.ndarray) -> float:
@@ -247,7 +253,7 @@ def _margin(path: str | Path, width: float | str | None, class_name: str | None,
     """Half the widest line that `width` can mean in a file, in metres: lines beside the image reach into it."""
     if isinstance(width, int | float):
         return width / 2
-    columns = [read_column(one, width or WIDTH_COLUMN) for one in layers_of(path, class_name, layer)]
+    columns = [read_column(one, width or _width_column(one.fields)) for one in layers_of(path, class_name, layer)]
     return max((ROAD_WIDTH if values is None else _widest(values)) / 2 for values in columns)
 
 
@@ -255,7 +261,7 @@ def _widths(lines: gpd.GeoDataFrame | gpd.GeoSeries, width: float | str | None) 
     """The full width of each line, in metres."""
     columns = [c for c in getattr(lines, "columns", ()) if c != lines.geometry.name]
     if width is None:
-        width = WIDTH_COLUMN if WIDTH_COLUMN in columns else ROAD_WIDTH
+        width = _width_column(columns) if _width_column(columns) in columns else ROAD_WIDTH
         if width == ROAD_WIDTH and "width" in columns:
             warnings.warn(f"lines are drawn {ROAD_WIDTH:g} m wide; width='width' (--width width) takes their column of "
                           "that name", LabelWarning, 4)

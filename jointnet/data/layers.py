@@ -18,6 +18,7 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import pyproj
+import shapely
 
 from jointnet.data.plain_names import plainly_named
 from jointnet.errors import InputError
@@ -128,11 +129,12 @@ def read_layer(
     """
     if layer.path.suffix.lower() in PARQUET:
         return _read_parquet(layer.path), []
+    whole = layer.path.suffix.lower() == ".gml"  # of a part of it, GDAL asks the address that names its CRS
     try:
         with plainly_named(layer.path) as path, warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             table = pyogrio.read_dataframe(
-                path, layer=layer.name, bbox=box, force_2d=True, fid_as_index=True, on_invalid="fix"
+                path, layer=layer.name, bbox=None if whole else box, force_2d=True, fid_as_index=True, on_invalid="fix"
             )
     except UnicodeDecodeError as error:
         raise _not_decoded(layer, error) from error
@@ -140,6 +142,8 @@ def read_layer(
         raise LabelError(f"{layer} is damaged or cut short; make or fetch it again ({error})") from error
     if table.crs is None and layer.crs is not None:
         table = table.set_crs(layer.crs)
+    if whole and box is not None:
+        table = table.iloc[np.sort(table.sindex.query(shapely.box(*box)))]
     closed = any("Non closed ring" in str(one.message) for one in told)
     return table, ["rings that did not end where they began were closed"] * closed
 
@@ -185,6 +189,8 @@ def _all_layers(path: Path, _state: tuple) -> tuple[Layer, ...]:
             infos = [pyogrio.read_info(plain, layer=name, force_total_bounds=True) for name in names]
     except BadZipFile as error:
         raise LabelError(f"{path} is no zip archive, or is cut short; make or fetch it again") from error
+    except InputError as error:
+        raise LabelError(f"{path}: {error}") from error
     except _OPENING as error:
         raise LabelError(f"{path} is not a vector file that GDAL can read; save it as GeoPackage or GeoJSON (those "
                          f"of annotation tools, as COCO, YOLO, LabelMe and CVAT, are not read; {_reason(error)})"

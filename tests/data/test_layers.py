@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import warnings
 import zipfile
@@ -140,7 +141,7 @@ def test_shapes_in_a_zip_archive_are_found_wherever_they_lie_in_it(tmp_path):
         assert rasterize_file(archive, grid_of()).sum() == 4
     with zipfile.ZipFile(tmp_path / "bare.zip", "w") as file:
         file.writestr("readme.txt", "nothing")
-    with pytest.raises(LabelError, match="bare.zip is not a vector file .*in one folder, found none"):
+    with pytest.raises(LabelError, match="bare.zip: expected vector files in one folder, found none; unpack"):
         layers_of(tmp_path / "bare.zip")
     (tmp_path / "cut.zip").write_bytes(archive.read_bytes()[:200])
     with pytest.raises(LabelError, match="cut.zip is no zip archive, or is cut short"):
@@ -219,3 +220,20 @@ def test_what_another_program_saved_and_has_open_still_is_seen(tmp_path):
         other.execute("UPDATE gpkg_ogr_contents SET feature_count = 0")
         other.commit()
         assert layers_of(path)[0].features == 0
+
+
+GML = """<ogr:FeatureCollection xmlns:ogr="http://ogr.maptools.org/" xmlns:gml="http://www.opengis.net/gml">
+<gml:featureMember><ogr:NAME><ogr:geometryProperty><gml:Polygon srsName="http://www.opengis.net/gml/srs/epsg.xml#32633">
+<gml:outerBoundaryIs><gml:LinearRing><gml:coordinates>PLACES</gml:coordinates></gml:LinearRing></gml:outerBoundaryIs>
+</gml:Polygon></ogr:geometryProperty></ogr:NAME></gml:featureMember></ogr:FeatureCollection>"""
+
+
+def test_gml_with_its_crs_by_an_address_is_read_and_another_in_its_place_too(tmp_path):
+    """GDAL would keep what it found out of the first in a.gfs, and find nothing in the second, which is no newer."""
+    path = tmp_path / "a.gml"
+    for name, shape in (("house", HOUSE), ("shed", SHED)):
+        places = " ".join(f"{x},{y}" for x, y in on_grid(shape)[0].exterior.coords)
+        path.write_text(GML.replace("NAME", name).replace("PLACES", places))
+        os.utime(path, (0, 1e9))
+        assert rasterize_file(path, grid_of(), class_name="buildings").sum() == shape.area
+    assert [file.name for file in tmp_path.iterdir()] == ["a.gml"]

@@ -13,7 +13,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
-from shapely.geometry import LineString, box
+from shapely.geometry import LineString, MultiPoint, Point, box
 
 from jointnet.data.catalogue import open_dataset
 from jointnet.data.degrees import past_180, to_degrees
@@ -145,6 +145,8 @@ def test_shapes_across_180_degrees_are_cut_there():
     wide, near = to_degrees(across)
     assert [tuple(np.round(part.bounds, 6)) for part in wide.geoms] == [(179, -17, 180, -16), (-180, -17, -179, -16)]
     assert near.geom_type == "Polygon"
+    points = to_degrees(gpd.GeoSeries([Point(190, 3), MultiPoint([(170, 1), (190, 1)])], crs=4326))
+    assert points.tolist() == [Point(-170, 3), MultiPoint([(170, 1), (-170, 1)])]
     line = to_degrees(gpd.GeoSeries([LineString([(179.5, 0), (180.5, 0)])], crs=4326))[0]
     assert [part.length for part in line.geoms] == [0.5, 0.5]
     assert past_180(across)[0].bounds == pytest.approx((179, -17, 181, -16))

@@ -183,6 +183,14 @@ def test_widths_of_text_are_understood_and_others_named():
         rasterize_lines(roads.assign(width=[None, "4"]), grid_of(40, 40), "width")
 
 
+def test_a_column_of_widths_may_be_in_capitals(tmp_path):
+    """As shapefiles and databases have it; it was passed over, and the street drawn 6 m wide."""
+    path = tmp_path / "a.shp"
+    table(STREET, WIDTH_M=[4.0]).to_file(path)
+    assert rasterize_file(path, grid_of()).sum() == rasterize_file(path, grid_of(), width=4.0).sum()
+    assert rasterize_file(path, grid_of()).sum() < rasterize_file(path, grid_of(), width=6.0).sum()
+
+
 def test_a_wide_line_beside_the_image_reaches_into_it_when_its_width_is_text(tmp_path):
     table(LineString([(-8, -10), (-8, 30)]), width_m=["20 m"]).to_file(tmp_path / "a.gpkg")
     mask = rasterize_file(tmp_path / "a.gpkg", grid_of(6, 6), class_name="roads")  # 10 m each side: up to column 2
