@@ -75,6 +75,8 @@ Shown: TypeAlias = Scene | ArrayScene
 def as_shown(source: Shown | str | Path | np.ndarray) -> Shown:
     """What is to be looked at as a scene: an array becomes one, a path the scene of its image."""
     if isinstance(source, np.ndarray):
+        if source.ndim not in (2, 3) or not source.size:
+            raise InputError(f"an image is (height, width) or (height, width, bands), not {source.shape}")
         return ArrayScene(source[..., None] if source.ndim == 2 else source)
     return source if isinstance(source, ArrayScene) else as_scene(source)
 

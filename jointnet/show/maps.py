@@ -14,7 +14,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from jointnet.data.degrees import WGS84, past_180
+from jointnet.data.degrees import WGS84, on_earth, past_180
 from jointnet.data.raster import RasterError, open_raster, project_points, read_info
 from jointnet.data.scene import Dataset, Scene, as_scene, is_vector
 from jointnet.data.vectors import read_features
@@ -232,6 +232,9 @@ def _add_polygons(panel: Panel, source: Any, scene: Scene, name: str, colour: st
     table = source if isinstance(source, gpd.GeoDataFrame) else read_features(source, scene.info)
     if table.crs is None:
         raise InputError("the polygons state no CRS, so they have no place on a map; set it with polygons.set_crs(...)")
+    if not on_earth(table.crs):
+        raise InputError(f"the polygons are in {table.crs.name!r}, a site grid, so they have no place on a map; save "
+                         f"them in a CRS of the earth")
     table = table[~(table.geometry.isna() | table.geometry.is_empty)]
     table = table.set_geometry(degrees_of(table.geometry, scene))
     if name != "polygons":

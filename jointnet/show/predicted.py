@@ -64,6 +64,8 @@ def explore(folder: str | Path, name: str | None = None, image: str | Path | Non
     name = name or list_predictions(folder)[0]
     raster, shapes = layers_of(folder, name)
     scene = image_of(raster) if image is None else as_scene(image)
+    if scene.info.crs is not None and not scene.info.on_earth:  # of a site grid GeoJSON cannot tell; GeoPackage does
+        shapes = {class_name: path.with_suffix(".gpkg") for class_name, path in shapes.items()}
     return SceneExplorer(scene, raster, truth=False, polygons=shapes or None)
 
 

@@ -11,7 +11,7 @@ from jointnet.data.raster import Affine, Grid, write_raster
 from jointnet.data.scene import Scene
 from jointnet.data.stretch import Stretch
 from jointnet.show.layers import ArrayScene, as_rgb, encode_photo, read_image, read_layer, read_probability_layer
-from jointnet.show.widgets import SceneExplorer, TileBrowser
+from jointnet.show.widgets import PatchExplorer, SceneExplorer, TileBrowser
 
 
 def test_a_probability_raster_is_shown_by_its_own_scale(tmp_path):
@@ -70,3 +70,13 @@ def test_polygons_with_a_place_are_refused_on_an_image_without_one(plain_scene):
 def test_two_tiles_of_one_name_are_refused_and_not_one_of_them_hidden(scene):
     with pytest.raises(ValueError, match="several tiles are called vienna1; show them apart"):
         TileBrowser([scene, replace(scene, split="test")])
+
+
+def test_what_no_explorer_can_show_is_said_in_a_sentence(scene):
+    explorer = SceneExplorer(scene, scene.read_labels() * 1.0)
+    with pytest.raises(ValueError, match="threshold=1.7 must lie between 0 and 1"):
+        explorer.threshold = 1.7
+    with pytest.raises(ValueError, match=r"\(height, width, bands\), not \(1, 4, 5, 3\)"):
+        SceneExplorer(np.zeros((1, 4, 5, 3), np.uint8))
+    with pytest.raises(ValueError, match="size=0 px and limit=60 patches must be 1 or more"):
+        PatchExplorer(scene, size=0)

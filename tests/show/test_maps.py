@@ -169,6 +169,12 @@ def test_a_mask_of_probabilities_is_refused_by_the_map(scene, tmp_path):
         show_map(scene, mask=path)
 
 
+def test_polygons_of_a_site_grid_have_no_place_on_the_map(scene):
+    site = 'LOCAL_CS["site",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
+    with pytest.raises(ValueError, match="the polygons are in 'site', a site grid, so they have no place on a map"):
+        show_map(scene, polygons=gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=site))
+
+
 def test_a_slider_moves_the_opacity_and_a_switch_hides_the_layer(scene):
     shown = show_map(scene, mask=scene.read_labels())
     _, switch, slider, _ = rows(shown)["mask"]

@@ -58,6 +58,8 @@ class PatchExplorer(Explorer):
         limit: int = 60, class_name: str = "buildings", seed: int = 0,
     ) -> None:
         super().__init__()
+        if size < 1 or limit < 1:
+            raise InputError(f"size={size} px and limit={limit} patches must be 1 or more")
         if isinstance(source, np.ndarray):
             images, codes, patches = _from_arrays(source[:limit], masks, weights)
             origins = [""]

@@ -14,7 +14,7 @@ from jointnet.data.scene import Scene
 from jointnet.errors import InputError
 from jointnet.evaluate.counts import Counts
 from jointnet.evaluate.error_rasters import ERROR_NAMES, error_codes, error_rgba
-from jointnet.network.card import class_names
+from jointnet.network.card import DEFAULT_THRESHOLD, class_names
 from jointnet.predict.rasters import class_bands, class_thresholds
 from jointnet.show.layers import (
     COLOURS,
@@ -342,6 +342,13 @@ class SceneExplorer(Explorer):
             "crs": (info.crs.to_string() if len(info.crs.to_string()) < 24 else "x, y") if info.crs else "",
             "geographic": bool(info.crs and info.crs.is_geographic),
         }
+
+    @traitlets.validate("threshold")
+    def _check_threshold(self, proposal: Any) -> float:
+        """Raises InputError for what is no probability."""
+        if not 0 <= proposal["value"] <= 1:
+            raise InputError(f"threshold={proposal['value']} must lie between 0 and 1, for example {DEFAULT_THRESHOLD}")
+        return float(proposal["value"])
 
     def _other_class(self, change: Any) -> None:
         """Goes on with the threshold that the class had."""
