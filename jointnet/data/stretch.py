@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,16 +70,30 @@ def stretched(dataset: Dataset, stretch: str | Sequence[float]) -> Dataset:
         learnt_from = [s for s in dataset if s.split == "train"] or list(dataset)
         limits = _of_samples(learnt_from, "dataset")
     else:
-        low, high = stretch
-        if not low < high:
-            raise InputError(f"stretch=({low}, {high}) must be what becomes 0 and what becomes 255, the smaller first")
+        low, high = _two_numbers(stretch)
         first = dataset[0].info
-        limits = Stretch((float(low),) * first.bands, (float(high),) * first.bands, "dataset", first.dtype)
+        limits = Stretch((low,) * first.bands, (high,) * first.bands, "dataset", first.dtype)
     for scene in dataset:
         if scene.info.dtype != limits.dtype:
             raise InputError(f"{scene.image} holds {scene.info.dtype} values and other images {limits.dtype}: one "
                              f"stretch does not fit both; convert it, or use stretch='scene'")
     return replace(dataset, scenes=tuple(replace(s, stretch=limits) for s in dataset))
+
+
+def _two_numbers(stretch: Any) -> tuple[float, float]:
+    """What becomes 0 and what becomes 255.
+
+    Raises:
+        InputError: if these are not two numbers, the smaller first.
+    """
+    try:
+        low, high = map(float, stretch)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"stretch={stretch!r} must be 'dataset', 'scene' or two numbers: what becomes 0 and what "
+                         f"becomes 255, the smaller first")
+    return low, high
 
 
 def in_bytes(scene: Scene) -> Scene:

@@ -15,6 +15,8 @@ from jointnet.predict.resample import resample_array
 from jointnet.predict.settings import PredictionError, Settings, settings_of, shown_shape, with_temperature
 from jointnet.predict.windows import WindowGrid, predict_windows, stride_of, with_flips
 
+BEYOND = 1e-3  # an answer may lie so far outside 0 to 1, by rounding in half precision or 8 bits
+
 
 def predict_array(model: Any, image: np.ndarray, overlap: float | None = None, size: int | None = None,
                   tta: bool = False, engine: str | None = None, gsd: float | None = None) -> np.ndarray:
@@ -50,7 +52,7 @@ def predict_array(model: Any, image: np.ndarray, overlap: float | None = None, s
     grid = WindowGrid(shown.shape[0], shown.shape[1], size, stride_of(size, overlap))
     run, network = network_of(model, engine, size, tta)
     blocks = predict_windows(lambda r, c, h, w: shown[r : r + h, c : c + w], grid, run, network.batch)
-    answer = np.concatenate([rows for _, rows in blocks])
+    answer = np.concatenate([check_answer(rows, settings) for _, rows in blocks])
     return with_temperature(answer if shape is None else resample_array(answer, whole), settings.temperature)
 
 
@@ -74,6 +76,25 @@ def predict_mask(model: Any, image: np.ndarray, threshold: float | Mapping[str, 
     settings = settings_of(model, probability.shape[-1])
     mask = (probability >= settings.threshold_array(threshold)).astype(np.uint8)
     return mask[..., 0] if mask.shape[-1] == 1 else mask
+
+
+def check_answer(rows: np.ndarray, settings: Settings) -> np.ndarray:
+    """A network's answer (rows, width, classes) as it is.
+
+    Raises:
+        PredictionError: if it is no probability of each class of the card: no number, beyond 0 to 1, of other classes.
+    """
+    if settings.classes is not None and rows.shape[-1] != len(settings.classes):
+        raise PredictionError(f"the network answers with {rows.shape[-1]} classes and its card names "
+                              f"{len(settings.classes)} ({', '.join(settings.classes)}); mend the card")
+    least, most = (rows.min(), rows.max()) if rows.size else (0.0, 1.0)
+    if np.isnan(least):
+        raise PredictionError("the network answers with no number (NaN): its training went astray, or its weights are "
+                              "damaged; take weights of an earlier epoch, or train at a lower rate")
+    if not (least >= -BEYOND and most <= 1 + BEYOND):
+        raise PredictionError(f"the network answers with {least:g} to {most:g}, probabilities of 0 to 1 are needed: "
+                              f"end it with a sigmoid, or divide by what stands for 1")
+    return rows
 
 
 def resolve(model: Any) -> Any:

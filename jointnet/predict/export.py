@@ -73,9 +73,23 @@ def _format_of(path: Path) -> str:
 
 
 def read_card(path: str | Path) -> dict:
-    """The card inside an exported network."""
+    """The card inside an exported network.
+
+    Raises:
+        ValueError: if there is no network, or one that `export` did not write.
+    """
     path = Path(path)
     settle(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; name what export wrote")
+    try:
+        return _card_in(path)
+    except (KeyError, ValueError, OSError, RuntimeError) as error:
+        raise InputError(f"{path} is damaged, or no network that export wrote: it holds no card") from error
+
+
+def _card_in(path: Path) -> dict:
+    """The card inside an exported network, by its format."""
     if path.is_dir():
         return json.loads((path / "assets.extra" / "card.json").read_text(encoding="utf-8"))
     if path.suffix == ".xml":
@@ -83,8 +97,13 @@ def read_card(path: str | Path) -> dict:
 
         return json.loads(CORE.read_model(path).get_rt_info(CARD_KEY).astype(str))
     import onnx
+    from google.protobuf.message import DecodeError
 
-    return json.loads({p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}[CARD_KEY])
+    try:
+        held = onnx.load(path, load_external_data=False).metadata_props
+    except DecodeError as error:
+        raise InputError(f"{path} is no ONNX") from error
+    return json.loads({p.key: p.value for p in held}[CARD_KEY])
 
 
 def _openvino(model: Any, path: Path, size: int, card: str) -> None:

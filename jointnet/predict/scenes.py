@@ -19,7 +19,7 @@ from jointnet.data.services import PlaceError
 from jointnet.files import settle
 from jointnet.network.card import class_names
 from jointnet.options import PredictOptions, chosen, takes
-from jointnet.predict.arrays import network_of, resolve
+from jointnet.predict.arrays import check_answer, network_of, resolve
 from jointnet.predict.arrays import predict_array as predict_array  # where others look for it, too
 from jointnet.predict.arrays import predict_mask as predict_mask
 from jointnet.predict.engines import make_engine, weights_digest
@@ -71,7 +71,7 @@ def predict_scene(
     Raises:
         RasterError: if the image cannot be read or the folder not be written to.
         ServiceError: if imagery did not come over the network; the same call goes on with what was done.
-        PredictionError: if image, part or settings do not fit the network.
+        PredictionError: if image, part or settings do not fit the network, or it answers with no probabilities.
         FileExistsError: if the folder holds a prediction of that name made with other settings, or another file there.
         UnknownOptionError: if there is no option of a name; the message names the closest.
     """
@@ -137,7 +137,7 @@ def _fill(spool: Spool, scene: Source, grid: WindowGrid, run: Any, batch: int, s
         return
     with _told(progress, scene.name, len(grid.lefts) * number, len(grid.lefts) * len(grid.tops)) as on_windows:
         for start, rows in _bands(scene, grid, run, batch, number, on_windows):
-            rows = with_temperature(rows, settings.temperature)
+            rows = with_temperature(check_answer(rows, settings), settings.temperature)
             valid = scene.read_valid(start, start + len(rows)) if len(rows) else np.ones(rows.shape[:2], bool)
             mask = (rows >= limits) & valid[..., None]
             spool.add(start, to_values(rows, valid, dtype), mask)

@@ -91,7 +91,7 @@ def open_source(scene: Any, settings: Settings, bounds: Sequence[float] | None =
         stretch = _stretch_of(scene, image, settings, chosen)
         whole = scene.part or (0, 0, *info.shape)
         part = whole if bounds is None else _part(path, info.crop(*whole), whole[:2], bounds)
-        shape = _network_shape(path, info, settings, gsd or scene.gsd_hint)
+        shape = _network_shape(path, info, settings, scene.gsd_hint if gsd is None else gsd)
         if shape is None:
             yield Source(scene.name, path, info.crop(*part), part[:2], part, None, None, chosen, scene.nodata, stretch,
                          image, image)

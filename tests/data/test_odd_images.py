@@ -199,6 +199,9 @@ def test_images_of_more_bits_are_stretched_alike(tmp_path):
     assert dataset["a"].read((10, 0, 1, 1)).tolist() == [[[61, 61, 61]]]  # (600 - 48.96) / 2302.08 * 255 = 61.04
     each = stretched(Dataset("two", scenes), "scene")
     assert each["b"].stretch.low == pytest.approx((97.92,) * 3)
+    for wrong in (5, (0, 1, 2), (9, 0), (0, float("inf"))):
+        with pytest.raises(InputError, match="must be 'dataset', 'scene' or two numbers"):
+            stretched(Dataset("two", scenes), wrong)
     told = stretched(Dataset("two", scenes), (0, 2550))
     assert told["a"].read((0, 10, 1, 1)).tolist() == [[[1, 1, 1]]]
     assert Stretch((0.0,), (1.0,))(np.array([[[np.nan], [0.5], [7.0]]])).tolist() == [[[0], [128], [255]]]

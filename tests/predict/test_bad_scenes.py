@@ -10,6 +10,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from jointnet.data.raster import Grid, RasterError, write_raster
+from jointnet.predict.export import read_card
 from jointnet.predict.rasters import read_probability
 from jointnet.predict.scenes import predict_array, predict_scene
 from jointnet.predict.settings import Settings
@@ -206,3 +207,42 @@ def test_unreadable_weights(tmp_path, scene_path):
     with pytest.raises(ValueError, match="broken"):
         predict_scene(tmp_path / "broken.weights.h5", scene_path, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("answer", "says"), [
+    (np.nan, r"answers with no number \(NaN\): its training went astray"),
+    (90.0, "answers with 90 to 90, probabilities of 0 to 1 are needed: end it with a sigmoid"),
+    (-2.5, "answers with -2.5 to -2.5, probabilities")])
+def test_a_network_whose_answer_is_no_probability(tmp_path, grid, image, answer, says):
+    def astray(windows):
+        return np.full((*windows.shape[:3], 1), answer, np.float32)
+
+    astray.card = network.card
+    path = write_raster(tmp_path / "town.tif", image, grid)
+    with pytest.raises(PredictionError, match=says):
+        predict_scene(astray, path, tmp_path / "out", progress=False)
+    assert list((tmp_path / "out").iterdir()) == []
+    with pytest.raises(PredictionError, match=says):
+        predict_array(astray, image)
+
+
+def test_a_network_with_more_classes_than_its_card(tmp_path, grid, image):
+    def many(windows):
+        return windows / np.float32(255)
+
+    many.card = network.card
+    path = write_raster(tmp_path / "town.tif", image, grid)
+    with pytest.raises(PredictionError, match=r"answers with 3 classes and its card names 1 \(buildings\)"):
+        predict_scene(many, path, tmp_path / "out", progress=False)
+
+
+def test_a_gsd_of_nothing(tmp_path, grid, image):
+    refused(write_raster(tmp_path / "town.tif", image, grid), tmp_path, "gsd=0.0 must be metres per pixel", gsd=0)
+
+
+def test_what_is_no_export_holds_no_card(tmp_path):
+    (tmp_path / "saved").mkdir()
+    with pytest.raises(ValueError, match="saved is damaged, or no network that export wrote: it holds no card"):
+        read_card(tmp_path / "saved")
+    with pytest.raises(ValueError, match=r"none.onnx does not exist; name what export wrote"):
+        read_card(tmp_path / "none.onnx")
