@@ -63,7 +63,7 @@ class Source:
         window = (self.origin[0] + start, self.origin[1], stop - start, self.grid.width)
         valid = self._image.read_valid(window)
         if self.nodata_rule is not None:
-            valid &= valid_pixels(self._image.read(window, self.bands), self.nodata_rule)
+            valid &= valid_pixels(self._image.read(window), self.nodata_rule)  # by all bands, as training and scores do
         return valid
 
 

@@ -246,3 +246,13 @@ def test_what_is_no_export_holds_no_card(tmp_path):
         read_card(tmp_path / "saved")
     with pytest.raises(ValueError, match=r"none.onnx does not exist; name what export wrote"):
         read_card(tmp_path / "none.onnx")
+
+
+def test_water_that_is_black_in_the_bands_shown_and_not_in_another_is_imagery(tmp_path, grid, image):
+    deep = np.dstack([image, np.full(grid.shape, 40, np.uint8)])
+    deep[:20] = 0
+    deep[20:40, :, :3] = 0
+    path = write_raster(tmp_path / "town.tif", deep, grid, photometric="MINISBLACK")  # or the fourth would be an alpha
+    result = predict_scene(network, path, tmp_path / "out", bands=[1, 2, 3], progress=False)
+    found = read_probability(result.probability)
+    assert np.isnan(found[:20]).all() and np.isfinite(found[20:]).all()
