@@ -61,7 +61,7 @@ def apply_manifest(root: Path, scenes: Sequence[Scene]) -> tuple[list[Scene], li
     table = _table_for(root, scenes)
     if table is None:
         return list(scenes), []
-    rows = _rows_for(table, root.resolve().name)
+    rows, respelt = _one_spelling(_rows_for(table, root.resolve().name))
     found: dict[str, tuple[Row, Scene]] = {}
     absent, repeated = [], []
     for row in rows:
@@ -74,9 +74,10 @@ def apply_manifest(root: Path, scenes: Sequence[Scene]) -> tuple[list[Scene], li
         else:
             found[scene.name] = row, scene
     if not found:
-        raise ManifestError(f"the manifest of {root} names none of its images, such as {scenes[0].name}")
+        raise ManifestError(f"the manifest of {root} names {shorten(absent, 3) or 'nothing'}, and none of its images, "
+                            f"such as {scenes[0].name}; write the names as the files have them")
     unnamed = [s.name for s in scenes if s.name not in found]
-    _tell(table, repeated, unnamed)
+    _tell(table, repeated, unnamed, respelt)
     return [_with_row(scene, row) for row, scene in found.values()], absent
 
 
@@ -192,7 +193,9 @@ def _canonical(path: Path, cells: list[str]) -> tuple[str, ...]:
         words.pop()
     twice = sorted({w for w in words if w in COLUMNS and words.count(w) > 1})
     if twice:
-        raise ManifestError(f"{path} has two columns {twice[0]!r}; keep one of them")
+        written = [cell.strip() for word, cell in zip(words, cells, strict=False) if word == twice[0]]
+        raise ManifestError(f"{path} has two columns {twice[0]!r}, as {' and '.join(written)} are read; keep one of "
+                            f"them, or rename one")
     if "name" not in words:
         shown = ", ".join(cell.strip() for cell in cells if cell.strip()) or "none"
         raise ManifestError(f"{path} has no column 'name', its columns are: {shown}; it should begin with a line of "
@@ -211,6 +214,22 @@ def _named(path: Path, line: int, names: Sequence[str], cells: list[str]) -> dic
 def _rows_for(table: _Table, folder: str) -> list[Row]:
     """The rows of a folder, checked."""
     return [_row(table.path, line, cells) for line, cells in _rows_of(table, folder)]
+
+
+def _one_spelling(rows: list[Row]) -> tuple[list[Row], list[str]]:
+    """Rows with each city as it is spelt first, and the other spellings: capitals and blanks make no other city.
+
+    Splits by city, and their check, would take them for two.
+    """
+    first: dict[str, str] = {}
+    for row in rows:
+        first.setdefault(_plain(row.city), row.city)
+    respelt = sorted({row.city for row in rows} - set(first.values()))
+    return [replace(row, city=first[_plain(row.city)]) for row in rows], respelt
+
+
+def _plain(city: str) -> str:
+    return " ".join(city.casefold().split())
 
 
 def _rows_of(table: _Table, folder: str) -> Sequence[tuple[int, dict[str, str]]]:
@@ -291,12 +310,13 @@ def _check_repeats(first: Row, row: Row, path: Path) -> None:
                             "one of them")
 
 
-def _tell(table: _Table, repeated: list[str], unnamed: list[str]) -> None:
+def _tell(table: _Table, repeated: list[str], unnamed: list[str], respelt: list[str]) -> None:
     """Warns once, of everything in the manifest that its reader may not expect."""
     unused = [name for name in table.columns if name and name not in COLUMNS]
     notes = [*table.notes]
     notes += [f"the columns {', '.join(unused)} are not used (known are {', '.join(COLUMNS)})"] * bool(unused)
     notes += [f"{shorten(repeated, 6)} stands in it twice"] * bool(repeated)
+    notes += [f"{shorten(respelt, 6)} is taken for a city above, spelt otherwise"] * bool(respelt)
     notes += [f"{shorten(unnamed, 6)} is left out, since no line names it"] * bool(unnamed)
     if notes:
         warnings.warn(f"{table.path}: {'; '.join(notes)}", stacklevel=5)

@@ -96,13 +96,22 @@ def test_columns_rows_and_images_that_are_not_used_are_told(tmp_path):
     assert "b is left out, since no line names it" in told
 
 
+def test_a_city_in_other_capitals_is_the_same_city(tmp_path):
+    """Else a split by city has one town in training and in validation."""
+    table = "name,city\na,Bad Ischl\nb,BAD  ISCHL\nc,Linz\n"
+    found, _, told = said(tmp_path, table, "a", "b", "c")
+    assert [city for _, city, _, _ in found] == ["Bad Ischl", "Bad Ischl", "Linz"]
+    assert told.endswith("BAD  ISCHL is taken for a city above, spelt otherwise")
+
+
 @pytest.mark.parametrize(("data", "message"), [
     ("title,split\na,train", r"has no column 'name', its columns are: title, split; it should begin"),
     ("a,train\n", "has no column 'name'"),
     ("", "has no column 'name', its columns are: none"),
     ("name,split\n\na,trian", r"line 3: gives a the split 'trian'; choose from train, validation, test"),
-    ("name,split\nz,train", "names none of its images, such as a$"),
-    ("name,split", "names none of its images"),
+    ("name,split\nz,train", "names z, and none of its images, such as a; write the names as the files have them"),
+    ("file,filename\na,a.tif", "has two columns 'name', as file and filename are read; keep one of them"),
+    ("name,split", "names nothing, and none of its images"),
     ("name,split\n,train", "line 2: the name is empty"),
     ("name,city,split\na,test\n", "line 2: gives a the city 'test' and no split; a field is missing"),
     ("name,split\na,b,test\n", "line 2: 3 fields under 2 headings; put a field that holds the delimiter into quotes"),
@@ -110,7 +119,7 @@ def test_columns_rows_and_images_that_are_not_used_are_told(tmp_path):
     ("name,gsd_m\na,0", "line 2: the gsd_m of a is 0; it must be metres, above 0"),
     ("name,gsd_m\na,-1", "line 2: the gsd_m of a: '-1' is no length"),
     ("name;gsd_m\na;1,000", "'1,000' may be 1.000 or 1000; write the decimals after a point"),
-    ("name,Split,split\na,train,test\n", "has two columns 'split'; keep one"),
+    ("name,Split,split\na,train,test\n", "has two columns 'split', as Split and split are read; keep one"),
     ("name,split\na,train\na,test\n", "lines 2 and 3: they say different things of a; keep one"),
     (b"PK\x03\x04\0\0", "is not a table of text; save it as CSV in UTF-8"),
     (b"name,split\n\x81\x8d,train\n", "is not a table of text"),
