@@ -318,7 +318,8 @@ def _chosen(found: tuple[Layer, ...], class_name: str | None) -> tuple[Layer, ..
     if len(found) == 1:
         _warn_of_another(found[0], class_name)
         return found
-    empty = [one for one in found if class_name and one.features == 0 and one.name.lower() == class_name.lower()]
+    empty = [one for one in found if class_name and one.features == 0
+             and (one.name or "").lower() == class_name.lower()]
     filled = [one for one in found if one.features != 0 and not _denies(one, class_name)] or list(found)
     named = [one for one in filled if class_name and _is_named(one, class_name)]
     if len(named) == 1:
