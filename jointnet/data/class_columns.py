@@ -16,7 +16,7 @@ from jointnet.data.shapes import TAGS, features_said
 from jointnet.files import state_of
 
 CLASS_COLUMNS = ("class", "class_name", "classname", "category", "label", "class_id", "label_id")
-TYPE_COLUMNS = ("fclass", "subtype", "type", "kind", "object")  # which may as well tell houses from garages
+TYPE_COLUMNS = ("fclass", "subtype", "type", "kind", "object", "layer")  # which may as well tell houses from garages
 OTHERS = ("building", "road", "street", "tree", "vegetation", "grass", "forest", "water", "river", "lake", "pool",
           "car", "vehicle", "field", "crop", "background", "railway")
 STREETS = ("road", "street")  # two words for one class

@@ -28,6 +28,7 @@ CLASSES = ("buildings", "roads")
 DONE = "done"  # a layer of this name, beside others, shows where their labels are complete
 PARQUET = (".parquet", ".geoparquet")
 NATIVE_TABLE = rb"(?i)\btype\s+native\b"  # in a MapInfo table that describes no image and no other table
+INVALID_TEXT = "Ignoring invalid WKT"  # as GDAL tells it of a CSV file
 HEAD = 1 << 20  # bytes in which GDAL looks for what a file is, at most
 UNPACKED = 4_000_000_000  # bytes that labels in a zip archive may unpack to
 # GDAL finds the member by its name in any case, and JSON may write each letter by its number.
@@ -144,8 +145,17 @@ def read_layer(
         table = table.set_crs(layer.crs)
     if whole and box is not None:
         table = table.iloc[np.sort(table.sindex.query(shapely.box(*box)))]
-    closed = any("Non closed ring" in str(one.message) for one in told)
-    return table, ["rings that did not end where they began were closed"] * closed
+    return table, _oddities([str(one.message) for one in told])
+
+
+def _oddities(told: Sequence[str]) -> list[str]:
+    """What GDAL mended or passed over, of all that it told while it read."""
+    notes = ["rings that did not end where they began were closed"] * any("Non closed ring" in one for one in told)
+    texts = [one.removeprefix(INVALID_TEXT).strip(": ") for one in told if one.startswith(INVALID_TEXT)]
+    if texts:
+        notes.append(f"{len(texts)} row{'s' * (len(texts) > 1)} left out, whose shape is no well-known text, as "
+                     f"{texts[0][:40]!r}")
+    return notes
 
 
 def read_column(layer: Layer, column: str) -> np.ndarray | None:
@@ -184,7 +194,8 @@ def _all_layers(path: Path, _state: tuple) -> tuple[Layer, ...]:
     if path.suffix.lower() in PARQUET:
         return (_parquet_layer(path),)
     try:
-        with plainly_named(path) as plain:
+        with plainly_named(path) as plain, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", INVALID_TEXT)  # told when the shapes are read
             names = [str(name) for name, kind in pyogrio.list_layers(plain) if kind is not None]
             infos = [pyogrio.read_info(plain, layer=name, force_total_bounds=True) for name in names]
     except BadZipFile as error:

@@ -19,7 +19,7 @@ def file_of(folder, suffix="gpkg", **columns):
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
-@pytest.mark.parametrize("column", ["class", "Label", "type"])
+@pytest.mark.parametrize("column", ["class", "Label", "type", "layer"])  # the last of QGIS' "merge" and of CAD files
 def test_of_a_file_with_buildings_and_trees_the_buildings_are_taken_and_the_trees_told(tmp_path, suffix, column):
     path = file_of(tmp_path, suffix, **{column: ["Residential building", "tree", None]})
     for class_name, corner in (("buildings", 1), ("trees", 5)):

@@ -165,6 +165,14 @@ def test_curves_and_measures_are_drawn_as_what_they_are(tmp_path, text, shape):
     np.testing.assert_array_equal(mask, shapely.contains_xy(shape, x, y))
 
 
+def test_rows_of_a_table_whose_shapes_are_no_well_known_text_are_told(tmp_path):
+    """GDAL takes no SRID before a shape, as PostGIS writes it; no box holds such a row, so it was not missed."""
+    path, house = tmp_path / "a.csv", on_grid(HOUSE)[0].wkt
+    path.write_text(f'id,WKT\n1,"{house}"\n2,"SRID=32633;{house}"\n')
+    with pytest.warns(LabelWarning, match=r"1 row left out, whose shape is no well-known text, as 'SRID=32633;POLY"):
+        assert rasterize_file(path, grid_of(), crs="EPSG:32633", class_name="buildings").sum() == 4
+
+
 def test_surfaces_that_are_no_polygons_are_counted(tmp_path):
     tin = "TIN (((500001 5199999 0,500003 5199999 0,500003 5199997 0,500001 5199999 0)))"
     (tmp_path / "a.csv").write_text(f'id,WKT\n1,"{tin}"\n')
