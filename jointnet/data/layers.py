@@ -399,4 +399,4 @@ def _unclear(layers: Sequence[Layer], class_name: str | None) -> LabelError:
 
 
 def _listed(layers: Sequence[Layer]) -> str:
-    return ", ".join(f"{one.name} ({one.shapes})" for one in layers)
+    return ", ".join(f"{one.name or 'one without a name'} ({one.shapes})" for one in layers)

@@ -237,3 +237,10 @@ def test_gml_with_its_crs_by_an_address_is_read_and_another_in_its_place_too(tmp
         os.utime(path, (0, 1e9))
         assert rasterize_file(path, grid_of(), class_name="buildings").sum() == shape.area
     assert [file.name for file in tmp_path.iterdir()] == ["a.gml"]
+
+
+def test_a_layer_asked_of_a_format_without_names_is_refused_as_such(tmp_path):
+    path = tmp_path / "a.parquet"
+    gpd.GeoDataFrame({"id": [1]}, geometry=on_grid(HOUSE)).to_parquet(path)
+    with pytest.raises(LabelError, match=r"has no layer 'a'; it has one without a name \(shapes\)"):
+        layers_of(path, layer="a")
