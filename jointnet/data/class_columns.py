@@ -17,6 +17,7 @@ from jointnet.files import state_of
 
 CLASS_COLUMNS = ("class", "class_name", "classname", "category", "label", "class_id", "label_id")
 TYPE_COLUMNS = ("fclass", "subtype", "type", "kind", "object", "layer")  # which may as well tell houses from garages
+AREA_COLUMNS = ("landuse", "natural", "leisure", "waterway")  # of OpenStreetMap's areas; of footprints, their use
 OTHERS = ("building", "road", "street", "tree", "vegetation", "grass", "forest", "water", "river", "lake", "pool",
           "car", "vehicle", "field", "crop", "background", "railway")
 STREETS = ("road", "street")  # two words for one class
@@ -64,7 +65,7 @@ def _said(layer: Layer, class_name: str, _state: tuple) -> tuple[str | None, tup
     """
     columns = {f.lower(): f for f in reversed(layer.fields)}
     unclear: tuple[str | None, tuple[str, ...], tuple[str, ...]] = (None, (), ())
-    for name in (n for n in (*CLASS_COLUMNS, *TYPE_COLUMNS) if n in columns):
+    for name in (n for n in (*CLASS_COLUMNS, *TYPE_COLUMNS, *AREA_COLUMNS) if n in columns):
         cells = pd.Series(read_column(layer, columns[name]))
         values = tuple(sorted(set(cells.map(_word))))
         mine = {v for v in values if names_class(v, class_name)}
@@ -77,7 +78,8 @@ def _said(layer: Layer, class_name: str, _state: tuple) -> tuple[str | None, tup
             return columns[name], values, tuple(sorted(left))
         if mine:
             return unclear
-        if name in CLASS_COLUMNS and 1 < len(values) <= MANY and unclear[0] is None:
+        doubtful = 1 < len(values) <= MANY if name in CLASS_COLUMNS else name in AREA_COLUMNS and any(values)
+        if doubtful and unclear[0] is None:
             unclear = columns[name], values, ()
     return unclear
 

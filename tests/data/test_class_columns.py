@@ -68,6 +68,8 @@ def test_a_file_of_other_classes_alone_is_refused(tmp_path):
     ("columns", "said"),
     [
         ({"class": [1, 2, 2]}, "its column 'class' holds '1', '2', and all of them are taken as buildings"),
+        ({"landuse": ["farmland", None, "residential"]},  # OpenStreetMap's areas, without a column `building`
+         "its column 'landuse' holds nothing, 'farmland', 'residential', and all of them are taken as buildings"),
         ({"class": ["house", "barn", None]}, "'class' holds nothing, 'barn', 'house', and all of them are taken"),
         ({"class": ["house", "tree", "tree"]}, "1 feature (2) left out, whose class is 'tree'"),
         ({"type": ["house", "barn", None]}, None),
