@@ -60,13 +60,13 @@ def main() -> None:
             network = build_network(Card(name="measured", preset=args.preset, patch_size=size,
                                          normalization=args.normalization), precision)
             flop = 2 * cost_by_block(network)["all"]["multiply_adds"]  # a pixel that the network is shown
-            shown = WindowGrid(args.side, args.side, size, stride_of(size, OVERLAP)).work * image.shape[0]**2
+            shown = WindowGrid(args.side, args.side, size, stride_of(size, OVERLAP)).work * args.side**2
             engine = make_engine(network, "keras", size)
             windows = np.zeros((engine.batch, size, size, 3), np.uint8)
             batch = engine.batch * size**2 / seconds(lambda engine=engine, windows=windows: engine(windows))
             whole = seconds(lambda network=network, size=size: predict_array(
                 network, image, OVERLAP, size, engine="keras"))
-            rates = [image.shape[0]**2 / whole / 1e6, shown / whole * flop / 1e12, batch / 1e6, batch * flop / 1e12]
+            rates = [args.side**2 / whole / 1e6, shown / whole * flop / 1e12, batch / 1e6, batch * flop / 1e12]
             share = f"{rates[3] / args.peak:.0%}" if args.peak else "-"
             print(f"{precision:9}  {size:6}  {whole:7.2f}, {rates[0]:6.2f}, {rates[1]:7.2f}   {rates[2]:15.2f}, "
                   f"{rates[3]:7.2f}   {share:>16}")

@@ -13,7 +13,7 @@ import numpy as np
 from jointnet.data.raster import Grid, binary_mask, open_raster, read_info
 from jointnet.data.scene import Dataset, Scene
 from jointnet.errors import InputError
-from jointnet.predict.rasters import class_bands, made_with, read_foreground, read_probability, stored_thresholds
+from jointnet.predict.rasters import class_bands, made_with, read_probability, read_shown, stored_thresholds
 
 STRIP_PIXELS = 3_000_000  # pixels of one strip; the distance transforms need some 50 bytes for each
 STRIP_STEP = 512  # strips start on the rows where the tiles of a raster start
@@ -245,9 +245,7 @@ def _read_mask(path: Path | None, window: tuple[int, int, int, int], band: int) 
     if path is None:
         raise InputError("the prediction has neither a mask nor probabilities to cut")
     with open_raster(path) as raster:
-        shown = read_foreground(raster, window, [band])[..., 0]
-        binary_mask(np.where(shown, raster.read(window, [band])[..., 0], 0), str(path))
-        return shown
+        return binary_mask(read_shown(raster, window, [band])[..., 0], str(path)) > 0
 
 
 def _rows(strips: list[Strip]) -> int:

@@ -89,9 +89,9 @@ def meaning_of(info: Grid, path: str | Path) -> Meaning:
     return OURS if is_ours else Meaning(255, info.nodata)
 
 
-def read_foreground(raster: RasterReader, window: tuple[int, int, int, int] | None = None,
-                    bands: Sequence[int] | None = None) -> np.ndarray:
-    """Where a mask of any program shows its class: bool (height, width, bands), False where it says no-data.
+def read_shown(raster: RasterReader, window: tuple[int, int, int, int] | None = None,
+               bands: Sequence[int] | None = None) -> np.ndarray:
+    """The values of a mask of any program, (height, width, bands), 0 where it says no-data or holds no number.
 
     Raises:
         PredictionError: if it holds probabilities, or calls no-data what may be the class: 1 or 255.
@@ -105,7 +105,13 @@ def read_foreground(raster: RasterReader, window: tuple[int, int, int, int] | No
         raise PredictionError(f"{raster.path} calls {hidden[np.isin(hidden, (1, 255))][0]} no-data and holds it: is "
                               f"that the class? Then take the declaration away (gdal_edit.py -unsetnodata); else write "
                               f"0 there, for example with: gdalwarp -dstnodata 0")
-    return foreground(values, str(raster.path)) & valid
+    return np.where(foreground(values, str(raster.path)) & valid, values, 0)
+
+
+def read_foreground(raster: RasterReader, window: tuple[int, int, int, int] | None = None,
+                    bands: Sequence[int] | None = None) -> np.ndarray:
+    """Where a mask of any program shows its class: bool (height, width, bands). Errors as `read_shown`."""
+    return read_shown(raster, window, bands) != 0
 
 
 def foreground(values: np.ndarray, name: str = "the mask") -> np.ndarray:
